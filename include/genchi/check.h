@@ -1,0 +1,134 @@
+/* The whole line in one call, and its result: everything that the terminal, result.json and the HTML
+ * report show. The struct is filled by gn_check (floor 6) or read back from result.json (floor 6). */
+#ifndef GENCHI_CHECK_H
+#define GENCHI_CHECK_H
+
+#include "genchi/dataset.h"
+#include "genchi/decide.h"
+#include "genchi/model.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+enum { GN_GRID1 = 256, GN_GRID2 = 96 }; /* points of the density grids in a result */
+
+typedef struct gn_set_info {
+    char *path, *format, *encoding, *text_column, *label_column, *group_column; /* NULL: none */
+    char sha256[65];
+    size_t rows;      /* used */
+    size_t rows_read; /* records in the file */
+    size_t malformed, empty, dropped_by_label, unlabelled;
+    int64_t *malformed_line; /* [malformed] */
+    char **malformed_reason; /* [malformed] */
+    size_t groups;           /* 0: no group column */
+    size_t *class_rows;      /* [classes], NULL without labels */
+} gn_set_info;
+
+typedef struct gn_model_evidence_info {
+    char *name, *architecture, *path, *pooling, *dtype, *tokenizer;
+    char sha256[65];
+    size_t dim, layers, max_length, parameters;
+    bool normalize;
+    size_t cut_train, cut_test; /* texts cut at max_length */
+    size_t tokens;
+} gn_model_evidence_info;
+
+/* A drawn point: one row of a set. */
+typedef struct gn_point {
+    float x, y; /* PC1, PC2 */
+    int label;  /* -1: none */
+    bool test;
+    char *text; /* shortened to 280 characters; NULL with hide_texts */
+} gn_point;
+
+/* A text that the other set has least of. */
+typedef struct gn_example {
+    char *text;   /* shortened; NULL with hide_texts */
+    size_t row;   /* 0-based among the used rows */
+    int64_t line; /* in the source file */
+    int label;
+    double score; /* probability, at equal priors, of belonging to its own set */
+} gn_example;
+
+/* Density of one group (a set, or a set's class) on the common grids. */
+typedef struct gn_density {
+    bool test;
+    int label; /* -1: the whole set */
+    size_t rows;
+    double bandwidth1, bandwidth2[2];
+    double *pc1;   /* [GN_GRID1] over picture.low1..high1 */
+    double *probe; /* [GN_GRID1] along the probe's direction, or NULL */
+    double *plane; /* [GN_GRID2 × GN_GRID2], row-major from low y; NULL: fewer than 10 rows */
+} gn_density;
+
+typedef struct gn_picture {
+    size_t components;            /* kept for explained[] */
+    double *explained;            /* [components] ratio of total variance */
+    double low1, high1;           /* PC1 grid */
+    double low_probe, high_probe; /* probe grid; both 0 without */
+    double low2[2], high2[2];     /* plane grid */
+    gn_density *density; /* [densities]: whole train, whole test, then each class of train and test */
+    size_t densities;
+    gn_point *point; /* [points] a random part of each set, at most 1000 each */
+    size_t points;
+    gn_overlap pc1, plane, probe; /* probe.overlap.estimate NaN without labels */
+} gn_picture;
+
+/* Everything one model (or the control) had to say. */
+typedef struct gn_model_evidence {
+    gn_model_evidence_info model;
+    gn_picture picture; /* the control: overlaps only, no densities and no points */
+    gn_shift shift;
+    gn_shift *by_label;      /* [classes] or NULL */
+    gn_probe_evidence probe; /* probabilities are not kept in result.json */
+} gn_model_evidence;
+
+typedef struct gn_timing {
+    double read, load, embed, control, see, detect, verify, total; /* seconds */
+    double peak_memory;                                            /* bytes, of the process so far */
+} gn_timing;
+
+typedef struct gn_result {
+    char *created; /* ISO 8601 UTC */
+    char *version; /* genchi's */
+    char *command; /* as typed, shell-quoted; may be NULL (library use) */
+    uint64_t seed;
+    unsigned threads;
+    gn_set_info train, test;
+    gn_duplicates duplicates;
+    bool kept_duplicates;
+    int classes;
+    char **class_name;                  /* [classes] */
+    gn_model_evidence main, control;    /* control.model.name "builtin:char-ngram" */
+    bool has_control;                   /* false: the model itself is the control */
+    gn_example *only_train, *only_test; /* [examples_*] least like the other set, in main's space */
+    size_t examples_train, examples_test;
+    gn_verdict verdict;
+    gn_timing timing;
+    char **library; /* [libraries] "OpenBLAS 0.3.21", for the method section */
+    size_t libraries;
+} gn_result;
+
+typedef struct gn_check_options {
+    const char *train, *test; /* files */
+    gn_dataset_options train_options, test_options;
+    const char *model; /* directory or name */
+    gn_model_options model_options;
+    gn_detect_options detect;
+    gn_probe_options probe;
+    gn_bandwidth bandwidth;
+    bool keep_duplicates, hide_texts;
+    const char *command;               /* recorded; may be NULL */
+    gn_matrix *keep_train, *keep_test; /* if not NULL, receive the embeddings (caller frees) */
+} gn_check_options;
+
+/* Runs look → detect → verify → decide. On GN_OK *out is filled; free with gn_result_free.
+ * Errors: those of each step; GN_DATA (fewer than 20 usable rows in a set). */
+GN_API gn_status gn_check(gn_context *ctx, const gn_check_options *options, gn_result *out, gn_error *err);
+GN_API void gn_result_free(gn_result *r);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,90 @@
+/* A pre-trained model in its Hugging Face directory, and texts to embeddings.
+ *
+ * Floor 3. A model is immutable after loading; its weights are mapped, not copied. */
+#ifndef GENCHI_MODEL_H
+#define GENCHI_MODEL_H
+
+#include "genchi/context.h"
+#include "genchi/matrix.h"
+
+#include <stdbool.h>
+#include <stdio.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct gn_model gn_model;
+
+typedef enum gn_pooling {
+    GN_POOLING_AUTO,
+    GN_POOLING_MEAN,
+    GN_POOLING_CLS,
+    GN_POOLING_LAST,
+    GN_POOLING_MAX
+} gn_pooling;
+
+/* Arithmetic of the matrix products inside the model; everything else is float32.
+ * AUTO: bf16 where the processor multiplies it faster than float32 (AMX-BF16, or AVX512-BF16 on AMD
+ * from Zen 4), else float32. */
+typedef enum gn_dtype { GN_DTYPE_AUTO, GN_DTYPE_F32, GN_DTYPE_BF16 } gn_dtype;
+
+typedef struct gn_model_options {
+    gn_pooling pooling; /* AUTO: as 1_Pooling/config.json says, else mean (encoders), last (causal) */
+    gn_dtype dtype;
+    size_t max_length; /* tokens a text, specials included; 0: sentence_bert_config.json, else
+                          tokenizer_config.json's model_max_length, else the config's positions */
+} gn_model_options;
+
+/* Everything there is to say about a loaded model. Strings are owned by the model. */
+typedef struct gn_model_info {
+    const char *name;         /* directory name or config's _name_or_path; "builtin:char-ngram" */
+    const char *path;         /* NULL for a built-in */
+    const char *architecture; /* "bert", "gpt2", "char-ngram" */
+    char sha256[65];          /* of the weight files' bytes in shard order; of the recipe for a built-in */
+    size_t dim, layers, heads, vocab, max_length, parameters;
+    gn_pooling pooling; /* never AUTO */
+    bool normalize;     /* rows have unit length */
+    bool builtin;
+    gn_dtype dtype;           /* in use; never AUTO */
+    const char *weight_types; /* as stored: "F32", "F16", "BF16", "F32+F16" */
+    const char *tokenizer;    /* "WordPiece", "BPE", "characters" */
+} gn_model_info;
+
+/* name_or_dir: a directory, or "builtin:char-ngram". options may be NULL. Free with gn_model_free.
+ * Errors: GN_IO (missing files, by name); GN_FORMAT (truncated safetensors, offsets out of range or
+ * overlapping, header longer than the file, shapes that do not match the config: the tensor is
+ * named); GN_UNSUPPORTED (architecture, activation, position kind, tokenizer part; a pickle .bin
+ * checkpoint, with how to convert it). */
+GN_API gn_status gn_model_load(gn_context *ctx, const char *name_or_dir, const gn_model_options *options,
+                               gn_model **out, gn_error *err);
+GN_API void gn_model_free(gn_model *m);
+GN_API const gn_model_info *gn_model_get_info(const gn_model *m);
+GN_API const char *gn_pooling_name(gn_pooling p); /* "mean" */
+GN_API const char *gn_dtype_name(gn_dtype t);     /* "float32" */
+
+typedef struct gn_embed_stats {
+    size_t texts, distinct; /* identical texts are embedded once */
+    size_t cut;             /* texts longer than the model's max_length */
+    size_t tokens;          /* computed, specials included */
+    double seconds;
+} gn_embed_stats;
+
+/* out: texts × dim, row i for text[i] (UTF-8, length[i] bytes), in the input's order; free with
+ * gn_matrix_free. A text's bits do not depend on the other texts, their order or the thread count,
+ * except for builtin:char-ngram, whose idf weights are learnt on exactly the texts of this call.
+ * stats may be NULL. Errors: GN_NO_MEMORY, GN_CANCELLED, GN_NUMERIC (a vector that is not finite:
+ * which text). */
+GN_API gn_status gn_model_embed(gn_context *ctx, const gn_model *m, const char *const *text,
+                                const uint32_t *length, size_t texts, gn_matrix *out, gn_embed_stats *stats,
+                                gn_error *err);
+
+/* Last-layer hidden states of one text, before pooling: out is tokens × dim. For tests and the
+ * curious. GN_UNSUPPORTED on a built-in. */
+GN_API gn_status gn_model_hidden(gn_context *ctx, const gn_model *m, const char *text, size_t length,
+                                 gn_matrix *out, gn_error *err);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,145 @@
+/* Verifying: what a linear probe on the frozen embeddings gains on test, and what train teaches it.
+ *
+ * Floor 4. */
+#ifndef GENCHI_VERIFY_H
+#define GENCHI_VERIFY_H
+
+#include "genchi/context.h"
+#include "genchi/matrix.h"
+#include "genchi/see.h"
+
+#include <stdbool.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* L2 multinomial (two classes: binomial) logistic regression with an unpenalised intercept:
+ *   minimise  (1/n) sum_i log-loss_i + (lambda/2) ||W||^2
+ * on inputs centred and divided by one common scale (root mean square over all entries) that are learnt on
+ * the fitting rows; liblbfgs. */
+typedef struct gn_probe {
+    size_t dim;
+    int classes;
+    float *weight;    /* [classes × dim]; in the input's own units (two classes: row 0 is minus row 1) */
+    float *intercept; /* [classes] */
+    double lambda;
+} gn_probe;
+
+typedef struct gn_probe_options {
+    size_t folds;          /* outer; 0: 5 */
+    size_t inner_folds;    /* choosing lambda; 0: 5 */
+    const double *lambdas; /* path of strengths; NULL: a default path of 9, 1e-6 to 1e2 */
+    size_t lambda_count;
+    size_t bootstrap; /* 0: 1000 */
+    size_t max_rows;  /* train rows used at the most (a stratified random part of whole groups);
+                         0: 20000 */
+} gn_probe_options;
+
+/* Fits on rows i of x with y[i] >= 0, choosing lambda by inner cross-validated log-loss with whole
+ * groups (group may be NULL). Errors: GN_DATA (one class only, not finite), GN_NUMERIC. */
+GN_API gn_status gn_probe_fit(gn_context *ctx, const gn_matrix *x, const int *y, int classes,
+                              const uint32_t *group, const gn_probe_options *options, gn_probe *out,
+                              gn_error *err);
+/* probability: [x.rows × classes]. */
+GN_API gn_status gn_probe_predict(gn_context *ctx, const gn_probe *p, const gn_matrix *x, float *probability,
+                                  gn_error *err);
+GN_API void gn_probe_free(gn_probe *p);
+
+typedef struct gn_scores {
+    size_t rows, units; /* units: groups resampled, == rows without groups */
+    gn_interval accuracy, balanced_accuracy, macro_f1;
+    gn_interval auc;         /* two classes: class 1 against 0; more: mean one-against-rest */
+    gn_interval log_loss;    /* nats */
+    gn_interval calibration; /* expected calibration error, 15 equal-mass bins of the top probability */
+} gn_scores;
+
+/* Intervals: accuracy by Wilson without groups; the rest, and everything with groups, by percentile
+ * bootstrap over units. probability [rows × classes], y [rows] in [0, classes). Rows are judged by the
+ * most probable class, ties to the lower index. */
+GN_API gn_status gn_scores_compute(gn_context *ctx, const float *probability, const int *y, size_t rows,
+                                   int classes, const uint32_t *group, size_t bootstrap, uint64_t purpose,
+                                   gn_scores *out, gn_error *err);
+
+/* X(NAME, json key). Each is judged on rows it was not fitted on. */
+#define GN_EVAL_LIST(X)                                                                                 \
+    X(TEST_CV, "test_cv")                     /* cross-validated within test, ordinary folds */         \
+    X(TEST_CV_GROUPED, "test_cv_grouped")     /* the same, whole groups in each fold (user's groups) */ \
+    X(TEST_CV_CLUSTERED, "test_cv_clustered") /* the same, whole clusters found in embedding space */   \
+    X(TRAIN_HELDOUT, "train_heldout")         /* within train, a held-out part */                       \
+    X(TRAIN_TO_TEST, "train_to_test")         /* fitted on train, judged on test */                     \
+    X(TRAIN_TO_TEST_MATCHED, "train_to_test_matched") /* the same with train cut to test's CV size */
+
+typedef enum gn_eval_kind {
+#define GN_EVAL_ENUM(name, key) GN_EVAL_##name,
+    GN_EVAL_LIST(GN_EVAL_ENUM)
+#undef GN_EVAL_ENUM
+        GN_EVAL_COUNT
+} gn_eval_kind;
+
+typedef struct gn_evaluation {
+    bool available;
+    char reason[160]; /* English, why not available ("no group column"); empty otherwise */
+    gn_scores scores;
+    double majority;    /* accuracy of always answering the fitting rows' commonest class */
+    double lambda;      /* chosen (median over folds) */
+    size_t fit_rows;    /* rows a fit saw (median over folds) */
+    float *probability; /* [n × classes] held-out, n = test rows (train rows for TRAIN_HELDOUT); NaN where a
+                           row has no label or was not judged. Owned */
+} gn_evaluation;
+
+/* Difference in accuracy, a − b, on the same rows. */
+typedef struct gn_paired {
+    gn_interval difference;      /* paired percentile bootstrap over units */
+    double p_value;              /* exact McNemar without groups, paired bootstrap with; NaN: not available */
+    size_t rows, a_only, b_only; /* rows only a got right, only b got right */
+    bool available;
+} gn_paired;
+
+typedef struct gn_probe_evidence {
+    bool available; /* false: no labels on a side, or one class only (reason says) */
+    char reason[200];
+    int classes;
+    gn_evaluation eval[GN_EVAL_COUNT];
+    gn_paired test_cv_vs_majority;      /* the honest one of TEST_CV / TEST_CV_GROUPED is used */
+    gn_paired test_cv_vs_train_to_test; /* model on test: own labels against train's */
+    gn_paired grouped_vs_ungrouped;     /* TEST_CV_GROUPED − TEST_CV */
+    gn_paired clustered_vs_ungrouped;
+    gn_paired test_cv_vs_control;       /* filled by the pipeline: model − lexical control */
+    gn_paired train_to_test_vs_control; /* likewise */
+    gn_paired transfer_gap;             /* TRAIN_TO_TEST − TRAIN_HELDOUT; different rows, so a two-sample
+                                           interval; p_value is NaN */
+    size_t clusters, clustered_rows;    /* near-duplicate or same-topic clusters found among the test rows */
+    gn_probe train_probe;               /* fitted on train; the probe's own direction */
+    double *train_margin, *test_margin; /* [rows] score along the train probe's direction (two classes: log
+                                           odds; more: first discriminant), train's cross-fitted */
+} gn_probe_evidence;
+
+typedef struct gn_verify_input {
+    const gn_matrix *train, *test;       /* embeddings; same columns */
+    const int *train_label, *test_label; /* [rows], -1: none; NULL: no labels on this side */
+    int classes;
+    const uint32_t *train_group, *test_group; /* or NULL */
+} gn_verify_input;
+
+/* Runs every evaluation that the labels allow; what cannot run says why in .reason and is no error.
+ * Free with gn_probe_evidence_free. */
+GN_API gn_status gn_verify(gn_context *ctx, const gn_verify_input *in, const gn_probe_options *options,
+                           gn_probe_evidence *out, gn_error *err);
+GN_API void gn_probe_evidence_free(gn_probe_evidence *e);
+
+/* a, b: [rows × classes] probabilities of two classifiers for the same rows; rows with NaN in either or
+ * y < 0 are passed over. group may be NULL. */
+GN_API gn_status gn_paired_accuracy(gn_context *ctx, const float *a, const float *b, const int *y,
+                                    size_t rows, int classes, const uint32_t *group, size_t bootstrap,
+                                    uint64_t purpose, gn_paired *out, gn_error *err);
+
+/* Single-linkage clusters of rows whose cosine similarity is at least threshold (0: chosen from the data, see
+ * src/verify/README.md); cluster[i] in [0, *clusters). Singletons are clusters of their own. */
+GN_API gn_status gn_cluster(gn_context *ctx, const gn_matrix *x, double threshold, uint32_t *cluster,
+                            size_t *clusters, gn_error *err);
+
+#ifdef __cplusplus
+}
+#endif
+#endif
