@@ -2,7 +2,11 @@
 
 #include <math.h>
 
-GN__THRESHOLD_LIST(GN__THRESHOLD_CONST)
+const gn__thresholds gn__bar = {
+#define VALUE(name, value, what) .name = (value),
+    GN__THRESHOLD_LIST(VALUE)
+#undef VALUE
+};
 
 static const gn_evaluation *evaluation(const gn_probe_evidence *p, gn_eval_kind kind)
 {
@@ -28,11 +32,11 @@ static gn__truth reaches(const gn_scores *s, double majority, double above_low)
     const gn_interval *a = &s->accuracy;
     bool has_auc = isfinite(s->auc.estimate);
     bool good =
-        avoided(a->estimate, majority) >= gn__least_avoided && (!has_auc || s->auc.estimate >= gn__least_auc);
+        avoided(a->estimate, majority) >= gn__bar.avoided && (!has_auc || s->auc.estimate >= gn__bar.auc);
     if (good && above_low > 0) return GN__YES;
-    if (avoided(a->high, majority) < gn__least_avoided) return GN__NO;
-    if (has_auc && s->auc.high < gn__least_auc) return GN__NO;
-    if (!good && a->high - a->low <= gn__least_width) return GN__NO;
+    if (avoided(a->high, majority) < gn__bar.avoided) return GN__NO;
+    if (has_auc && s->auc.high < gn__bar.auc) return GN__NO;
+    if (!good && a->high - a->low <= gn__bar.width) return GN__NO;
     return GN__UNKNOWN;
 }
 
@@ -47,11 +51,11 @@ static double rows_for(double rows, double half, double target)
 static double rows_to_separate(const gn__facts *f, double above_estimate, double above_low)
 {
     /* nothing to go by: a 95 % interval of the bar's width at the widest, accuracy 0.5 */
-    double blind = 4 * 1.96 * 1.96 * 0.25 / (gn__least_width * gn__least_width);
+    double blind = 4 * 1.96 * 1.96 * 0.25 / (gn__bar.width * gn__bar.width);
     if (f->own == NULL) return blind;
     const gn_scores *s = &f->own->scores;
     double half = (s->accuracy.high - s->accuracy.low) / 2;
-    double n = rows_for((double)s->rows, half, gn__least_width / 2);
+    double n = rows_for((double)s->rows, half, gn__bar.width / 2);
     if (above_estimate > 0 && !(above_low > 0))
         n = fmax(n, rows_for((double)s->rows, above_estimate - above_low, above_estimate));
     return n;
@@ -60,9 +64,9 @@ static double rows_to_separate(const gn__facts *f, double above_estimate, double
 static gn__truth loss_is_small(const gn_paired *loss, double *rows)
 {
     const gn_interval *d = &loss->difference;
-    if (d->estimate <= gn__least_loss && d->high <= gn__least_worst_loss) return GN__YES;
-    if (d->estimate > gn__least_loss && d->low > 0) return GN__NO;
-    double target = d->estimate > gn__least_loss ? d->estimate : gn__least_worst_loss - d->estimate;
+    if (d->estimate <= gn__bar.loss && d->high <= gn__bar.worst_loss) return GN__YES;
+    if (d->estimate > gn__bar.loss && d->low > 0) return GN__NO;
+    double target = d->estimate > gn__bar.loss ? d->estimate : gn__bar.worst_loss - d->estimate;
     *rows = rows_for((double)loss->rows, (d->high - d->low) / 2, target);
     return GN__UNKNOWN;
 }

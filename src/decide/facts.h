@@ -55,7 +55,12 @@ typedef enum gn__fact {
     X(small_test, 100, "Fewer test rows than this are called small.")                        \
     X(cut_share, 0.01, "A share of cut texts below this is not mentioned.")
 
-#define GN__THRESHOLD_CONST(name, value, what) static const double gn__least_##name = (value);
+typedef struct gn__thresholds {
+#define GN__THRESHOLD_FIELD(name, value, what) double name;
+    GN__THRESHOLD_LIST(GN__THRESHOLD_FIELD)
+#undef GN__THRESHOLD_FIELD
+} gn__thresholds;
+extern const gn__thresholds gn__bar;
 
 typedef struct gn__facts {
     gn__truth fact[GN__FACT_COUNT];

@@ -3,8 +3,6 @@
 
 #include <math.h>
 
-GN__THRESHOLD_LIST(GN__THRESHOLD_CONST)
-
 /* Per verdict (linear_probe, fix_data, fine_tune, rethink_data, more_data): F for, A against, N note, and the
  * strength, 9 the strongest. Under more_data what is open speaks for it and what is known is a note. */
 static const char weight[][GN_VERDICT_COUNT][3] = {
@@ -190,7 +188,7 @@ static void weigh_transfer(const gn_probe_evidence *p, const gn__facts *f, gn_ve
     if (f->loss != NULL) {
         const gn_interval *d = &f->loss->difference;
         gn__truth carries = f->fact[GN__FACT_CARRIES];
-        bool loses = d->estimate > gn__least_loss && d->low > 0;
+        bool loses = d->estimate > gn__bar.loss && d->low > 0;
         gn__reason_id id = carries == GN__YES
                                ? d->high < 0 ? GN__REASON_TRAIN_TEACHES_MORE : GN__REASON_CARRIES
                            : carries == GN__NO ? GN__REASON_DOES_NOT_CARRY
@@ -202,11 +200,11 @@ static void weigh_transfer(const gn_probe_evidence *p, const gn__facts *f, gn_ve
     }
     const gn_evaluation *matched = &p->eval[GN_EVAL_TRAIN_TO_TEST_MATCHED];
     if (matched->available && matched->fit_rows < f->transfer->fit_rows &&
-        s->accuracy.estimate - matched->scores.accuracy.estimate > gn__least_loss)
+        s->accuracy.estimate - matched->scores.accuracy.estimate > gn__bar.loss)
         ADD(TRAIN_SIZE_HELPS, s->accuracy.estimate, matched->scores.accuracy.estimate,
             (double)f->transfer->fit_rows, (double)matched->fit_rows);
     const gn_interval *gap = &p->transfer_gap.difference;
-    if (f->heldout != NULL && p->transfer_gap.available && fabs(gap->estimate) >= gn__least_gap) {
+    if (f->heldout != NULL && p->transfer_gap.available && fabs(gap->estimate) >= gn__bar.gap) {
         double held = f->heldout->scores.accuracy.estimate;
         if (gap->high < 0)
             ADD(HELDOUT_HIGHER, held, s->accuracy.estimate, -gap->high, -gap->low);
@@ -220,11 +218,10 @@ static void weigh_groups(const gn_probe_evidence *p, const gn__facts *f, gn_verd
     const gn_evaluation *cv = &p->eval[GN_EVAL_TEST_CV], *clustered = &p->eval[GN_EVAL_TEST_CV_CLUSTERED];
     double plain = cv->scores.accuracy.estimate;
     if (f->own_grouped) {
-        if (f->own->scores.units < (size_t)gn__least_few_groups)
-            ADD(FEW_GROUPS, (double)f->own->scores.units);
+        if (f->own->scores.units < (size_t)gn__bar.few_groups) ADD(FEW_GROUPS, (double)f->own->scores.units);
         const gn_interval *d = &p->grouped_vs_ungrouped.difference;
         if (!p->grouped_vs_ungrouped.available) return;
-        if (d->high < 0 && -d->estimate > gn__least_loss)
+        if (d->high < 0 && -d->estimate > gn__bar.loss)
             ADD(GROUPS_GIVE_AWAY, plain, f->own->scores.accuracy.estimate, d->low, d->high);
         else
             ADD(GROUPS_SURVIVED, plain, f->own->scores.accuracy.estimate);
@@ -236,7 +233,7 @@ static void weigh_groups(const gn_probe_evidence *p, const gn__facts *f, gn_verd
     double held = clustered->scores.accuracy.estimate;
     if (f->clusters_fall)
         ADD(CLUSTERS_AT_MAJORITY, plain, held, clustered->majority);
-    else if (p->clustered_vs_ungrouped.available && d->high < 0 && -d->estimate > gn__least_loss)
+    else if (p->clustered_vs_ungrouped.available && d->high < 0 && -d->estimate > gn__bar.loss)
         ADD(CLUSTERS_GIVE_AWAY, plain, held, (double)p->clusters);
     else if (f->own_reaches == GN__YES)
         ADD(CLUSTERS_SURVIVED, plain, held, (double)p->clusters);
@@ -262,9 +259,9 @@ static void weigh_scores(const gn__facts *f, gn_verdict *v)
 {
     const gn_evaluation *used = f->transfer != NULL ? f->transfer : f->own;
     if (used == NULL) return;
-    if (used->scores.calibration.estimate > gn__least_calibration)
+    if (used->scores.calibration.estimate > gn__bar.calibration)
         ADD(CALIBRATION_POOR, used->scores.calibration.estimate);
-    if (f->majority > gn__least_imbalance)
+    if (f->majority > gn__bar.imbalance)
         ADD(CLASS_IMBALANCE, f->majority, used->scores.balanced_accuracy.estimate);
 }
 
@@ -276,9 +273,9 @@ static void weigh_data(const gn_evidence *e, const gn__facts *f, gn_verdict *v)
         ADD(LABELS_MISSING_TEST, 0);
     else if (!f->train_labelled)
         ADD(LABELS_MISSING_TRAIN, 0);
-    if (e->test_rows < (size_t)gn__least_small_test) ADD(SMALL_TEST, (double)e->test_rows);
+    if (e->test_rows < (size_t)gn__bar.small_test) ADD(SMALL_TEST, (double)e->test_rows);
     double all = (double)e->train_rows + (double)e->test_rows;
-    if (all > 0 && (double)e->cut_texts / all >= gn__least_cut_share)
+    if (all > 0 && (double)e->cut_texts / all >= gn__bar.cut_share)
         ADD(CUT_TEXTS, (double)e->cut_texts, (double)e->cut_texts / all);
     if (e->duplicates_across > 0) {
         double before = (double)e->train_rows + (e->duplicates_kept ? 0 : (double)e->duplicates_across);
