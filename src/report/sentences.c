@@ -111,7 +111,7 @@ static void put_value(const gn_result *r, double value, char kind, gn_lang lang,
 {
     switch (kind) {
     case '%':
-        gn__put_percent(out, value);
+        gn__put_percent(out, value, lang);
         break;
     case 'n':
         gn__put_count(out, value);

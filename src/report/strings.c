@@ -55,8 +55,9 @@ void gn__put_fixed(gn__buf *b, double x, int decimals)
     for (int d = decimals - 1; d >= 0; d--) gn__buf_putc(b, (char)('0' + rest / power[d] % 10));
 }
 
-void gn__put_percent(gn__buf *b, double x)
+void gn__put_percent(gn__buf *b, double x, gn_lang lang)
 {
+    (void)lang;
     if (put_missing(b, x)) return;
     double percent = 100 * x;
     bool edge = fabs(percent) < 1 || (fabs(percent) > 99 && fabs(percent) < 100);
