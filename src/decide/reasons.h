@@ -37,6 +37,7 @@
     X(GROUPS_GIVE_AWAY, "groups_give_away", 4, "test_cv test_cv_grouped difference_low difference_high") \
     X(GROUPS_SURVIVED, "groups_survived", 2, "test_cv test_cv_grouped")                                  \
     X(FEW_GROUPS, "few_groups", 1, "groups")                                                             \
+    X(GROUPS_UNUSABLE, "groups_unusable", 1, "test_cv")                                                  \
     X(CLUSTERS_GIVE_AWAY, "clusters_give_away", 3, "test_cv test_cv_clustered clusters")                 \
     X(CLUSTERS_AT_MAJORITY, "clusters_at_majority", 3, "test_cv test_cv_clustered majority")             \
     X(CLUSTERS_SURVIVED, "clusters_survived", 3, "test_cv test_cv_clustered clusters")                   \

@@ -55,8 +55,8 @@ const char *gn__word(gn__word_id id, gn_lang lang); /* static storage */
 /* Each appends; a value that is not finite is written as an en dash. */
 void gn__put_count(gn__buf *b, double n);               /* "12,345" */
 void gn__put_fixed(gn__buf *b, double x, int decimals); /* "0.83", "-1.5"; decimals 0 to 9; never "-0.00" */
-void gn__put_percent(gn__buf *b, double x,
-                     gn_lang lang); /* 0.836: "84 %"; "99.6 %" from 99 up, "0.4 %" below 1 */
+/* 0.836: "84%"; one decimal below 1% and above 99%. Both languages write it alike. */
+void gn__put_percent(gn__buf *b, double x, gn_lang lang);
 void gn__put_points(gn__buf *b, double x, gn_lang lang); /* 0.05: "5 points" / "5 ポイント"; magnitude only */
 void gn__put_p(gn__buf *b, double p);                    /* "0.012", "0.001" */
 void gn__put_bytes(gn__buf *b, double bytes);            /* "512 MB" */
