@@ -59,10 +59,10 @@ static void verdict(page *p)
     if (!title.failed) {
         paint(p, BOLD);
         paint(p, colour[v->gate_passes]);
-        gn__buf_puts(&p->out, title.data);
+        gn__put_wrapped(&p->out, title.data, 0, 0, p->columns);
         paint(p, PLAIN);
-        gn__buf_putc(&p->out, '\n');
-        for (size_t i = gn__columns(title.data, title.length); i > 0; i--) gn__buf_putc(&p->out, '=');
+        size_t width = gn__columns(title.data, title.length);
+        for (size_t i = width < p->columns ? width : p->columns; i > 0; i--) gn__buf_putc(&p->out, '=');
         gn__buf_putc(&p->out, '\n');
     }
     p->out.failed |= title.failed;
@@ -223,7 +223,7 @@ static void shift_table(page *p)
 {
     table t = {0};
     header_row(p, &t, GN__WORD_SHIFT, false);
-    gn__buf_puts(cell(&t, 0), gn__word(GN__WORD_VERDICT, p->lang));
+    gn__buf_puts(cell(&t, 0), gn__word(GN__WORD_ANSWER, p->lang));
     gn__buf_puts(&t.cell[2][0], gn__word(GN__WORD_SHIFT_AUC, p->lang));
     gn__buf_puts(&t.cell[3][0], gn__word(GN__WORD_P_VALUE, p->lang));
     for (size_t m = 0; m < models(p); m++) {
@@ -272,14 +272,15 @@ static const phrase used = {{"# rows used", "使用#行"}}, read_rows = {{"# rea
                     dropped = {{"# dropped by label", "ラベル指定で除外#行"}},
                     unlabelled = {{"# without a label", "ラベルなし#行"}},
                     groups = {{"# groups", "グループ#個"}},
-                    across_removed = {{"# training rows repeat a test text (removed)",
+                    across_removed = {{"# of train also in test (removed)",
                                        "評価データと同じ文の学習データ#行（除外済み）"}},
-                    across_kept = {{"# training rows repeat a test text (kept)",
+                    across_kept = {{"# of train also in test (kept)",
                                     "評価データと同じ文の学習データ#行（残存）"}},
-                    within_train = {{"# repeats within train", "学習データ内の重複#行"}},
-                    within_test = {{"# repeats within test", "評価データ内の重複#行"}},
+                    within_train = {{"# repeated within train", "学習データ内の重複#行"}},
+                    within_test = {{"# repeated within test", "評価データ内の重複#行"}},
                     conflicting = {{"# of them with another label", "うちラベルが異なるもの#行"}},
-                    cut = {{"# texts cut", "切り詰め#件"}}, dimensions = {{"# dimensions", "#次元"}};
+                    cut = {{"# texts cut for length", "切り詰め#件"}},
+                    dimensions = {{"# dimensions", "#次元"}};
 
 static void put_phrase(gn__buf *b, const phrase *f, double n, gn_lang lang)
 {

@@ -48,6 +48,13 @@ static bool may_not_end(uint32_t c)
     return is_one_of(c, "（「『【〔〈《“‘([{");
 }
 
+/* Words in katakana and a number with what it counts read better whole. */
+static bool belongs_together(uint32_t c, uint32_t next)
+{
+    bool katakana = c >= 0x30A0 && c <= 0x30FF && next >= 0x30A0 && next <= 0x30FF;
+    return katakana || (c >= '0' && c <= '9') || c == '%';
+}
+
 static void put_char(gn__buf *out, uint32_t c)
 {
     char utf8[4];
@@ -87,7 +94,9 @@ static size_t piece(const char *s, size_t n)
         size_t more = gn__utf8_decode(s + used, n - used, &next);
         bool beside_wide = width_of(c) == 2 || width_of(next) == 2;
         if (next == ' ') break;
-        if (beside_wide && !may_not_begin(next) && !may_not_end(c) && width_of(next) > 0) break;
+        if (beside_wide && !may_not_begin(next) && !may_not_end(c) && !belongs_together(c, next) &&
+            width_of(next) > 0)
+            break;
         if (width_of(next) > 0) c = next; /* a mark belongs to the character before */
         used += more;
     }
