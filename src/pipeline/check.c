@@ -1,4 +1,5 @@
 /* look → detect → verify → decide, joined. */
+#include "data/vectors.h"
 #include "pipeline/pipeline.h"
 
 #include <cblas.h>
