@@ -110,8 +110,10 @@ static gn_status build(const gn__tok_source *source, gn__tok_added *a, const gn_
         uint32_t *code = gn__arena_alloc(&a->codes, text->glyphs * sizeof *code);
         if (text->failed || spare->failed || code == NULL) return gn__no_memory(source->err, n);
         for (size_t k = 0; k < text->glyphs; k++) code[k] = text->glyph[k].code;
-        if (text->glyphs > 0)
-            m->pattern[m->count++] = (gn__tok_pattern){code, (uint32_t)text->glyphs, (uint32_t)i};
+        if (text->glyphs == 0) /* `tokenizers` matches it everywhere, and panics inside a character */
+            return gn__fail(source->err, GN_UNSUPPORTED,
+                            "%s: the added token \"%s\" is empty once normalized", source->file, s);
+        m->pattern[m->count++] = (gn__tok_pattern){code, (uint32_t)text->glyphs, (uint32_t)i};
     }
     finish(&a->raw);
     finish(&a->normalized);
