@@ -10,7 +10,7 @@ typedef struct metrics {
     double width, font, label, values, lane, gap;
 } metrics;
 
-static const metrics wide = {760, 14, 246, 148, 24, 16};
+static const metrics wide = {812, 14, 250, 148, 24, 16};
 static const metrics narrow = {360, 13, 0, 122, 24, 16};
 
 static void widen(gn__chart *c, double x)
@@ -69,12 +69,16 @@ static void draw_row(gn__page *p, const metrics *m, const gn__chart *c, const gn
                      const gn__chart_row *row, double y)
 {
     double marks_y = y + m->gap / 2 + (m->label > 0 ? 0 : m->font * 1.3);
-    if (m->label > 0)
+    if (m->label > 0) {
         gn__svg_text(p, 0, marks_y + row->marks * m->lane / 2 + m->font * 0.36, m->font, "start", GN__INK,
                      false, gn__text_fit(p, row->label, m->font, m->label - 10));
-    else
+    } else {
+        /* the label has the line to itself: nothing of the plot runs through it */
+        GN__DRAW(p, "<rect x=\"0\" y=\"@\" width=\"@\" height=\"@\" fill=\"#fff\"/>\n", y + 0.5, m->width,
+                 marks_y + 3 - y);
         gn__svg_text(p, 0, marks_y - 2, m->font, "start", GN__INK, true,
                      gn__text_fit(p, row->label, m->font, m->width));
+    }
     for (int k = 0; k < row->marks; k++) {
         double at = marks_y + (k + 0.5) * m->lane;
         draw_mark(p, f, &row->mark[k], at);
@@ -92,7 +96,7 @@ void gn__chart_draw(gn__page *p, gn__layout layout, const gn__chart *c)
     gn__frame f = {m->label + 8, top, m->width - m->label - m->values - 18, rows, c->low, c->high, 0, 1};
     double height = top + rows + m->font * 3.3;
 
-    gn__svg_begin(p, layout, m->width, height, gn__word_of(p, c->title));
+    gn__svg_begin(p, layout, m->width, height, m->width * (m->label > 0 ? 1 : 1.4), gn__word_of(p, c->title));
     gn__svg_legend(p, c->legend, c->legends, 0, 2, m->width, m->font, true);
     if (isfinite(c->zone_low)) {
         double x = gn__frame_x(&f, c->zone_low), w = gn__frame_x(&f, c->zone_high) - x;

@@ -61,7 +61,8 @@ double gn__frame_y(const gn__frame *f, double value)
     return f->y + f->height - (value - f->low_y) / (f->high_y - f->low_y) * f->height;
 }
 
-void gn__svg_begin(gn__page *p, gn__layout layout, double width, double height, const char *title)
+void gn__svg_begin(gn__page *p, gn__layout layout, double width, double height, double most,
+                   const char *title)
 {
     gn__put(p, "<svg");
     if (layout == GN__STANDALONE) {
@@ -73,7 +74,7 @@ void gn__svg_begin(gn__page *p, gn__layout layout, double width, double height, 
         gn__put(p, "\"");
     } else {
         gn__put(p, layout == GN__INLINE_NARROW ? " class=\"narrow\"" : " class=\"wide\"");
-        GN__DRAW(p, " style=\"max-width:@px\"", width);
+        GN__DRAW(p, " style=\"max-width:@px\"", most);
     }
     GN__DRAW(p, " viewBox=\"0 0 @ @\" role=\"img\" aria-label=\"", width, height);
     gn__escape(p, title);
@@ -191,7 +192,7 @@ void gn__svg_axis_x(gn__page *p, const gn__frame *f, double size, int most, bool
         double value = (double)k * step, x = gn__frame_x(f, value);
         gn__svg_line(p, x, f->y, x, bottom, GN__FAINT, 1, NULL);
         gn__svg_text(p, x, bottom + size * 1.35, size, "middle", GN__MUTED, false,
-                     percent ? gn__n_percent(p, value) : gn__n_fixed(p, value, gn__tick_decimals(step)));
+                     percent ? gn__n_percent(p, value) : gn__n_tick(p, value, gn__tick_decimals(step)));
     }
     gn__svg_line(p, f->x, bottom, f->x + f->width, bottom, "#8b949e", 1, NULL);
     if (title != NULL)
@@ -206,9 +207,9 @@ void gn__svg_axis_y(gn__page *p, const gn__frame *f, double size, int most, cons
         double value = (double)k * step, y = gn__frame_y(f, value);
         gn__svg_line(p, f->x, y, f->x + f->width, y, GN__FAINT, 1, NULL);
         gn__svg_text(p, f->x - 6, y + size * 0.35, size, "end", GN__MUTED, false,
-                     gn__n_fixed(p, value, gn__tick_decimals(step)));
+                     gn__n_tick(p, value, gn__tick_decimals(step)));
     }
-    double x = f->x - size * 3, y = f->y + f->height / 2;
+    double x = f->x - size * 2.7, y = f->y + f->height / 2;
     GN__DRAW(p, "<g transform=\"rotate(-90 @ @)\">", x, y);
     gn__svg_text(p, x, y, size, "middle", GN__INK, false, title);
     gn__put(p, "</g>\n");
@@ -242,14 +243,27 @@ static void draw_swatch(gn__page *p, const gn__legend_item *item, double x, doub
     }
 }
 
+/* Groups stand in an even number of columns; returns how many and how wide, 0 when the items flow. */
+static size_t legend_columns(const gn__legend_item *item, size_t n, double width, double size, double *column)
+{
+    double widest = 0;
+    for (size_t i = 0; i < n; i++) {
+        if (item[i].kind != GN__SWATCH_GROUP) return 0;
+        widest = fmax(widest, SWATCH + GAP + gn__text_width(item[i].text, size));
+    }
+    *column = widest;
+    return widest > 0 ? 2 * (size_t)((width + GAP) / widest / 2) : 0;
+}
+
 double gn__svg_legend(gn__page *p, const gn__legend_item *item, size_t n, double x, double y, double width,
                       double size, bool draw)
 {
-    double at = 0, row = 0, line = size * 1.65;
+    double at = 0, row = 0, line = size * 1.65, column = 0;
+    size_t columns = legend_columns(item, n, width, size, &column);
     for (size_t i = 0; i < n; i++) {
         const char *text = gn__text_fit(p, item[i].text, size, width - SWATCH);
-        double needed = SWATCH + gn__text_width(text, size);
-        if (at > 0 && at + needed > width) {
+        double needed = columns > 0 ? column - GAP : SWATCH + gn__text_width(text, size);
+        if (at > 0 && (columns > 0 ? i % columns == 0 : at + needed > width)) {
             at = 0;
             row += line;
         }

@@ -58,7 +58,9 @@ typedef struct gn__frame {
 double gn__frame_x(const gn__frame *f, double value);
 double gn__frame_y(const gn__frame *f, double value); /* upwards */
 
-void gn__svg_begin(gn__page *p, gn__layout layout, double width, double height, const char *title);
+/* most: the width on the screen up to which an inline figure is magnified. */
+void gn__svg_begin(gn__page *p, gn__layout layout, double width, double height, double most,
+                   const char *title);
 void gn__svg_end(gn__page *p);
 /* anchor: "start", "middle", "end". */
 void gn__svg_text(gn__page *p, double x, double y, double size, const char *anchor, const char *colour,
@@ -93,7 +95,8 @@ typedef struct gn__legend_item {
     const char *text;
 } gn__legend_item;
 
-/* Flows the items into rows of `width`; returns the height used. draw false: only measures. */
+/* Flows the items into rows of `width`, groups in an even number of columns, so that train and test of a
+ * class stand side by side; returns the height used. draw false: only measures. */
 double gn__svg_legend(gn__page *p, const gn__legend_item *item, size_t n, double x, double y, double width,
                       double size, bool draw);
 

@@ -4,7 +4,7 @@
 
 #include <math.h>
 
-enum { WIDTH = 600, LEFT = 14, RIGHT = 14, PANEL = 150, MARKS = 6 };
+enum { WIDTH = 530, LEFT = 14, RIGHT = 14, PANEL = 136, MARKS = 6 };
 static const double font = 14;
 
 static const double *curve_of(const gn_density *d, bool probe)
@@ -139,7 +139,8 @@ gn_status gn__draw_marginal(gn__page *p, gn__layout layout, gn_error *err)
     gn__groups g = gn__drawn_groups(p->r);
     double height = 4;
     for (int pass = 0; pass < 2; pass++) {
-        if (pass == 1) gn__svg_begin(p, layout, WIDTH, height, gn__word_of(p, GN__H_MARGINAL_TITLE));
+        if (pass == 1)
+            gn__svg_begin(p, layout, WIDTH, height, WIDTH * 1.15, gn__word_of(p, GN__H_MARGINAL_TITLE));
         double y = 4;
         for (int k = 0; k < PANELS; k++)
             if (panel_available(&p->r->main.picture, &panels[k], &g))

@@ -4,7 +4,7 @@
 
 #include <math.h>
 
-enum { WIDTH = 600, LEFT = 56, RIGHT = 14, TEXT_MAX = 160, BATCHES = 8 };
+enum { WIDTH = 530, LEFT = 54, RIGHT = 14, TEXT_MAX = 160, BATCHES = 8 };
 static const double font = 14, point_radius = 2.3;
 
 /* Equal units on both axes, as far as the paper allows. */
@@ -20,7 +20,7 @@ static gn__frame plane_frame(const gn_picture *p)
         f.low_x -= 0.5, f.high_x += 0.5, f.low_y -= 0.5, f.high_y += 0.5;
     }
     double height = f.width * (f.high_y - f.low_y) / (f.high_x - f.low_x);
-    f.height = fmin(fmax(height, 300), 540);
+    f.height = fmin(fmax(height, 270), 480);
     return f;
 }
 
@@ -184,7 +184,7 @@ gn_status gn__draw_plane(gn__page *p, gn__layout layout, gn_error *err)
     double legend_y = f.y + f.height + font * 3.6;
     double height = legend_y + gn__svg_legend(p, item, items, f.x, legend_y, f.width, font, false) + 6;
 
-    gn__svg_begin(p, layout, WIDTH, height, gn__word_of(p, GN__H_PLANE_TITLE));
+    gn__svg_begin(p, layout, WIDTH, height, WIDTH * 1.15, gn__word_of(p, GN__H_PLANE_TITLE));
     gn__svg_axis_x(p, &f, font, 9, false, axis_title(p, 0));
     gn__svg_axis_y(p, &f, font, 9, axis_title(p, 1));
     /* an inner svg cuts off what lies outside the plot */

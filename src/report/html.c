@@ -46,7 +46,18 @@ void gn__cell(gn__table *t, const char *text)
     if (t->column == 0) gn__put(t->p, "<tr>");
     gn__put(t->p, t->column >= t->first_number ? "<td class=\"n\">" : "<td>");
     gn__put(t->p, "<bdi>");
-    gn__escape(t->p, text);
+    /* an estimate stands above its interval, so that wide tables stay narrow */
+    const char *interval = t->column >= t->first_number ? strstr(text, " (") : NULL;
+    if (interval != NULL) {
+        const char *estimate = gn__arena_strndup(&t->p->scratch, text, (size_t)(interval - text));
+        gn__escape(t->p, estimate ? estimate : "");
+        t->p->failed = t->p->failed || estimate == NULL;
+        gn__put(t->p, "<br/><small>");
+        gn__escape(t->p, interval + 1);
+        gn__put(t->p, "</small>");
+    } else {
+        gn__escape(t->p, text);
+    }
     gn__put(t->p, "</bdi></td>");
     if (++t->column == t->columns) {
         gn__put(t->p, "</tr>\n");
@@ -89,7 +100,7 @@ static void put_head(gn__page *p)
     GN__SAY(p, HEAD_SETS, set_name(&r->train), gn__n_count(p, (double)r->train.rows), set_name(&r->test),
             gn__n_count(p, (double)r->test.rows), r->main.model.name ? r->main.model.name : "–");
     gn__put(p, "<br/>");
-    GN__SAY(p, HEAD_DATE, r->created ? r->created : "–", r->version ? r->version : "–");
+    GN__SAY(p, HEAD_DATE, r->created ? gn__n_time(p, r->created) : "–", r->version ? r->version : "–");
     gn__put(p, "</p>\n<nav>");
     static const struct {
         const char *link;

@@ -88,6 +88,8 @@ static void put_account(gn__page *p)
         {GN__H_DATA_CONFLICTS, (double)d->conflicting_train, (double)d->conflicting_test},
         {GN__H_DATA_CUT, (double)r->main.model.cut_train, (double)r->main.model.cut_test}};
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        bool of_labels = rows[i].name == GN__H_DATA_UNLABELLED || rows[i].name == GN__H_DATA_CONFLICTS;
+        if (of_labels && r->classes == 0) continue;
         gn__cell(&t, gn__word_of(p, rows[i].name));
         gn__cell(&t, gn__n_count(p, rows[i].train));
         gn__cell(&t, gn__n_count(p, rows[i].test));

@@ -20,10 +20,14 @@ static void numbers_end(gn__page *p)
     gn__put(p, "</div>\n");
 }
 
-static const char *model_name(gn__page *p, int which)
+/* The heading of one model's table. */
+static void put_model_name(gn__page *p, int which)
 {
-    if (which == 1) return gn__word_of(p, GN__H_CONTROL);
-    return p->r->main.model.name ? p->r->main.model.name : gn__word_of(p, GN__H_MODEL);
+    gn__put(p, "<h4>");
+    gn__escape(p, which == 1              ? gn__word_of(p, GN__H_CONTROL)
+                  : p->r->main.model.name ? p->r->main.model.name
+                                          : gn__word_of(p, GN__H_MODEL));
+    gn__put(p, "</h4>\n");
 }
 
 static int models(const gn__page *p)
@@ -110,26 +114,25 @@ static void about_marginal(gn__page *p)
 
 static void about_overlap(gn__page *p)
 {
-    static const gn__html_id head[] = {GN__H_COL_SPACE, GN__H_COL_MEASURE, GN__H_COL_OVERLAP,
-                                       GN__H_COL_YARDSTICK};
+    static const gn__html_id head[] = {GN__H_COL_MEASURE, GN__H_COL_OVERLAP, GN__H_COL_YARDSTICK};
     static const gn__html_id names[] = {GN__H_OVERLAP_PC1, GN__H_OVERLAP_PLANE, GN__H_OVERLAP_PROBE};
     gn__put(p, "<figcaption>\n");
     gn__paragraph(p, NULL, gn__word_of(p, GN__H_OVERLAP_CAPTION));
     gn__put(p, "</figcaption>\n");
     numbers_begin(p);
-    gn__table t = gn__table_begin(p, head, 4, 2);
     for (int m = 0; m < models(p); m++) {
+        put_model_name(p, m);
+        gn__table t = gn__table_begin(p, head, 3, 1);
         const gn_picture *pic = m == 0 ? &p->r->main.picture : &p->r->control.picture;
         const gn_overlap *all[] = {&pic->pc1, &pic->plane, &pic->probe};
         for (int k = 0; k < 3; k++) {
             if (!isfinite(all[k]->overlap.estimate)) continue;
-            gn__cell(&t, model_name(p, m));
             gn__cell(&t, gn__word_of(p, names[k]));
             gn__cell(&t, gn__n_interval(p, all[k]->overlap, 3));
             gn__cell(&t, gn__n_interval(p, all[k]->yardstick, 3));
         }
+        gn__table_end(&t);
     }
-    gn__table_end(&t);
     numbers_end(p);
 }
 
@@ -137,17 +140,18 @@ static void about_overlap(gn__page *p)
 
 static void put_scores(gn__page *p)
 {
-    static const gn__html_id head[] = {GN__H_COL_SPACE,    GN__H_COL_EVAL,        GN__H_COL_ACCURACY,
-                                       GN__H_COL_BALANCED, GN__H_COL_F1,          GN__H_COL_AUC,
-                                       GN__H_COL_LOG_LOSS, GN__H_COL_CALIBRATION, GN__H_COL_MAJORITY,
-                                       GN__H_COL_ROWS,     GN__H_COL_UNITS,       GN__H_COL_FIT_ROWS};
-    gn__table t = gn__table_begin(p, head, sizeof head / sizeof *head, 2);
+    static const gn__html_id head[] = {GN__H_COL_EVAL,        GN__H_COL_ACCURACY, GN__H_COL_BALANCED,
+                                       GN__H_COL_F1,          GN__H_COL_AUC,      GN__H_COL_LOG_LOSS,
+                                       GN__H_COL_CALIBRATION, GN__H_COL_MAJORITY, GN__H_COL_ROWS,
+                                       GN__H_COL_UNITS,       GN__H_COL_FIT_ROWS};
     for (int m = 0; m < models(p); m++) {
         const gn_probe_evidence *from = m == 0 ? &p->r->main.probe : &p->r->control.probe;
-        for (int k = 0; k < GN_EVAL_COUNT && from->available; k++) {
+        if (!from->available) continue;
+        put_model_name(p, m);
+        gn__table t = gn__table_begin(p, head, sizeof head / sizeof *head, 1);
+        for (int k = 0; k < GN_EVAL_COUNT; k++) {
             const gn_evaluation *e = &from->eval[k];
             const gn_scores *s = &e->scores;
-            gn__cell(&t, model_name(p, m));
             const char *name = gn__word_of(p, gn__eval_label((gn_eval_kind)k));
             gn__cell(&t, e->available
                              ? name
@@ -166,8 +170,8 @@ static void put_scores(gn__page *p)
             }
             gn__row_rest(&t);
         }
+        gn__table_end(&t);
     }
-    gn__table_end(&t);
 }
 
 static const char *points_range(gn__page *p, gn_interval i)
@@ -264,10 +268,9 @@ static void about_probes(gn__page *p)
 
 /* ---- shift ---- */
 
-static void put_shift_row(gn__table *t, int m, const char *scope, const gn_shift *s)
+static void put_shift_row(gn__table *t, const char *scope, const gn_shift *s)
 {
     gn__page *p = t->p;
-    gn__cell(t, model_name(p, m));
     gn__cell(t, scope);
     gn__cell(t, gn__answer_text(p, s));
     gn__cell(t, gn__n_interval(p, s->auc, 3));
@@ -281,23 +284,23 @@ static void put_shift_row(gn__table *t, int m, const char *scope, const gn_shift
 
 static void about_shift(gn__page *p)
 {
-    static const gn__html_id head[] = {GN__H_COL_SPACE,    GN__H_COL_MEASURE,  GN__H_COL_ANSWER,
-                                       GN__H_COL_AUC,      GN__H_COL_P,        GN__H_COL_P_HOLM,
-                                       GN__H_COL_ROWS_TWO, GN__H_COL_UNITS_TWO};
+    static const gn__html_id head[] = {GN__H_COL_MEASURE, GN__H_COL_ANSWER,   GN__H_COL_AUC,      GN__H_COL_P,
+                                       GN__H_COL_P_HOLM,  GN__H_COL_ROWS_TWO, GN__H_COL_UNITS_TWO};
     if (p->r->main.by_label == NULL) note(p, false, gn__word_of(p, GN__H_NO_SHIFT_LABELS));
     gn__put(p, "<figcaption>\n");
     gn__paragraph(p, NULL, gn__word_of(p, GN__H_SHIFT_CAPTION));
     if (p->r->has_control) gn__paragraph(p, NULL, gn__word_of(p, GN__H_SHIFT_CAPTION_CONTROL));
     gn__put(p, "</figcaption>\n");
     numbers_begin(p);
-    gn__table t = gn__table_begin(p, head, sizeof head / sizeof *head, 3);
     for (int m = 0; m < models(p); m++) {
+        put_model_name(p, m);
+        gn__table t = gn__table_begin(p, head, sizeof head / sizeof *head, 2);
         const gn_model_evidence *e = m == 0 ? &p->r->main : &p->r->control;
-        put_shift_row(&t, m, gn__word_of(p, GN__H_SHIFT_ALL), &e->shift);
+        put_shift_row(&t, gn__word_of(p, GN__H_SHIFT_ALL), &e->shift);
         for (int c = 0; c < p->r->classes && e->by_label != NULL; c++)
-            put_shift_row(&t, m, GN__COMPOSE(p, SHIFT_LABEL, gn__class_name(p, c)), &e->by_label[c]);
+            put_shift_row(&t, GN__COMPOSE(p, SHIFT_LABEL, gn__class_name(p, c)), &e->by_label[c]);
+        gn__table_end(&t);
     }
-    gn__table_end(&t);
     numbers_end(p);
 }
 
@@ -320,11 +323,13 @@ gn_status gn__html_pictures(gn__page *p, gn_error *err)
         bool available = gn__figure_available(p->r, figure), narrow = gn__figure_has_narrow(figure);
         /* what missing labels cost is said in the place of the picture that they would have made */
         if (!available && figure != GN_FIGURE_PROBES) continue;
-        gn__put(p, narrow ? "<figure class=\"two\">\n<h3>" : "<figure>\n<h3>");
+        gn__put(p, narrow ? "<figure class=\"two\">\n<div class=\"whole\"><h3>"
+                          : "<figure>\n<div class=\"whole\"><h3>");
         gn__say(p, pictures[i].title);
         gn__put(p, "</h3>\n");
         GN__TRY(gn__figure_draw(p, figure, GN__INLINE_WIDE, err));
         if (narrow) GN__TRY(gn__figure_draw(p, figure, GN__INLINE_NARROW, err));
+        gn__put(p, "</div>\n");
         pictures[i].about(p);
         gn__put(p, "</figure>\n");
     }

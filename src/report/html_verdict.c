@@ -37,16 +37,13 @@ static void put_reasons(gn__page *p, gn_stance stance)
 static void put_actions(gn__page *p)
 {
     const gn_verdict *v = &p->r->verdict;
-    if (v->actions == 0 && v->rows_needed == 0) return;
+    if (v->actions == 0) return;
     gn__put(p, "<div class=\"monday\"><h3>");
     gn__say(p, GN__H_ACTIONS);
     gn__put(p, "</h3>\n");
-    if (v->actions > 0) gn__put(p, "<ol>\n");
+    gn__put(p, "<ol>\n");
     for (int i = 0; i < v->actions; i++) put_reason(p, &v->action[i]);
-    if (v->actions > 0) gn__put(p, "</ol>\n");
-    if (v->rows_needed > 0)
-        gn__paragraph(p, NULL, GN__COMPOSE(p, ROWS_NEEDED, gn__n_count(p, (double)v->rows_needed)));
-    gn__put(p, "</div>\n");
+    gn__put(p, "</ol>\n</div>\n");
 }
 
 static void put_tile(gn__page *p, gn__html_id title, const char *big, const char *note)

@@ -182,7 +182,7 @@ const char *gn__n_percent1(gn__page *p, double x)
 {
     gn__buf b = {0};
     gn__put_fixed(&b, 100 * x, 1);
-    if (isfinite(x)) gn__buf_puts(&b, " %");
+    if (isfinite(x)) gn__buf_putc(&b, '%');
     return keep(p, &b);
 }
 
@@ -216,7 +216,7 @@ const char *gn__n_range_percent(gn__page *p, gn_interval i)
     i.low *= 100, i.high *= 100;
     gn__buf b = {0};
     gn__buf_puts(&b, gn__n_range(p, i, 0));
-    if (isfinite(i.low) && isfinite(i.high)) gn__buf_puts(&b, " %");
+    if (isfinite(i.low) && isfinite(i.high)) gn__buf_putc(&b, '%');
     return keep(p, &b);
 }
 
@@ -238,13 +238,35 @@ const char *gn__n_interval_percent(gn__page *p, gn_interval i, int decimals)
     if (!isfinite(i.estimate)) return "–";
     gn__buf b = {0};
     gn__put_fixed(&b, 100 * i.estimate, decimals);
-    gn__buf_puts(&b, " %");
+    gn__buf_putc(&b, '%');
     if (isfinite(i.low) && isfinite(i.high)) {
         i.low *= 100, i.high *= 100;
         gn__buf_puts(&b, " (");
         gn__buf_puts(&b, gn__n_range(p, i, decimals));
         gn__buf_putc(&b, ')');
     }
+    return keep(p, &b);
+}
+
+const char *gn__n_time(gn__page *p, const char *iso)
+{
+    size_t n = strlen(iso);
+    if (n != 20 || iso[10] != 'T' || iso[19] != 'Z') return iso;
+    gn__buf b = {0};
+    gn__buf_append(&b, iso, 10);
+    gn__buf_putc(&b, ' ');
+    gn__buf_append(&b, iso + 11, 5);
+    gn__buf_puts(&b, " UTC");
+    return keep(p, &b);
+}
+
+const char *gn__n_tick(gn__page *p, double x, int decimals)
+{
+    const char *digits = gn__n_fixed(p, fabs(x), decimals);
+    if (x >= 0 || strspn(digits, "0.") == strlen(digits)) return digits;
+    gn__buf b = {0};
+    gn__buf_puts(&b, "−");
+    gn__buf_puts(&b, digits);
     return keep(p, &b);
 }
 

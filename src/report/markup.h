@@ -57,14 +57,17 @@ void gn__draw_all(gn__page *p, const char *markup, const double *at, size_t n);
 /* Numbers as strings of the page's scratch; a value that is not finite is an en dash. */
 const char *gn__n_count(gn__page *p, double n);               /* "12,345" */
 const char *gn__n_fixed(gn__page *p, double x, int decimals); /* "0.83" */
-const char *gn__n_percent(gn__page *p, double x);             /* "84 %" */
-const char *gn__n_percent1(gn__page *p, double x);            /* "83.6 %" */
+const char *gn__n_percent(gn__page *p, double x);             /* "84%" */
+const char *gn__n_percent1(gn__page *p, double x);            /* "83.6%" */
 const char *gn__n_signed_points(gn__page *p, double x); /* "+5.2", "−9.4": a difference of shares in points */
+const char *gn__n_tick(gn__page *p, double x, int decimals); /* "0.5", "−2" with a true minus */
+const char *gn__n_time(gn__page *p,
+                       const char *iso); /* "2026-03-02 09:41 UTC"; what is not ISO 8601 UTC as it is */
 const char *gn__n_p(gn__page *p, double x);
 const char *gn__n_range(gn__page *p, gn_interval i, int decimals);            /* "0.67–0.81" */
-const char *gn__n_range_percent(gn__page *p, gn_interval i);                  /* "67–81 %" */
+const char *gn__n_range_percent(gn__page *p, gn_interval i);                  /* "67–81%" */
 const char *gn__n_interval(gn__page *p, gn_interval i, int decimals);         /* "0.74 (0.67–0.81)" */
-const char *gn__n_interval_percent(gn__page *p, gn_interval i, int decimals); /* "74.1 % (66.9–81.3)" */
+const char *gn__n_interval_percent(gn__page *p, gn_interval i, int decimals); /* "74.1% (66.9–81.3)" */
 
 /* Estimated width in pixels of a text in an ordinary sans-serif face, on the wide side. */
 double gn__text_width(const char *text, double size);
