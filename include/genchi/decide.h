@@ -63,7 +63,9 @@ typedef struct gn_evidence {
     const gn_probe_evidence *probe;         /* may be NULL or !available: no labels */
     const gn_probe_evidence *control_probe; /* may be NULL */
     size_t train_rows, test_rows, duplicates_across, cut_texts;
-    bool grouped; /* a group column was named for test */
+    size_t conflicting_train, conflicting_test; /* repeats that carry another label */
+    bool duplicates_kept;                       /* duplicates_across are still in train */
+    bool grouped;                               /* a group column was named for test */
 } gn_evidence;
 
 /* Never fails. */

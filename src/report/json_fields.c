@@ -1,0 +1,250 @@
+#include "report/json_fields.h"
+
+#include <stddef.h>
+
+#define AT(type, member) .offset = offsetof(type, member)
+#define SIMPLE(type, kind_, member)                                \
+    {                                                              \
+        .key = #member, .kind = GN__KIND_##kind_, AT(type, member) \
+    }
+#define NAMED(type, key_, kind_, member, ...)                                \
+    {                                                                        \
+        .key = key_, .kind = GN__KIND_##kind_, AT(type, member), __VA_ARGS__ \
+    }
+#define END                  \
+    {                        \
+        .kind = GN__KIND_END \
+    }
+
+const char *const gn__stance_names[] = {[GN_FOR] = "for", [GN_AGAINST] = "against", [GN_NOTE] = "note", NULL};
+
+static const char *const verdict_names[] = {
+#define NAME(name, code, gate) code,
+    GN_VERDICT_LIST(NAME)
+#undef NAME
+        NULL};
+
+static const char *const answer_names[] = {[GN_SHIFT_DIFFERENT] = "different",
+                                           [GN_SHIFT_EQUIVALENT] = "equivalent",
+                                           [GN_SHIFT_NOT_ENOUGH_DATA] = "not_enough_data",
+                                           NULL};
+
+static const char *const method_names[] = {"mmd-exact", "mmd-rff", NULL};
+
+static const gn__field shift_fields[] = {NAMED(gn_shift, "answer", ENUM, answer, .names = answer_names),
+                                         SIMPLE(gn_shift, DOUBLE, p_value),
+                                         SIMPLE(gn_shift, DOUBLE, p_holm),
+                                         SIMPLE(gn_shift, DOUBLE, statistic),
+                                         SIMPLE(gn_shift, INTERVAL, auc),
+                                         SIMPLE(gn_shift, DOUBLE, alpha),
+                                         SIMPLE(gn_shift, DOUBLE, tolerance),
+                                         SIMPLE(gn_shift, SIZE, permutations),
+                                         NAMED(gn_shift, "train_rows", SIZE, rows_a),
+                                         NAMED(gn_shift, "test_rows", SIZE, rows_b),
+                                         NAMED(gn_shift, "train_units", SIZE, units_a),
+                                         NAMED(gn_shift, "test_units", SIZE, units_b),
+                                         SIMPLE(gn_shift, SIZE, rows_needed),
+                                         NAMED(gn_shift, "method", NAME, method, .names = method_names),
+                                         END};
+
+static const gn__field shift_and_labels_fields[] = {
+    NAMED(gn_model_evidence, NULL, INLINE, shift, .of = shift_fields),
+    NAMED(gn_model_evidence, "by_label", BY_CLASS, by_label, .of = shift_fields, .size = sizeof(gn_shift)),
+    END};
+
+static const gn__field overlap_fields[] = {NAMED(gn_overlap, "estimate", DOUBLE, overlap.estimate),
+                                           NAMED(gn_overlap, "low", DOUBLE, overlap.low),
+                                           NAMED(gn_overlap, "high", DOUBLE, overlap.high),
+                                           NAMED(gn_overlap, "yardstick", DOUBLE, yardstick.estimate),
+                                           NAMED(gn_overlap, "yardstick_low", DOUBLE, yardstick.low),
+                                           NAMED(gn_overlap, "yardstick_high", DOUBLE, yardstick.high),
+                                           NAMED(gn_overlap, "bandwidth_train", PAIR, bandwidth_a),
+                                           NAMED(gn_overlap, "bandwidth_test", PAIR, bandwidth_b),
+                                           SIMPLE(gn_overlap, SIZE, bootstrap),
+                                           NAMED(gn_overlap, "yardstick_draws", SIZE, draws),
+                                           END};
+
+static const gn__field overlaps_fields[] = {NAMED(gn_picture, "pc1", OBJECT, pc1, .of = overlap_fields),
+                                            NAMED(gn_picture, "plane", OBJECT, plane, .of = overlap_fields),
+                                            NAMED(gn_picture, "probe", OBJECT, probe, .of = overlap_fields),
+                                            END};
+
+static const gn__field density_fields[] = {
+    SIMPLE(gn_density, BOOL, test),
+    SIMPLE(gn_density, LABEL, label),
+    SIMPLE(gn_density, SIZE, rows),
+    SIMPLE(gn_density, DOUBLE, bandwidth1),
+    SIMPLE(gn_density, PAIR, bandwidth2),
+    NAMED(gn_density, "pc1", GRID, pc1, .size = GN_GRID1),
+    NAMED(gn_density, "probe", GRID, probe, .size = GN_GRID1),
+    NAMED(gn_density, "plane", GRID, plane, .size = (size_t)GN_GRID2 * GN_GRID2),
+    END};
+
+static const gn__field point_fields[] = {SIMPLE(gn_point, BOOL, test),   SIMPLE(gn_point, LABEL, label),
+                                         SIMPLE(gn_point, FLOAT, x),     SIMPLE(gn_point, FLOAT, y),
+                                         SIMPLE(gn_point, STRING, text), END};
+
+static const gn__field picture_fields[] = {
+    NAMED(gn_picture, "explained", NUMBERS, explained, .count = offsetof(gn_picture, components)),
+    NAMED(gn_picture, "pc1_low", DOUBLE, low1),
+    NAMED(gn_picture, "pc1_high", DOUBLE, high1),
+    NAMED(gn_picture, "probe_low", DOUBLE, low_probe),
+    NAMED(gn_picture, "probe_high", DOUBLE, high_probe),
+    NAMED(gn_picture, "plane_low", PAIR, low2),
+    NAMED(gn_picture, "plane_high", PAIR, high2),
+    NAMED(gn_picture, "densities", ARRAY, density, .count = offsetof(gn_picture, densities),
+          .of = density_fields, .size = sizeof(gn_density)),
+    NAMED(gn_picture, "points", ARRAY, point, .count = offsetof(gn_picture, points), .of = point_fields,
+          .size = sizeof(gn_point)),
+    END};
+
+static const gn__field evaluation_fields[] = {
+    NAMED(gn_evaluation, "available", GUARD, available, .size = 1),
+    NAMED(gn_evaluation, "reason", CHARS, reason, .size = sizeof((gn_evaluation *)0)->reason),
+    NAMED(gn_evaluation, "rows", SIZE, scores.rows),
+    NAMED(gn_evaluation, "units", SIZE, scores.units),
+    NAMED(gn_evaluation, "accuracy", INTERVAL, scores.accuracy),
+    NAMED(gn_evaluation, "balanced_accuracy", INTERVAL, scores.balanced_accuracy),
+    NAMED(gn_evaluation, "macro_f1", INTERVAL, scores.macro_f1),
+    NAMED(gn_evaluation, "auc", INTERVAL, scores.auc),
+    NAMED(gn_evaluation, "log_loss", INTERVAL, scores.log_loss),
+    NAMED(gn_evaluation, "calibration", INTERVAL, scores.calibration),
+    SIMPLE(gn_evaluation, DOUBLE, majority),
+    SIMPLE(gn_evaluation, DOUBLE, lambda),
+    SIMPLE(gn_evaluation, SIZE, fit_rows),
+    END};
+
+static const gn__field paired_fields[] = {NAMED(gn_paired, "available", GUARD, available, .size = 0),
+                                          SIMPLE(gn_paired, INTERVAL, difference),
+                                          SIMPLE(gn_paired, DOUBLE, p_value),
+                                          SIMPLE(gn_paired, SIZE, rows),
+                                          SIMPLE(gn_paired, SIZE, a_only),
+                                          SIMPLE(gn_paired, SIZE, b_only),
+                                          END};
+
+#define EVALUATION(name, key_) \
+    NAMED(gn_probe_evidence, key_, OBJECT, eval[GN_EVAL_##name], .of = evaluation_fields),
+#define PAIRED(member) NAMED(gn_probe_evidence, #member, OBJECT, member, .of = paired_fields)
+static const gn__field probe_fields[] = {
+    SIMPLE(gn_probe_evidence, BOOL, available),
+    NAMED(gn_probe_evidence, "reason", CHARS, reason, .size = sizeof((gn_probe_evidence *)0)->reason),
+    SIMPLE(gn_probe_evidence, INT, classes),
+    GN_EVAL_LIST(EVALUATION) PAIRED(test_cv_vs_majority),
+    PAIRED(test_cv_vs_train_to_test),
+    PAIRED(grouped_vs_ungrouped),
+    PAIRED(clustered_vs_ungrouped),
+    PAIRED(test_cv_vs_control),
+    PAIRED(train_to_test_vs_control),
+    PAIRED(transfer_gap),
+    SIMPLE(gn_probe_evidence, SIZE, clusters),
+    SIMPLE(gn_probe_evidence, SIZE, clustered_rows),
+    END};
+
+static const gn__field model_fields[] = {SIMPLE(gn_model_evidence_info, STRING, name),
+                                         SIMPLE(gn_model_evidence_info, STRING, architecture),
+                                         SIMPLE(gn_model_evidence_info, STRING, path),
+                                         NAMED(gn_model_evidence_info, "sha256", CHARS, sha256, .size = 65),
+                                         SIMPLE(gn_model_evidence_info, SIZE, dim),
+                                         SIMPLE(gn_model_evidence_info, STRING, pooling),
+                                         SIMPLE(gn_model_evidence_info, BOOL, normalize),
+                                         SIMPLE(gn_model_evidence_info, STRING, dtype),
+                                         SIMPLE(gn_model_evidence_info, STRING, tokenizer),
+                                         SIMPLE(gn_model_evidence_info, SIZE, layers),
+                                         SIMPLE(gn_model_evidence_info, SIZE, max_length),
+                                         SIMPLE(gn_model_evidence_info, SIZE, parameters),
+                                         SIMPLE(gn_model_evidence_info, SIZE, cut_train),
+                                         SIMPLE(gn_model_evidence_info, SIZE, cut_test),
+                                         SIMPLE(gn_model_evidence_info, SIZE, tokens),
+                                         END};
+
+static const gn__field evidence_fields[] = {
+    NAMED(gn_model_evidence, "model", OBJECT, model, .of = model_fields),
+    {.key = "shift", .kind = GN__KIND_OBJECT, .of = shift_and_labels_fields},
+    NAMED(gn_model_evidence, "overlap", OBJECT, picture, .of = overlaps_fields),
+    NAMED(gn_model_evidence, "probe", OBJECT, probe, .of = probe_fields),
+    NAMED(gn_model_evidence, "picture", OBJECT, picture, .of = picture_fields),
+    END};
+
+static const gn__field set_fields[] = {SIMPLE(gn_set_info, STRING, path),
+                                       SIMPLE(gn_set_info, STRING, format),
+                                       SIMPLE(gn_set_info, STRING, encoding),
+                                       NAMED(gn_set_info, "sha256", CHARS, sha256, .size = 65),
+                                       SIMPLE(gn_set_info, STRING, text_column),
+                                       SIMPLE(gn_set_info, STRING, label_column),
+                                       SIMPLE(gn_set_info, STRING, group_column),
+                                       SIMPLE(gn_set_info, SIZE, rows),
+                                       SIMPLE(gn_set_info, SIZE, rows_read),
+                                       SIMPLE(gn_set_info, SIZE, empty),
+                                       SIMPLE(gn_set_info, SIZE, dropped_by_label),
+                                       SIMPLE(gn_set_info, SIZE, unlabelled),
+                                       SIMPLE(gn_set_info, SIZE, groups),
+                                       SIMPLE(gn_set_info, CLASS_ROWS, class_rows),
+                                       {.key = "malformed", .kind = GN__KIND_MALFORMED},
+                                       END};
+
+static const gn__field duplicates_fields[] = {SIMPLE(gn_duplicates, SIZE, within_train),
+                                              SIMPLE(gn_duplicates, SIZE, within_test),
+                                              SIMPLE(gn_duplicates, SIZE, across),
+                                              SIMPLE(gn_duplicates, SIZE, conflicting_train),
+                                              SIMPLE(gn_duplicates, SIZE, conflicting_test),
+                                              SIMPLE(gn_duplicates, SIZE, removed_from_train),
+                                              END};
+
+/* class_names first: the reader checks every label against their number. */
+static const gn__field data_fields[] = {
+    NAMED(gn_result, "class_names", CLASS_NAMES, class_name, .count = offsetof(gn_result, classes)),
+    NAMED(gn_result, "train", OBJECT, train, .of = set_fields),
+    NAMED(gn_result, "test", OBJECT, test, .of = set_fields),
+    NAMED(gn_result, "duplicates", OBJECT, duplicates, .of = duplicates_fields),
+    SIMPLE(gn_result, BOOL, kept_duplicates),
+    END};
+
+static const gn__field verdict_fields[] = {
+    NAMED(gn_verdict, "code", ENUM, code, .names = verdict_names),
+    SIMPLE(gn_verdict, BOOL, gate_passes),
+    NAMED(gn_verdict, "rule", CHARS, rule, .size = sizeof((gn_verdict *)0)->rule),
+    SIMPLE(gn_verdict, SIZE, rows_needed),
+    NAMED(gn_verdict, "reasons", REASONS, reason, .count = offsetof(gn_verdict, reasons),
+          .size = GN_MAX_REASONS),
+    NAMED(gn_verdict, "actions", REASONS, action, .count = offsetof(gn_verdict, actions),
+          .size = GN_MAX_ACTIONS),
+    END};
+
+static const gn__field example_fields[] = {
+    SIMPLE(gn_example, SIZE, row),     SIMPLE(gn_example, LINE, line),   SIMPLE(gn_example, LABEL, label),
+    SIMPLE(gn_example, DOUBLE, score), SIMPLE(gn_example, STRING, text), END};
+
+static const gn__field examples_fields[] = {
+    NAMED(gn_result, "train", ARRAY, only_train, .count = offsetof(gn_result, examples_train),
+          .of = example_fields, .size = sizeof(gn_example)),
+    NAMED(gn_result, "test", ARRAY, only_test, .count = offsetof(gn_result, examples_test),
+          .of = example_fields, .size = sizeof(gn_example)),
+    END};
+
+static const gn__field timing_fields[] = {
+    SIMPLE(gn_timing, DOUBLE, read),        SIMPLE(gn_timing, DOUBLE, load),
+    SIMPLE(gn_timing, DOUBLE, embed),       SIMPLE(gn_timing, DOUBLE, control),
+    SIMPLE(gn_timing, DOUBLE, see),         SIMPLE(gn_timing, DOUBLE, detect),
+    SIMPLE(gn_timing, DOUBLE, verify),      SIMPLE(gn_timing, DOUBLE, total),
+    SIMPLE(gn_timing, DOUBLE, peak_memory), END};
+
+const gn__field gn__result_fields[] = {
+    SIMPLE(gn_result, STRING, created),
+    SIMPLE(gn_result, STRING, version),
+    SIMPLE(gn_result, STRING, command),
+    SIMPLE(gn_result, SEED, seed),
+    SIMPLE(gn_result, UNSIGNED, threads),
+    NAMED(gn_result, "verdict", OBJECT, verdict, .of = verdict_fields),
+    {.key = "data", .kind = GN__KIND_OBJECT, .of = data_fields},
+    NAMED(gn_result, NULL, INLINE, main, .of = evidence_fields),
+    NAMED(gn_result, "control", OPTIONAL, control, .of = evidence_fields,
+          .count = offsetof(gn_result, has_control)),
+    {.key = "examples", .kind = GN__KIND_OBJECT, .of = examples_fields},
+    NAMED(gn_result, "timing", OBJECT, timing, .of = timing_fields),
+    NAMED(gn_result, "libraries", STRINGS, library, .count = offsetof(gn_result, libraries)),
+    END};
+
+bool gn__is_flat(const gn__field *of)
+{
+    return of == point_fields || of == example_fields;
+}

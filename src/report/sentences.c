@@ -1,0 +1,150 @@
+#include "report/sentences.h"
+
+#include "decide/reasons.h"
+#include "report/strings.h"
+
+typedef struct text2 {
+    const char *text[2]; /* by gn_lang */
+} text2;
+
+static const text2 sentences[GN__REASON_COUNT] = {
+#define S(name, en, ja) [GN__REASON_##name] = {{en, ja}},
+#include "report/sentences.def"
+#undef S
+};
+
+static const text2 titles[GN_VERDICT_COUNT] = {
+    [GN_VERDICT_LINEAR_PROBE] = {{"A linear probe is enough", "線形プローブで十分です"}},
+    [GN_VERDICT_FIX_DATA] = {{"Fix the training data first", "先に学習データを直してください"}},
+    [GN_VERDICT_FINE_TUNE] = {{"Fine-tuning may pay", "微調整を試す価値があります"}},
+    [GN_VERDICT_RETHINK_DATA] = {{"Rethink the data", "データを見直してください"}},
+    [GN_VERDICT_MORE_DATA] = {{"Too little data to tell", "判断するにはデータが足りません"}},
+};
+
+static const text2 summaries[GN_VERDICT_COUNT] = {
+    [GN_VERDICT_LINEAR_PROBE] =
+        {{"The model already tells the labels of the test data apart, and what the training data "
+          "teach holds there. There is no need to pay for more training.",
+          "モデルはすでに評価データのラベルを見分けており、学習データから学んだことも通用します。追加の学習に"
+          "費用を"
+          "かける必要はありません。"}},
+    [GN_VERDICT_FIX_DATA] =
+        {{"Nothing suggests that a better model is needed; the training data are the weak point: they "
+          "do not stand for the test data. More training on them would teach the wrong thing.",
+          "モデルを替える必要は認められません。弱点は学習データで、評価データの代わりになっていません。このま"
+          "ま"
+          "学習を重ねても、誤ったことを覚えるだけです。"}},
+    [GN_VERDICT_FINE_TUNE] =
+        {{"Training and test data are one population, but the model as it stands does not tell the "
+          "labels apart. Training it, or choosing another model, may pay.",
+          "学習データと評価データは同じ母集団ですが、今のモデルのままではラベルを見分けられません。微調整や別"
+          "の"
+          "モデルの採用が役立つ見込みがあります。"}},
+    [GN_VERDICT_RETHINK_DATA] =
+        {{"Training and test data differ, and the model does not tell the labels of the test data "
+          "apart. Training now would most likely be wasted.",
+          "学習データと評価データは異なり、モデルは評価データのラベルも見分けられません。今学習しても、無駄に"
+          "なる"
+          "可能性が高いといえます。"}},
+    [GN_VERDICT_MORE_DATA] =
+        {{"The evidence does not yet decide. The steps below say what to collect or label so that it "
+          "does.",
+          "今ある根拠では、まだ判断できません。何を集め、何にラベルを付ければ判断できるかを以下に示します"
+          "。"}},
+};
+
+static const text2 stances[] = {
+    [GN_FOR] = {{"What speaks for it", "この判定を支える根拠"}},
+    [GN_AGAINST] = {{"What speaks against it or calls for care", "反対の根拠と注意点"}},
+    [GN_NOTE] = {{"Also worth knowing", "そのほかの参考情報"}},
+};
+
+static const text2 answers[] = {
+    [GN_SHIFT_DIFFERENT] = {{"different", "異なる"}},
+    [GN_SHIFT_EQUIVALENT] = {{"equivalent within the tolerance", "許容範囲内で同等"}},
+    [GN_SHIFT_NOT_ENOUGH_DATA] = {{"not enough data", "データ不足"}},
+};
+
+static const text2 evals[GN_EVAL_COUNT] = {
+    [GN_EVAL_TEST_CV] = {{"within test", "評価データ内"}},
+    [GN_EVAL_TEST_CV_GROUPED] = {{"within test, by group", "評価データ内（グループごと）"}},
+    [GN_EVAL_TEST_CV_CLUSTERED] = {{"within test, by cluster", "評価データ内（クラスターごと）"}},
+    [GN_EVAL_TRAIN_HELDOUT] = {{"within train, held out", "学習データ内（取り分け）"}},
+    [GN_EVAL_TRAIN_TO_TEST] = {{"train to test", "学習データ→評価データ"}},
+    [GN_EVAL_TRAIN_TO_TEST_MATCHED] = {{"train to test, same size", "学習データ→評価データ（同じ行数）"}},
+};
+
+const char *gn__verdict_title(gn_verdict_code code, gn_lang lang)
+{
+    return titles[code].text[lang];
+}
+
+const char *gn__verdict_summary(gn_verdict_code code, gn_lang lang)
+{
+    return summaries[code].text[lang];
+}
+
+const char *gn__stance_title(gn_stance stance, gn_lang lang)
+{
+    return stances[stance].text[lang];
+}
+
+const char *gn__shift_answer_text(gn_shift_answer answer, gn_lang lang)
+{
+    return answers[answer].text[lang];
+}
+
+const char *gn__eval_text(gn_eval_kind kind, gn_lang lang)
+{
+    return evals[kind].text[lang];
+}
+
+static void put_label(const gn_result *r, double value, gn__buf *out)
+{
+    if (r != NULL && r->class_name != NULL && value >= 0 && value < r->classes)
+        gn__buf_puts(out, r->class_name[(int)value]);
+    else
+        gn__put_count(out, value);
+}
+
+static void put_value(const gn_result *r, double value, char kind, gn_lang lang, gn__buf *out)
+{
+    switch (kind) {
+    case '%':
+        gn__put_percent(out, value, lang);
+        break;
+    case 'n':
+        gn__put_count(out, value);
+        break;
+    case 't':
+        gn__put_points(out, value, lang);
+        break;
+    case 'p':
+        gn__put_p(out, value);
+        break;
+    case 'l':
+        put_label(r, value, out);
+        break;
+    default:
+        gn__put_fixed(out, value, 2);
+        break;
+    }
+}
+
+void gn__reason_text(const gn_result *r, const gn_reason *reason, gn_lang lang, gn__buf *out)
+{
+    gn__reason_id id = gn__reason_find(reason->id);
+    if (id == GN__REASON_COUNT) {
+        gn__buf_puts(out, reason->id);
+        return;
+    }
+    for (const char *s = sentences[id].text[lang]; *s != '\0';) {
+        const char *close = *s == '{' ? strchr(s, '}') : NULL;
+        if (close == NULL) {
+            gn__buf_putc(out, *s++);
+            continue;
+        }
+        put_value(r, reason->value[s[1] - '0'], s[2], lang, out);
+        s = close + 1;
+    }
+}

@@ -1,0 +1,40 @@
+/* Weighted L2 logistic regression, binomial and multinomial: what the domain classifier (detect/) and the
+ * probes (verify/) fit. Floor 1. */
+#ifndef GENCHI_TENSOR_LOGISTIC_H
+#define GENCHI_TENSOR_LOGISTIC_H
+
+#include "core/core.h"
+
+/* minimise  sum_i s_i log-loss_i / sum_i s_i + (lambda / 2) ||W||^2   over W and the intercepts,
+ * on z = (x - mean) / scale; the intercepts carry no penalty. */
+typedef struct gn__logistic_problem {
+    const float *x;              /* row r starts at x + r * ld */
+    size_t n, dim, ld;           /* n rows are used */
+    const uint32_t *row;         /* [n] which rows; NULL: 0 .. n-1 */
+    const int *y;                /* [n] aligned with the list, in [0, classes) */
+    const double *sample_weight; /* [n] >= 0; NULL: all 1 */
+    int classes;
+    double lambda;      /* >= 0; 0 may have no minimum on separable data */
+    const float *mean;  /* [dim]; NULL: 0 */
+    double scale;       /* > 0 */
+    double tolerance;   /* stop when the gradient's norm is this part of its norm at W = 0; 0: 1e-5 */
+    int max_iterations; /* 0: 500 */
+} gn__logistic_problem;
+
+typedef struct gn__logistic_report {
+    int iterations, evaluations;
+    double objective;
+    double gradient; /* its norm relative to that at W = 0 */
+    bool converged;  /* gradient within tolerance, or within 1e-4 where float32 margins (few rows) allow no
+                        finer line search; false: stopped before, by max_iterations for instance */
+} gn__logistic_report;
+
+/* weight: [(classes == 2 ? 1 : classes) * (dim + 1)], in: the start (zeros are fine), out: the minimum, in
+ * units of z; the last column is the intercept. Two classes: log-odds of class 1. rep may be NULL.
+ * The bits are the same for any number of threads.
+ * Errors: GN_INVALID_ARGUMENT; GN_DATA (fewer than two classes have weight); GN_NUMERIC (not finite);
+ * GN_CANCELLED. */
+gn_status gn__logistic_fit(gn_context *ctx, const gn__logistic_problem *p, double *weight,
+                           gn__logistic_report *rep, gn_error *err);
+
+#endif

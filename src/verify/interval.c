@@ -1,0 +1,151 @@
+/* Interval and p-value formulas. */
+#include "verify/parts.h"
+
+#include <math.h>
+
+static const double Z95 = 1.959963984540054; /* standard normal quantile of 0.975 */
+
+gn_interval gn__wilson(double right, double n)
+{
+    /* Wilson 1927, without continuity correction; Brown, Cai & DasGupta 2001 recommend it. */
+    if (!(n > 0)) return (gn_interval){NAN, NAN, NAN};
+    double p = right / n, z2 = Z95 * Z95;
+    double centre = (p + z2 / (2 * n)) / (1 + z2 / n);
+    double half = Z95 / (1 + z2 / n) * sqrt(p * (1 - p) / n + z2 / (4 * n * n));
+    return (gn_interval){p, right <= 0 ? 0 : fmax(0, centre - half), right >= n ? 1 : fmin(1, centre + half)};
+}
+
+/* Abramowitz & Stegun 26.7.3 and 26.7.4: a finite sum for whole degrees of freedom. Above 1000 the normal
+ * distribution is within 3e-4. */
+double gn__student_cdf(double t, size_t df)
+{
+    if (df > 1000) return 0.5 * erfc(-t / M_SQRT2);
+    double theta = atan(t / sqrt((double)df)), c = cos(theta), s = sin(theta), a;
+    double term = 1, sum = 1;
+    if (df % 2 == 1) {
+        term = c, sum = df == 1 ? 0 : c;
+        for (size_t k = 3; k + 2 <= df; k += 2) term *= c * c * (double)(k - 1) / (double)k, sum += term;
+        a = 2 / M_PI * (theta + s * sum);
+    } else {
+        for (size_t k = 2; k + 2 <= df; k += 2) term *= c * c * (double)(k - 1) / (double)k, sum += term;
+        a = s * sum;
+    }
+    return 0.5 + 0.5 * a;
+}
+
+static double normal_cdf(double z)
+{
+    return 0.5 * erfc(-z / M_SQRT2);
+}
+
+/* The x in [low, high] where an increasing function of (x, df) passes p. */
+static double solve(double (*f)(double, size_t), size_t df, double p, double low, double high)
+{
+    for (int i = 0; i < 200 && high - low > 1e-12 * (1 + fabs(low)); i++) {
+        double mid = 0.5 * (low + high);
+        if (f(mid, df) < p)
+            low = mid;
+        else
+            high = mid;
+    }
+    return 0.5 * (low + high);
+}
+
+static double normal_of(double z, size_t df)
+{
+    (void)df;
+    return normal_cdf(z);
+}
+
+/* The percentile interval of n units is too narrow as z intervals with the variance over n are. Hesterberg
+ * 2015 (The American Statistician 69(4), section 4.2, "expanded percentile") takes the tail that makes the
+ * two agree for a mean: Phi(-sqrt(n / (n-1)) t_{0.975, n-1}). */
+static double expanded_tail(size_t units)
+{
+    double t = solve(gn__student_cdf, units - 1, 0.975, 0, 1e3);
+    return normal_cdf(-sqrt((double)units / (double)(units - 1)) * t);
+}
+
+static int ascending(const void *a, const void *b)
+{
+    double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+/* Linear between order statistics (Hyndman & Fan's type 7). */
+static double quantile(const double *sorted, size_t n, double p)
+{
+    double at = p * (double)(n - 1);
+    size_t i = (size_t)at;
+    if (i + 1 >= n) return sorted[n - 1];
+    return sorted[i] + (at - (double)i) * (sorted[i + 1] - sorted[i]);
+}
+
+/* Both ends of the percentile interval; false where there is none. */
+static bool ends(double *replicate, size_t count, size_t units, double *low, double *high)
+{
+    size_t n = 0;
+    for (size_t b = 0; b < count; b++)
+        if (!isnan(replicate[b])) replicate[n++] = replicate[b];
+    for (size_t b = n; b < count; b++) replicate[b] = NAN;
+    if (units < 2 || 2 * n < count || n < 2) return false;
+    qsort(replicate, n, sizeof *replicate, ascending);
+    double tail = expanded_tail(units);
+    *low = quantile(replicate, n, tail);
+    *high = quantile(replicate, n, 1 - tail);
+    return true;
+}
+
+gn_interval gn__percentile(double estimate, double *replicate, size_t count, size_t units)
+{
+    double low, high;
+    if (isnan(estimate) || !ends(replicate, count, units, &low, &high))
+        return (gn_interval){estimate, NAN, NAN};
+    return (gn_interval){estimate, fmin(low, estimate), fmax(high, estimate)};
+}
+
+gn_interval gn__basic(double estimate, double *replicate, size_t count, size_t units)
+{
+    double low, high;
+    if (isnan(estimate) || !ends(replicate, count, units, &low, &high))
+        return (gn_interval){estimate, NAN, NAN};
+    return (gn_interval){estimate, fmax(0, fmin(2 * estimate - high, estimate)),
+                         fmin(1, fmax(2 * estimate - low, estimate))};
+}
+
+double gn__percentile_p(const double *replicate, size_t count, size_t units)
+{
+    size_t below = 0, above = 0;
+    if (units < 2 || count == 0) return NAN;
+    for (size_t b = 0; b < count; b++) below += replicate[b] <= 0, above += replicate[b] >= 0;
+    double p = 2 * (double)(1 + (below < above ? below : above)) / (double)(count + 1);
+    if (p >= 1) return 1;
+    /* The same widening as the interval's, the other way round. */
+    double z = -solve(normal_of, 0, p / 2, -40, 0);
+    p = 2 * gn__student_cdf(-z * sqrt((double)(units - 1) / (double)units), units - 1);
+    return p < 1 ? p : 1;
+}
+
+double gn__mcnemar(size_t a_only, size_t b_only)
+{
+    size_t n = a_only + b_only, least = a_only < b_only ? a_only : b_only;
+    double tail = 0, base = lgamma((double)n + 1) - (double)n * M_LN2;
+    for (size_t k = 0; k <= least; k++)
+        tail += exp(base - lgamma((double)k + 1) - lgamma((double)(n - k) + 1));
+    return fmin(1, 2 * tail);
+}
+
+gn_interval gn__difference(gn_interval a, gn_interval b)
+{
+    /* Square-and-add (Zou & Donner 2008); from two Wilson intervals it is Newcombe's method 10 (1998). */
+    double d = a.estimate - b.estimate;
+    double down = hypot(a.estimate - a.low, b.high - b.estimate);
+    double up = hypot(a.high - a.estimate, b.estimate - b.low);
+    return (gn_interval){d, d - down, d + up};
+}
+
+void gn__resample(gn__rng *rng, uint32_t *count, size_t units)
+{
+    memset(count, 0, units * sizeof *count);
+    for (size_t i = 0; i < units; i++) count[gn__rng_below(rng, (uint32_t)units)]++;
+}

@@ -1,0 +1,143 @@
+/* What the files of verify/ share. Positions count the rows of a sample (the labelled, used rows), rows count
+ * those of the matrix. */
+#ifndef GENCHI_VERIFY_PARTS_H
+#define GENCHI_VERIFY_PARTS_H
+
+#include "core/core.h"
+#include "genchi/verify.h"
+
+/* ---- units and folds (folds.c) ------------------------------------------------------------------- */
+
+/* Rows that stay together, numbered by first appearance. */
+typedef struct gn__units {
+    size_t rows, count;
+    uint32_t *of;     /* [rows] */
+    uint32_t *member; /* [rows] positions, unit after unit */
+    size_t *start;    /* [count + 1] into member */
+} gn__units;
+/* group NULL: every row is a unit. */
+gn_status gn__units_make(const uint32_t *group, size_t rows, gn__units *out, gn_error *err);
+void gn__units_free(gn__units *u);
+
+/* Deals whole units into bins of the given shares, largest first, each to the bin where the labels of its
+ * rows are scarcest. cap: rows bin 0 may hold (0: any number). */
+gn_status gn__deal(const gn__units *units, const int *y, int classes, const double *share, size_t bins,
+                   size_t cap, gn__rng *rng, uint32_t *bin, gn_error *err);
+
+/* At most `want` folds so that at least two classes remain when any one of them is left out. *folds is 0
+ * where even two folds cannot be had. */
+gn_status gn__folds(const gn__units *units, const int *y, int classes, size_t want, uint64_t seed,
+                    uint64_t purpose, uint64_t index, uint32_t *fold, size_t *folds, gn_error *err);
+
+/* ---- intervals (interval.c) ---------------------------------------------------------------------- */
+
+gn_interval gn__wilson(double right, double n);
+/* 95 % interval from bootstrap replicates (sorted in place; NaN replicates are passed over), widened for few
+ * units; always holds the estimate. NaN ends where units < 2 or most replicates are NaN. */
+gn_interval gn__percentile(double estimate, double *replicate, size_t count, size_t units);
+/* The interval mirrored at the estimate (basic bootstrap), cut to [0, 1]. */
+gn_interval gn__basic(double estimate, double *replicate, size_t count, size_t units);
+/* Two-sided p of "the true value is 0" that belongs to gn__percentile's interval; never 0. */
+double gn__percentile_p(const double *replicate, size_t count, size_t units);
+double gn__mcnemar(size_t a_only, size_t b_only);
+/* a − b of independent estimates, from their own intervals. */
+gn_interval gn__difference(gn_interval a, gn_interval b);
+/* P(T <= t), Student's distribution with df >= 1 degrees of freedom. */
+double gn__student_cdf(double t, size_t df);
+
+/* Draws `units` of `units` with replacement; count[u]: how often u was drawn. */
+void gn__resample(gn__rng *rng, uint32_t *count, size_t units);
+
+/* ---- comparing (paired.c) ------------------------------------------------------------------------ */
+
+/* a, b: [rows] whether each was right; group by position or NULL. */
+gn_status gn__paired_right(gn_context *ctx, const unsigned char *a, const unsigned char *b, size_t rows,
+                           const uint32_t *group, size_t bootstrap, uint64_t purpose, gn_paired *out,
+                           gn_error *err);
+/* The most probable class, ties to the lower index. */
+int gn__top_class(const float *probability, int classes);
+
+/* ---- fitting (path.c, probe.c) ------------------------------------------------------------------- */
+
+/* Options with the defaults filled in. */
+typedef struct gn__plan {
+    size_t folds, inner_folds, bootstrap, max_rows;
+    size_t lambda_count;
+    double *lambda; /* strong to weak; owned */
+} gn__plan;
+gn_status gn__plan_make(const gn_probe_options *options, gn__plan *out, gn_error *err);
+void gn__plan_free(gn__plan *plan);
+
+/* Labelled rows of a matrix. */
+typedef struct gn__sample {
+    const gn_matrix *x;
+    int classes;
+    size_t n;
+    uint32_t *row;   /* [n]; owned */
+    int *y;          /* [n]; owned */
+    uint32_t *group; /* [n] or NULL; owned */
+} gn__sample;
+/* Rows with y >= 0. Errors: GN_INVALID_ARGUMENT (a label >= classes), GN_DATA (not finite). */
+gn_status gn__sample_make(const gn_matrix *x, const int *y, int classes, const uint32_t *group,
+                          gn__sample *out, gn_error *err);
+/* The positions p of s with keep[p] == value, or (invert) with another value. */
+gn_status gn__sample_part(const gn__sample *s, const uint32_t *keep, uint32_t value, bool invert,
+                          gn__sample *out, gn_error *err);
+void gn__sample_free(gn__sample *s);
+size_t gn__sample_classes(const gn__sample *s); /* how many classes occur */
+int gn__sample_majority(const gn__sample *s);   /* the commonest class, ties to the lower */
+
+/* Fits done so far and in all, for the progress bar. */
+typedef struct gn__steps {
+    size_t done, total;
+} gn__steps;
+
+/* One fit with its strength chosen by inner cross-validation. */
+typedef struct gn__job {
+    gn__sample sample; /* in; owned by the job */
+    uint64_t purpose, index;
+    /* out */
+    gn_probe probe;
+    /* Filled when keep_held: what the inner folds' fits said of the rows that they did not see, each at the
+     * strength that the other folds' losses chose. */
+    bool keep_held;
+    size_t folds;
+    uint32_t *fold;      /* [n] */
+    float *held;         /* [n × classes] logits */
+    double *fold_lambda; /* [folds] */
+} gn__job;
+/* Fits all jobs side by side. Where inner folds cannot be had, the middle of the path is used. */
+gn_status gn__fit_jobs(gn_context *ctx, const gn__plan *plan, gn__job *job, size_t jobs, gn__steps *steps,
+                       gn_error *err);
+void gn__job_free(gn__job *job);
+
+/* logits: [classes]; -INFINITY for a class that the probe never saw. */
+void gn__probe_logits(const gn_probe *p, const float *x, float *logits);
+void gn__softmax(const float *logits, int classes, float *probability);
+/* logits of matrix rows row[0..n) (NULL: 0..n-1): [n × classes]. */
+gn_status gn__probe_rows(gn_context *ctx, const gn_probe *p, const gn_matrix *x, const uint32_t *row,
+                         size_t n, float *logits, gn_error *err);
+/* The first row and column that are not finite give GN_DATA. */
+gn_status gn__require_finite(const gn_matrix *x, gn_error *err);
+
+/* ---- cross-fitting (crossfit.c) ------------------------------------------------------------------ */
+
+/* Above this many rows the outer folds' own losses choose the strength (leaving the judged fold out),
+ * below it every outer fold has inner folds of its own. */
+enum { GN__NESTED_ROWS = 2000 };
+
+typedef struct gn__crossfit {
+    bool possible; /* false: no two folds with two classes */
+    size_t folds;
+    uint32_t *fold;                /* [n] */
+    float *logits;                 /* [n × classes], by position */
+    unsigned char *majority_right; /* [n] the fold's fitting rows' commonest class is the row's */
+    double lambda;                 /* median over folds */
+    size_t fit_rows;               /* median over folds */
+} gn__crossfit;
+/* whole: also the probe on all rows; may be NULL. */
+gn_status gn__crossfit_run(gn_context *ctx, const gn__plan *plan, const gn__sample *s, uint64_t purpose,
+                           gn__crossfit *out, gn_probe *whole, gn__steps *steps, gn_error *err);
+void gn__crossfit_free(gn__crossfit *c);
+
+#endif

@@ -1,0 +1,174 @@
+#include "golden_text.h"
+#include "tensor/logistic.h"
+#include "test.h"
+
+static const char *const golden = "tests/golden/logistic/sklearn.txt";
+
+static gn_context *context(unsigned threads)
+{
+    gn_context *ctx = NULL;
+    gn_error err = {0};
+    CHECK_OK(gn_context_create(&(gn_context_options){.threads = threads}, &ctx, &err), err);
+    return ctx;
+}
+
+static void against_sklearn(int classes)
+{
+    size_t n, dim, k, size;
+    float *x = golden_read_float(golden, "x", &k), *mean = golden_read_float(golden, "mean", &dim);
+    double *s = golden_read(golden, "weight", &n);
+    double *yd = golden_read(golden, classes == 2 ? "y2" : "y3", &n);
+    double *expected = golden_read(golden, classes == 2 ? "coef2" : "coef3", &size);
+    double *lambda = golden_read(golden, "lambda", &k), *scale = golden_read(golden, "scale", &k);
+    int y[256];
+    double w[64] = {0};
+    CHECK(n <= 256 && size <= 64);
+    /* Also through a row list, in reverse order, with padded rows: the same problem. */
+    float *padded = gn__calloc(n * (dim + 3), sizeof *padded);
+    uint32_t row[256];
+    double reversed[256];
+    for (size_t i = 0; i < n; i++) {
+        row[i] = (uint32_t)(n - 1 - i);
+        y[i] = (int)yd[n - 1 - i];
+        reversed[i] = s[n - 1 - i];
+        memcpy(padded + i * (dim + 3), x + i * dim, dim * sizeof *x);
+    }
+    gn_context *ctx = context(2);
+    gn_error err = {0};
+    gn__logistic_report rep;
+    gn__logistic_problem p = {.x = padded,
+                              .n = n,
+                              .dim = dim,
+                              .ld = dim + 3,
+                              .row = row,
+                              .y = y,
+                              .sample_weight = reversed,
+                              .classes = classes,
+                              .lambda = *lambda,
+                              .mean = mean,
+                              .scale = *scale,
+                              .tolerance = 1e-6};
+    CHECK_OK(gn__logistic_fit(ctx, &p, w, &rep, &err), err);
+    CHECK(rep.converged && rep.iterations > 2);
+    for (size_t j = 0; j < size; j++) CHECK_NEAR(w[j], expected[j], 1e-4);
+    /* A warm start from the minimum stays there, in a few steps. */
+    CHECK_OK(gn__logistic_fit(ctx, &p, w, &rep, &err), err);
+    CHECK(rep.iterations <= 3);
+    for (size_t j = 0; j < size; j++) CHECK_NEAR(w[j], expected[j], 1e-4);
+    gn_context_free(ctx);
+    free(x), free(mean), free(s), free(yd), free(expected), free(lambda), free(scale), free(padded);
+}
+
+TEST(binomial_agrees_with_scikit_learn)
+{
+    against_sklearn(2);
+}
+
+TEST(multinomial_agrees_with_scikit_learn)
+{
+    against_sklearn(3);
+}
+
+/* n rows of d normal columns; the class is the first column's sign, flipped for a part of the rows. */
+static void make(size_t n, size_t d, int classes, double flip, float *x, int *y)
+{
+    gn__rng r = gn__rng_make(3, gn__purpose("test/logistic"), n);
+    for (size_t i = 0; i < n * d; i++) x[i] = (float)gn__rng_normal(&r);
+    for (size_t i = 0; i < n; i++) {
+        y[i] = classes == 2 ? x[i * d] > 0 : (x[i * d] > -0.5F) + (x[i * d] > 0.5F);
+        if (gn__rng_double(&r) < flip) y[i] = (int)gn__rng_below(&r, (uint32_t)classes);
+    }
+}
+
+TEST(bits_do_not_depend_on_threads)
+{
+    enum { N = 9000, D = 24 };
+    float *x = gn__calloc(N * D, sizeof *x);
+    int *y = gn__calloc(N, sizeof *y);
+    for (int classes = 2; classes <= 3; classes++) {
+        double w[3][3 * (D + 1)] = {{0}};
+        make(N, D, classes, 0.2, x, y);
+        for (unsigned t = 0; t < 3; t++) {
+            gn_context *ctx = context(t + 1);
+            gn_error err = {0};
+            gn__logistic_problem p = {
+                .x = x, .n = N, .dim = D, .ld = D, .y = y, .classes = classes, .lambda = 1e-3, .scale = 1};
+            CHECK_OK(gn__logistic_fit(ctx, &p, w[t], NULL, &err), err);
+            gn_context_free(ctx);
+        }
+        CHECK(memcmp(w[0], w[1], sizeof w[0]) == 0 && memcmp(w[0], w[2], sizeof w[0]) == 0);
+        CHECK(fabs(w[0][0]) > 0.5);
+    }
+    free(x), free(y);
+}
+
+/* Separable data, more columns than rows, a constant column, far from the origin: still a minimum. */
+TEST(hard_but_well_posed)
+{
+    enum { N = 40, D = 200 };
+    static float x[N * D], mean[D];
+    static int y[N];
+    double w[D + 1] = {0};
+    make(N, D, 2, 0, x, y);
+    for (size_t i = 0; i < N; i++) {
+        x[i * D + 7] = 3;
+        for (size_t j = 0; j < D; j++) x[i * D + j] += 1000;
+    }
+    for (size_t j = 0; j < D; j++) mean[j] = 1000;
+    gn_context *ctx = context(1);
+    gn_error err = {0};
+    gn__logistic_report rep;
+    gn__logistic_problem p = {
+        .x = x, .n = N, .dim = D, .ld = D, .y = y, .classes = 2, .lambda = 1e-6, .mean = mean, .scale = 1};
+    CHECK_OK(gn__logistic_fit(ctx, &p, w, &rep, &err), err);
+    CHECK(rep.converged);
+    for (size_t i = 0; i < N; i++) {
+        double margin = w[D];
+        for (size_t j = 0; j < D; j++) margin += w[j] * (double)(x[i * D + j] - mean[j]);
+        CHECK((margin > 0) == y[i]);
+    }
+    /* No signal at all: the weights stay at zero and the intercept is the log-odds of the shares. */
+    memset(w, 0, sizeof w);
+    for (size_t i = 0; i < N * D; i++) x[i] = 1000;
+    for (size_t i = 0; i < N; i++) y[i] = i < 10;
+    p.lambda = 1e-2;
+    CHECK_OK(gn__logistic_fit(ctx, &p, w, &rep, &err), err);
+    CHECK_NEAR(w[D], log(10.0 / 30), 2e-3);
+    CHECK_NEAR(w[0], 0, 1e-6);
+    gn_context_free(ctx);
+}
+
+TEST(refuses_what_it_cannot_fit)
+{
+    float x[4] = {0, 1, 2, 3};
+    int y[4] = {0, 0, 0, 0};
+    double w[2] = {0};
+    gn_context *ctx = context(1);
+    gn_error err = {0};
+    gn__logistic_problem p = {
+        .x = x, .n = 4, .dim = 1, .ld = 1, .y = y, .classes = 2, .lambda = 0.1, .scale = 1};
+    CHECK_INT(gn__logistic_fit(ctx, &p, w, NULL, &err), GN_DATA);
+    CHECK_HAS(err.message, "all 4 rows are of one");
+    y[3] = 2;
+    CHECK_INT(gn__logistic_fit(ctx, &p, w, NULL, &err), GN_INVALID_ARGUMENT);
+    CHECK_HAS(err.message, "row 3 of a logistic regression has class 2 of 2");
+    y[3] = 1;
+    x[2] = INFINITY;
+    CHECK_INT(gn__logistic_fit(ctx, &p, w, NULL, &err), GN_NUMERIC);
+    CHECK_HAS(err.message, "left the range of numbers");
+    x[2] = 2;
+    p.scale = 0;
+    CHECK_INT(gn__logistic_fit(ctx, &p, w, NULL, &err), GN_INVALID_ARGUMENT);
+    CHECK_HAS(err.message, "scale 0");
+    p.scale = 1;
+    p.dim = INT32_MAX;
+    CHECK_INT(gn__logistic_fit(ctx, &p, w, NULL, &err), GN_INVALID_ARGUMENT);
+    CHECK_HAS(err.message, "too many");
+    p.dim = 1;
+    volatile sig_atomic_t stop = 1;
+    gn_context *stopped = NULL;
+    CHECK_OK(gn_context_create(&(gn_context_options){.threads = 1, .cancel = &stop}, &stopped, &err), err);
+    CHECK_INT(gn__logistic_fit(stopped, &p, w, NULL, &err), GN_CANCELLED);
+    gn_context_free(stopped);
+    gn_context_free(ctx);
+}
