@@ -1,4 +1,5 @@
 # bash completion for genchi(1). Needs nothing beside bash 4.4.
+# shellcheck disable=SC2207  # candidates hold no white space; file names are split at newlines only
 
 _genchi()
 {

@@ -45,7 +45,7 @@ while read -r option; do
     --train-* | --test-*) continue ;; # the manual and the zsh file name the pattern
     esac
     if grep -qE -e "Fl ${option#-}( |\$)" man/genchi.1; then pass; else fail "manual: no $option"; fi
-    if grep -qF -e "$option[" -e "$option=[" -e ",$option}'[" -e "--\${1}${option#--}=[" completion/_genchi; then pass; else
+    if grep -qF -e "${option}[" -e "${option}=[" -e ",$option}'[" -e "--\${1}${option#--}=[" completion/_genchi; then pass; else
         fail "zsh: no $option"
     fi
 done <"$work/options"
