@@ -39,7 +39,8 @@ typedef struct job {
     size_t chunks;
     hand *hands; /* [threads] */
     unsigned threads;
-    float *out; /* [texts × dim] */
+    float *out;         /* [texts × dim] */
+    unsigned char *cut; /* [texts] or NULL */
     atomic_size_t done;
 } job;
 
@@ -231,6 +232,7 @@ static gn_status embed_texts(job *j, size_t texts, gn_embed_stats *stats, gn_err
     GN__TRY_GOTO(run_chunks(j, err), done); /* reorders the items */
     for (size_t i = 0; i < texts; i++) {
         stats->cut += cut[same[i]];
+        if (j->cut != NULL) j->cut[i] = cut[same[i]];
         if (first[same[i]] != i)
             memcpy(j->out + i * dim, j->out + first[same[i]] * dim, dim * sizeof *j->out);
     }
@@ -250,10 +252,10 @@ static void free_hand(hand *h)
 }
 
 static gn_status embed_by_transformer(gn_context *ctx, const gn_model *m, const char *const *text,
-                                      const uint32_t *length, size_t texts, float *out, gn_embed_stats *stats,
-                                      gn_error *err)
+                                      const uint32_t *length, size_t texts, float *out, unsigned char *cut,
+                                      gn_embed_stats *stats, gn_error *err)
 {
-    job j = {.ctx = ctx, .m = m, .text = text, .length = length, .out = out};
+    job j = {.ctx = ctx, .m = m, .text = text, .length = length, .out = out, .cut = cut};
     j.threads = gn_context_threads(ctx);
     j.hands = gn__calloc(j.threads, sizeof *j.hands);
     if (j.hands == NULL) return gn__no_memory(err, j.threads * sizeof *j.hands);
@@ -280,20 +282,22 @@ static void count_characters(const char *const *text, const uint32_t *length, si
 }
 
 gn_status gn_model_embed(gn_context *ctx, const gn_model *m, const char *const *text, const uint32_t *length,
-                         size_t texts, gn_matrix *out, gn_embed_stats *stats, gn_error *err)
+                         size_t texts, gn_matrix *out, unsigned char *cut, gn_embed_stats *stats,
+                         gn_error *err)
 {
     gn_status status;
     double start = gn__now();
     gn_embed_stats counted = {.texts = texts};
     gn_matrix rows;
     GN__TRY(gn_matrix_create(texts, m->info.dim, &rows, err));
+    if (cut != NULL) memset(cut, 0, texts);
     if (texts == 0) {
         status = GN_OK;
     } else if (m->control != NULL) {
         status = gn__char_ngram_embed(ctx, m->control, text, length, texts, rows.data, err);
         count_characters(text, length, texts, &counted);
     } else {
-        status = embed_by_transformer(ctx, m, text, length, texts, rows.data, &counted, err);
+        status = embed_by_transformer(ctx, m, text, length, texts, rows.data, cut, &counted, err);
     }
     if (status != GN_OK) {
         gn_matrix_free(&rows);
