@@ -156,6 +156,40 @@ TEST(train_margins_are_cross_fitted)
     gn_context_free(ctx);
 }
 
+/* Above GN__NESTED_ROWS the folds share their losses in choosing the strength; on noise that must not show.
+ */
+TEST(shared_strengths_do_not_flatter)
+{
+    enum { RUNS = 10, N = GN__NESTED_ROWS + 50 };
+    gn_context *ctx = context(2, 1);
+    gn_matrix x;
+    static int y[N];
+    double right = 0, loss = 0;
+    gn__plan plan;
+    CHECK_OK(gn_matrix_create(N, 20, &x, &err), err);
+    CHECK_OK(gn__plan_make(NULL, &plan, &err), err);
+    for (uint64_t run = 0; run < RUNS; run++) {
+        gn__sample s;
+        gn__crossfit c;
+        fill(&x, y, 2, 0, 100 + run);
+        CHECK_OK(gn__sample_make(&x, y, 2, NULL, &s, &err), err);
+        CHECK_OK(gn__crossfit_run(ctx, &plan, &s, run, &c, NULL, NULL, &err), err);
+        CHECK(c.possible && c.folds == 5);
+        for (size_t p = 0; p < N; p++) {
+            double margin = (double)(c.logits[2 * p + 1] - c.logits[2 * p]);
+            right += (margin > 0) == y[p];
+            loss += log1p(exp(y[p] ? -margin : margin));
+        }
+        gn__crossfit_free(&c);
+        gn__sample_free(&s);
+    }
+    CHECK_NEAR(right / (RUNS * N), 0.5, 0.0105); /* three standard errors */
+    CHECK(loss / (RUNS * N) > log(2) - 2e-4);
+    gn__plan_free(&plan);
+    gn_matrix_free(&x);
+    gn_context_free(ctx);
+}
+
 /* Labels that hang on the topic: ordinary folds flatter, whole topics tell the truth, and clusters that
  * nobody named move the score the same way. */
 TEST(groups_and_clusters_take_the_flattery_out)
