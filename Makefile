@@ -35,7 +35,7 @@ override CFLAGS := -std=c17 -D_GNU_SOURCE -DGN_VERSION='"$(VERSION)"' -Iinclude 
         $(shell pkg-config --cflags $(PKGS) 2>/dev/null) $(CFLAGS)
 LDFLAGS ?=
 override LDFLAGS := $(if $(SANITIZE),-fsanitize=$(SANITIZE)) -pthread $(LDFLAGS)
-LDLIBS := $(shell pkg-config --libs $(PKGS) 2>/dev/null) -ldnnl -lm
+LDLIBS := $(shell pkg-config --libs $(PKGS) 2>/dev/null) -ldnnl -lgomp -lm
 
 LIB_SRC := $(filter-out src/cli/%,$(sort $(wildcard src/*/*.c)))
 CLI_SRC := $(sort $(wildcard src/cli/*.c))
@@ -49,7 +49,8 @@ STATIC := $(BUILD)/libgenchi.a
 SHARED := $(BUILD)/libgenchi.so.$(VERSION)
 GENCHI := $(BUILD)/genchi
 
-.PHONY: all demo test check-unit clean packages lint format
+.PHONY: all demo test run-tests unit-tests check-unit packages install uninstall check-install format \
+        check-format lint valgrind fuzz fuzz-build fuzz-corpus bench clean
 .DELETE_ON_ERROR:
 .SECONDARY:
 
@@ -59,6 +60,16 @@ $(BUILD)/%.o: %.c
 	@mkdir -p $(@D)
 	$(say) CC $<
 	$(Q)$(CC) $(CFLAGS) -MMD -MP -c -o $@ $<
+
+# The kernels are one body compiled for each instruction set; a*b+c is fused there and nowhere else.
+KERNEL_FLAGS := -ffp-contract=fast $(if $(DEBUG),,-O3)
+ifneq ($(filter x86_64%,$(shell $(CC) -dumpmachine)),)
+AVX2_FLAGS := -mavx2 -mfma
+AVX512_FLAGS := -mavx512f -mavx512bw -mavx512vl -mfma
+endif
+$(BUILD)/src/tensor/kernel_base.o: override CFLAGS += $(KERNEL_FLAGS)
+$(BUILD)/src/tensor/kernel_avx2.o: override CFLAGS += $(KERNEL_FLAGS) $(AVX2_FLAGS)
+$(BUILD)/src/tensor/kernel_avx512.o: override CFLAGS += $(KERNEL_FLAGS) $(AVX512_FLAGS)
 
 $(STATIC): $(LIB_OBJ)
 	@rm -f $@
@@ -84,10 +95,107 @@ $(BUILD)/tests/%: $(BUILD)/tests/unit/%.o $(TEST_LIB_OBJ) $(STATIC)
 check-unit: $(BUILD)/tests/test_$(T)
 	$<
 
-test: all $(TEST_BIN)
+unit-tests: $(TEST_BIN)
+
+# What `make test` and `make demo` run once the packages are there: a second make, because pkg-config has to be
+# asked again.
+test: packages
+	@$(MAKE) --no-print-directory run-tests
+
+run-tests: all $(TEST_BIN) $(BUILD)/example
 	tests/run.sh $(BUILD)
+
+packages:
+	@scripts/install-packages.sh scripts/packages.txt
+
+# DEMO=ja: the Japanese example data.
+DEMO ?= en
+demo:
+	@scripts/install-packages.sh scripts/packages.txt python3-pip
+	@$(MAKE) --no-print-directory -s -j2 all
+	@scripts/demo.sh $(GENCHI) $(DEMO)
+
+# The example program, compiled against the public headers and the shared library only, as a user would.
+$(BUILD)/example: examples/c/example.c $(SHARED)
+	$(say) LD $@
+	$(Q)$(CC) -std=c17 -Wall -Wextra -Iinclude $(if $(SANITIZE),-fsanitize=$(SANITIZE)) -o $@ $< \
+	    -L$(BUILD) -Wl,-rpath,'$$ORIGIN' -lgenchi
+
+# ---- installation ----------------------------------------------------------------------------------
+
+install: all
+	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/lib/pkgconfig $(DESTDIR)$(PREFIX)/include/genchi \
+	    $(DESTDIR)$(PREFIX)/share/man/man1 $(DESTDIR)$(PREFIX)/share/bash-completion/completions \
+	    $(DESTDIR)$(PREFIX)/share/zsh/site-functions $(DESTDIR)$(PREFIX)/share/doc/genchi
+	install -m 755 $(GENCHI) $(DESTDIR)$(PREFIX)/bin/genchi
+	install -m 644 include/genchi/*.h $(DESTDIR)$(PREFIX)/include/genchi
+	install -m 644 $(STATIC) $(DESTDIR)$(PREFIX)/lib
+	install -m 755 $(SHARED) $(DESTDIR)$(PREFIX)/lib
+	ln -sf $(notdir $(SHARED)) $(DESTDIR)$(PREFIX)/lib/libgenchi.so.$(SOVERSION)
+	ln -sf $(notdir $(SHARED)) $(DESTDIR)$(PREFIX)/lib/libgenchi.so
+	sed -e 's|@PREFIX@|$(PREFIX)|' -e 's|@VERSION@|$(VERSION)|' -e 's|@REQUIRES@|$(PKGS)|' genchi.pc.in \
+	    > $(DESTDIR)$(PREFIX)/lib/pkgconfig/genchi.pc
+	install -m 644 man/genchi.1 $(DESTDIR)$(PREFIX)/share/man/man1
+	install -m 644 completion/genchi.bash $(DESTDIR)$(PREFIX)/share/bash-completion/completions/genchi
+	install -m 644 completion/_genchi $(DESTDIR)$(PREFIX)/share/zsh/site-functions
+	install -m 644 LICENSE README.md $(DESTDIR)$(PREFIX)/share/doc/genchi
+
+uninstall:
+	rm -f $(DESTDIR)$(PREFIX)/bin/genchi $(DESTDIR)$(PREFIX)/lib/libgenchi.* \
+	    $(DESTDIR)$(PREFIX)/lib/pkgconfig/genchi.pc $(DESTDIR)$(PREFIX)/share/man/man1/genchi.1 \
+	    $(DESTDIR)$(PREFIX)/share/bash-completion/completions/genchi \
+	    $(DESTDIR)$(PREFIX)/share/zsh/site-functions/_genchi
+	rm -rf $(DESTDIR)$(PREFIX)/include/genchi $(DESTDIR)$(PREFIX)/share/doc/genchi
+
+check-install: all
+	tests/install.sh
+
+# ---- checks beside the tests -------------------------------------------------------------------------
+
+C_FILES := $(sort $(wildcard src/*/*.[ch] include/genchi/*.h tests/unit/*.[ch] fuzz/*.c bench/*.c examples/c/*.c))
+
+format:
+	clang-format -i $(C_FILES)
+
+check-format:
+	clang-format --dry-run --Werror $(C_FILES)
+
+lint:
+	tests/tools/check_floors.sh
+	python3 tests/tools/check_messages.py
+
+# The tests that are small enough for an interpreter of instructions.
+VALGRIND_TESTS := core dataset npy safetensors tokenizer decide
+valgrind: $(VALGRIND_TESTS:%=$(BUILD)/tests/test_%)
+	for t in $^; do valgrind -q --error-exitcode=9 --leak-check=full --errors-for-leak-kinds=definite $$t \
+	    > $(BUILD)/valgrind.log 2>&1 || { cat $(BUILD)/valgrind.log; exit 1; }; done
+
+# Fuzz targets (clang, libFuzzer). fuzz-corpus runs each on its kept corpus; fuzz FUZZ=name runs on.
+FUZZ_SRC := $(sort $(wildcard fuzz/fuzz_*.c))
+FUZZ_NAMES := $(FUZZ_SRC:fuzz/fuzz_%.c=%)
+FUZZ_BUILD := build/fuzz
+FUZZ ?= csv
+FUZZ_SECONDS ?= 60
+fuzz-build:
+	@$(MAKE) --no-print-directory CC=clang SANITIZE=fuzzer-no-link,address,undefined BUILD=$(FUZZ_BUILD) \
+	    $(FUZZ_NAMES:%=$(FUZZ_BUILD)/fuzz_%)
+
+$(FUZZ_BUILD)/fuzz_%: $(FUZZ_BUILD)/fuzz/fuzz_%.o $(FUZZ_BUILD)/libgenchi.a
+	$(say) LD $@
+	$(Q)clang -fsanitize=fuzzer,address,undefined -pthread -o $@ $< $(FUZZ_BUILD)/libgenchi.a $(LDLIBS)
+
+fuzz-corpus: fuzz-build
+	for f in $(FUZZ_NAMES); do $(FUZZ_BUILD)/fuzz_$$f -runs=0 fuzz/corpus/$$f > $(FUZZ_BUILD)/log 2>&1 \
+	    || { cat $(FUZZ_BUILD)/log; exit 1; }; done
+
+fuzz: fuzz-build
+	mkdir -p $(FUZZ_BUILD)/corpus/$(FUZZ)
+	$(FUZZ_BUILD)/fuzz_$(FUZZ) -max_total_time=$(FUZZ_SECONDS) $(FUZZ_BUILD)/corpus/$(FUZZ) fuzz/corpus/$(FUZZ)
+
+bench: all
+	bench/check.sh $(GENCHI)
 
 clean:
 	rm -rf build
 
--include $(LIB_OBJ:.o=.d) $(CLI_OBJ:.o=.d) $(TEST_BIN:$(BUILD)/tests/%=$(BUILD)/tests/unit/%.d)
+-include $(LIB_OBJ:.o=.d) $(CLI_OBJ:.o=.d) $(TEST_BIN:$(BUILD)/tests/%=$(BUILD)/tests/unit/%.d) $(TEST_LIB_OBJ:.o=.d)

@@ -95,6 +95,7 @@ typedef struct gn_result {
     char *command; /* as typed, shell-quoted; may be NULL (library use) */
     uint64_t seed;
     unsigned threads;
+    unsigned steps; /* GN_STEP_ flags: what was run; the fields of other steps are zero */
     gn_set_info train, test;
     gn_duplicates duplicates;
     bool kept_duplicates;
@@ -110,10 +111,15 @@ typedef struct gn_result {
     size_t libraries;
 } gn_result;
 
+/* The steps of a run; a result says which ones it holds. decide needs all of the others. */
+enum { GN_STEP_SEE = 1, GN_STEP_DETECT = 2, GN_STEP_VERIFY = 4, GN_STEP_DECIDE = 8, GN_STEP_ALL = 15 };
+
 typedef struct gn_check_options {
-    const char *train, *test; /* files */
+    const char *train, *test;               /* files of texts; with no model, .npy files of embeddings */
+    const char *train_labels, *test_labels; /* beside .npy: one label a line (an empty line: none); or NULL */
+    unsigned steps; /* GN_STEP_ flags; 0: all. The control runs only with GN_STEP_DECIDE */
     gn_dataset_options train_options, test_options;
-    const char *model; /* directory or name */
+    const char *model; /* directory or name; NULL: train and test are .npy files */
     gn_model_options model_options;
     gn_detect_options detect;
     gn_probe_options probe;

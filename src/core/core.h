@@ -109,6 +109,16 @@ void gn__unmap_file(gn__mapping *m);
 gn_status gn__read_file(const char *path, size_t limit, char **out, size_t *length, gn_error *err);
 /* Writes aside (path + ".tmp-" + pid), fsyncs and renames; removes the temporary on failure. */
 gn_status gn__write_file(const char *path, const void *data, size_t length, gn_error *err);
+/* The same in pieces: open, put, put …, then commit or abort (each ends the writer). A failed put is told
+ * by commit. */
+typedef struct gn__writer {
+    char *path, *aside;
+    int fd, failed; /* failed: errno of the first put that did */
+} gn__writer;
+gn_status gn__writer_open(gn__writer *w, const char *path, gn_error *err);
+void gn__writer_put(gn__writer *w, const void *data, size_t length);
+gn_status gn__writer_commit(gn__writer *w, gn_error *err);
+void gn__writer_abort(gn__writer *w);
 bool gn__is_directory(const char *path);
 bool gn__file_exists(const char *path);
 /* "directory/name" newly allocated; NULL on no memory. */

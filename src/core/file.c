@@ -109,26 +109,63 @@ static int write_all(int fd, const char *data, size_t length)
     return 0;
 }
 
-gn_status gn__write_file(const char *path, const void *data, size_t length, gn_error *err)
+gn_status gn__writer_open(gn__writer *w, const char *path, gn_error *err)
 {
     gn__buf aside = {0};
+    *w = (gn__writer){.fd = -1, .path = gn__strdup(path)};
     gn__buf_printf(&aside, "%s.tmp-%ld", path, (long)getpid());
-    if (aside.failed) {
+    if (aside.failed || w->path == NULL) {
         gn__buf_free(&aside);
+        free(w->path);
         return gn__no_memory(err, strlen(path));
     }
-    gn_status status = GN_OK;
-    int fd = open(aside.data, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
-    int failed = fd < 0 ? errno : 0;
-    if (failed == 0 && (write_all(fd, data, length) != 0 || fsync(fd) != 0)) failed = errno;
-    if (fd >= 0 && close(fd) != 0 && failed == 0) failed = errno;
-    if (failed == 0 && rename(aside.data, path) != 0) failed = errno;
-    if (failed != 0) {
-        status = gn__fail(err, GN_IO, "cannot write %s: %s", path, strerror(failed));
-        if (fd >= 0) unlink(aside.data);
-    }
-    gn__buf_free(&aside);
+    w->aside = aside.data;
+    w->fd = open(w->aside, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+    if (w->fd >= 0) return GN_OK;
+    gn_status status = gn__fail(err, GN_IO, "cannot write %s: %s", path, strerror(errno));
+    gn__writer_abort(w);
     return status;
+}
+
+void gn__writer_put(gn__writer *w, const void *data, size_t length)
+{
+    if (w->failed == 0 && write_all(w->fd, data, length) != 0) w->failed = errno;
+}
+
+gn_status gn__writer_commit(gn__writer *w, gn_error *err)
+{
+    gn_status status = GN_OK;
+    if (w->failed == 0 && fsync(w->fd) != 0) w->failed = errno;
+    if (close(w->fd) != 0 && w->failed == 0) w->failed = errno;
+    w->fd = -1;
+    if (w->failed == 0 && rename(w->aside, w->path) != 0) w->failed = errno;
+    if (w->failed != 0) {
+        status = gn__fail(err, GN_IO, "cannot write %s: %s", w->path, strerror(w->failed));
+        unlink(w->aside);
+    }
+    free(w->aside);
+    free(w->path);
+    *w = (gn__writer){.fd = -1};
+    return status;
+}
+
+void gn__writer_abort(gn__writer *w)
+{
+    if (w->fd >= 0) {
+        close(w->fd);
+        unlink(w->aside);
+    }
+    free(w->aside);
+    free(w->path);
+    *w = (gn__writer){.fd = -1};
+}
+
+gn_status gn__write_file(const char *path, const void *data, size_t length, gn_error *err)
+{
+    gn__writer w;
+    GN__TRY(gn__writer_open(&w, path, err));
+    gn__writer_put(&w, data, length);
+    return gn__writer_commit(&w, err);
 }
 
 bool gn__is_directory(const char *path)

@@ -376,7 +376,7 @@ void fixture_result_with(gn_result *r, unsigned flags)
     r->created = copy("2026-03-02T09:41:27Z");
     r->version = copy("0.1.0");
     r->command = copy("genchi check --train data/catalogue_auto.csv --test 'data/field <2024> & more.tsv' "
-                      "--group customer --model models/all-MiniLM-L6-v2 --out report");
+                      "--test-group customer --model models/all-MiniLM-L6-v2 --out report");
     r->seed = 1;
     r->threads = 2;
     fill_set(&r->train, false, classes, flags);

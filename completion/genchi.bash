@@ -1,0 +1,106 @@
+# bash completion for genchi(1). Needs nothing beside bash 4.4.
+# shellcheck disable=SC2207  # candidates hold no white space; file names are split at newlines only
+
+_genchi()
+{
+    local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]}
+    # bash splits --option=value at the equals sign
+    if [[ $cur == = ]]; then
+        cur=
+    elif [[ $prev == = ]]; then
+        prev=${COMP_WORDS[COMP_CWORD-2]}
+    fi
+
+    local columns='text label id group format encoding header' c
+    local common='--help --version --lang --threads --seed --quiet --no-color'
+    local model='--pooling --dtype --max-length'
+    local reads="--model --out --preset --label-map --drop-label --group-alone --strict $model"
+    for c in $columns; do reads+=" --$c"; done
+    local steps="$reads --json --keep-duplicates --hide-texts --train-labels --test-labels"
+    for c in $columns; do steps+=" --train-$c --test-$c"; done
+
+    # the subcommand is the first word
+    local command=
+    (( COMP_CWORD > 1 )) && command=${COMP_WORDS[1]}
+
+    COMPREPLY=()
+    case $prev in
+    --lang) COMPREPLY=($(compgen -W 'en ja' -- "$cur")); return ;;
+    --format | --train-format | --test-format)
+        COMPREPLY=($(compgen -W 'auto csv tsv jsonl text' -- "$cur")); return ;;
+    --encoding | --train-encoding | --test-encoding)
+        COMPREPLY=($(compgen -W 'auto utf-8 latin-1 cp932 euc-jp' -- "$cur")); return ;;
+    --header | --train-header | --test-header)
+        COMPREPLY=($(compgen -W 'auto yes no' -- "$cur")); return ;;
+    --pooling) COMPREPLY=($(compgen -W 'auto mean cls last max' -- "$cur")); return ;;
+    --dtype) COMPREPLY=($(compgen -W 'auto float32 bfloat16' -- "$cur")); return ;;
+    --bandwidth) COMPREPLY=($(compgen -W 'isj silverman' -- "$cur")); return ;;
+    --preset) COMPREPLY=($(compgen -W 'sentiment140' -- "$cur")); return ;;
+    --model) _genchi_model "$cur"; return ;;
+    --train | --test | --input | --train-labels | --test-labels) _genchi_files "$cur"; return ;;
+    --out)
+        if [[ $command == embed ]]; then _genchi_files "$cur"; else _genchi_directories "$cur"; fi
+        return ;;
+    --threads | --seed | --max-length | --alpha | --tolerance | --permutations | --folds | --text | \
+        --label | --id | --group | --train-text | --train-label | --train-id | --train-group | \
+        --test-text | --test-label | --test-id | --test-group | --label-map | --drop-label | --group-alone)
+        return ;; # a number, a column or a value that only the user knows
+    esac
+
+    local options
+    case $command in
+    '')
+        COMPREPLY=($(compgen -W "check see detect probe embed report model $common" -- "$cur"))
+        return ;;
+    check) options="--train --test --gate --alpha --tolerance --permutations --folds --bandwidth $steps" ;;
+    see) options="--bandwidth $steps" ;;
+    detect) options="--alpha --tolerance --permutations --folds $steps" ;;
+    probe) options="--folds $steps" ;;
+    embed) options="--input $reads" ;;
+    report) options='--out --json' ;;
+    model) options="--json $model" ;;
+    *) options= ;;
+    esac
+    if [[ $cur == -* ]]; then
+        COMPREPLY=($(compgen -W "$options $common" -- "$cur"))
+        return
+    fi
+
+    case $command in
+    see | detect | probe | report) _genchi_files "$cur" ;;
+    model)
+        if (( COMP_CWORD == 2 )); then
+            COMPREPLY=($(compgen -W 'inspect' -- "$cur"))
+        else
+            _genchi_model "$cur"
+        fi ;;
+    esac
+}
+
+_genchi_files()
+{
+    local IFS=$'\n'
+    compopt -o filenames 2>/dev/null
+    COMPREPLY=($(compgen -f -- "$1"))
+}
+
+_genchi_directories()
+{
+    local IFS=$'\n'
+    compopt -o filenames 2>/dev/null
+    COMPREPLY=($(compgen -d -- "$1"))
+}
+
+# A directory, or the built-in model. A colon ends a word in bash, so "builtin:" is completed as one word only
+# up to the colon; what follows it is completed alone.
+_genchi_model()
+{
+    if [[ $1 == : || ${COMP_WORDS[COMP_CWORD-1]} == : ]]; then
+        COMPREPLY=($(compgen -W 'char-ngram' -- "${1#:}"))
+        return
+    fi
+    _genchi_directories "$1"
+    [[ builtin:char-ngram == "$1"* ]] && COMPREPLY+=(builtin:char-ngram)
+}
+
+complete -F _genchi genchi

@@ -1,0 +1,102 @@
+/* What the subcommands share: parsed options, exit status, messages, progress. */
+#ifndef GENCHI_CLI_CLI_H
+#define GENCHI_CLI_CLI_H
+
+#include "genchi/genchi.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+
+/* The exit statuses, documented in genchi(1). */
+enum { CLI_OK = 0, CLI_FAILED = 1, CLI_USAGE = 2, CLI_GATE = 10 };
+
+/* One bit a subcommand; an option lists those that take it. */
+enum {
+    CLI_CHECK = 1,
+    CLI_EMBED = 2,
+    CLI_SEE = 4,
+    CLI_DETECT = 8,
+    CLI_PROBE = 16,
+    CLI_REPORT = 32,
+    CLI_MODEL = 64,
+    CLI_STEPS = CLI_CHECK | CLI_SEE | CLI_DETECT | CLI_PROBE,
+    CLI_READS = CLI_STEPS | CLI_EMBED,
+    CLI_ALL = 127
+};
+
+/* How to read a file; unset fields are -1 or NULL. */
+typedef struct cli_columns {
+    const char *text, *label, *id, *group;
+    int format, encoding, header;
+} cli_columns;
+
+typedef struct cli_args {
+    unsigned command; /* the subcommand's bit */
+    gn_lang lang;
+    size_t threads, seed;
+    bool quiet, no_color, json, help, version, gate;
+    const char *train, *test, *input, *model, *out, *preset;
+    const char *train_labels, *test_labels;
+    cli_columns both, for_train, for_test;
+    const char *label_map, *drop_label, *group_alone;
+    bool strict, keep_duplicates, hide_texts;
+    int pooling, dtype, bandwidth;
+    size_t max_length, permutations, folds;
+    double alpha, tolerance;
+    const char *operand[4]; /* what stands on the command line beside options */
+    int operands;
+    int argc; /* the whole command line, for the record */
+    char **argv;
+} cli_args;
+
+/* X(ID, English, Japanese): formats may reorder with %1$s. */
+typedef enum cli_string {
+#define S(id, en, ja) CLI_S_##id,
+#include "cli/strings.def"
+#undef S
+    CLI_S_COUNT
+} cli_string;
+const char *cli_text(gn_lang lang, cli_string id);
+
+/* Prints "genchi: …" to stderr; returns `status`, so that callers can return cli_complain(…). */
+int cli_complain(const cli_args *a, int status, cli_string id, ...);
+/* The same with a library error: CLI_FAILED, or CLI_USAGE for GN_INVALID_ARGUMENT. */
+int cli_failed(const cli_args *a, const gn_error *err);
+
+/* The help text of a subcommand's bit (0: the whole command). */
+const char *cli_help(unsigned command, gn_lang lang);
+
+/* Parses argv[from..argc) for the subcommand. CLI_OK, or CLI_USAGE with a message printed. */
+int cli_parse(int argc, char **argv, int from, unsigned command, cli_args *a);
+
+/* How train and test are to be read: the preset, then the common options, then the file's own. */
+int cli_dataset_options(const cli_args *a, bool for_test, gn_dataset_options *out);
+gn_model_options cli_model_options(const cli_args *a);
+
+/* A context whose progress goes to stderr when that is a terminal, and which Ctrl-C cancels.
+ * NULL: failed, message printed. */
+gn_context *cli_context(const cli_args *a);
+/* Ends the progress line, frees the context. After Ctrl-C the process then dies of SIGINT, as shells expect.
+ */
+void cli_context_free(gn_context *ctx);
+/* Wipes the progress line, so that something else can be printed. */
+void cli_progress_clear(void);
+
+/* Width of the terminal on stdout (80 where there is none); colours wanted there. */
+unsigned cli_columns_of_terminal(void);
+bool cli_colour(const cli_args *a);
+
+int cli_run_check(const cli_args *a);
+int cli_run_steps(const cli_args *a); /* see, detect, probe */
+int cli_run_embed(const cli_args *a);
+int cli_run_report(const cli_args *a);
+int cli_run_model(const cli_args *a);
+
+/* check's options out of the command line, all but steps. CLI_OK or the exit status. */
+int cli_check_options(const cli_args *a, gn_check_options *o);
+/* Prints a result to stdout, as JSON or as text. */
+int cli_print_result(const cli_args *a, const gn_result *r);
+/* The command line as typed, quoted for a shell; free() it. NULL: no memory. */
+char *cli_command_line(const cli_args *a);
+
+#endif

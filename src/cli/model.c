@@ -1,0 +1,116 @@
+/* genchi model inspect: what a model directory holds. */
+#include "cli/cli.h"
+
+#include <stdio.h>
+#include <string.h>
+
+typedef struct row {
+    cli_string label;
+    const char *key; /* of the JSON object */
+    char value[160];
+    bool number;
+} row;
+
+static row text_row(cli_string label, const char *key, const char *value)
+{
+    row r = {.label = label, .key = key};
+    snprintf(r.value, sizeof r.value, "%s", value ? value : "");
+    return r;
+}
+
+static row number_row(cli_string label, const char *key, size_t value)
+{
+    row r = {.label = label, .key = key, .number = true};
+    snprintf(r.value, sizeof r.value, "%zu", value);
+    return r;
+}
+
+static void print_json_string(const char *s)
+{
+    putchar('"');
+    for (; *s != '\0'; s++) {
+        unsigned char c = (unsigned char)*s;
+        if (c == '"' || c == '\\')
+            printf("\\%c", c);
+        else if (c < 0x20)
+            printf("\\u%04x", c);
+        else
+            putchar(c);
+    }
+    putchar('"');
+}
+
+/* Columns a UTF-8 string takes on a terminal, for the labels used here: ASCII one, the rest two. */
+static int columns(const char *s)
+{
+    int n = 0;
+    for (; *s != '\0'; s++) {
+        unsigned char c = (unsigned char)*s;
+        if (c < 0x80)
+            n += 1;
+        else if (c >= 0xC0)
+            n += 2;
+    }
+    return n;
+}
+
+static void print_rows(const cli_args *a, const row *rows, size_t count)
+{
+    if (a->json) printf("{\n");
+    for (size_t i = 0; i < count; i++) {
+        if (a->json) {
+            printf("  \"%s\": ", rows[i].key);
+            if (rows[i].number)
+                printf("%s", rows[i].value);
+            else
+                print_json_string(rows[i].value);
+            printf("%s\n", i + 1 < count ? "," : "");
+        } else {
+            const char *label = cli_text(a->lang, rows[i].label);
+            printf("%s%*s  %s\n", label, 24 - columns(label), "", rows[i].value);
+        }
+    }
+    if (a->json) printf("}\n");
+}
+
+int cli_run_model(const cli_args *a)
+{
+    if (a->operands < 1 || strcmp(a->operand[0], "inspect") != 0)
+        return cli_complain(a, CLI_USAGE, CLI_S_MODEL_VERB);
+    if (a->operands < 2) return cli_complain(a, CLI_USAGE, CLI_S_NEEDS_FILE, "model inspect", "model");
+    if (a->operands > 2) return cli_complain(a, CLI_USAGE, CLI_S_EXTRA_OPERAND, a->operand[2]);
+    gn_context *ctx = cli_context(a);
+    if (ctx == NULL) return CLI_FAILED;
+    gn_error err = {.lang = a->lang};
+    gn_model *model = NULL;
+    gn_model_options options = cli_model_options(a);
+    int status = CLI_OK;
+    if (gn_model_load(ctx, a->operand[1], &options, &model, &err) != GN_OK) {
+        status = cli_failed(a, &err);
+    } else {
+        const gn_model_info *m = gn_model_get_info(model);
+        const row rows[] = {
+            text_row(CLI_S_MODEL_NAME, "name", m->name),
+            text_row(CLI_S_MODEL_ARCHITECTURE, "architecture", m->architecture),
+            number_row(CLI_S_MODEL_PARAMETERS, "parameters", m->parameters),
+            text_row(CLI_S_MODEL_WEIGHTS, "weight_types", m->weight_types),
+            number_row(CLI_S_MODEL_LAYERS, "layers", m->layers),
+            number_row(CLI_S_MODEL_HEADS, "heads", m->heads),
+            number_row(CLI_S_MODEL_DIM, "dim", m->dim),
+            number_row(CLI_S_MODEL_VOCAB, "vocab", m->vocab),
+            text_row(CLI_S_MODEL_TOKENIZER, "tokenizer", m->tokenizer),
+            number_row(CLI_S_MODEL_MAX_LENGTH, "max_length", m->max_length),
+            text_row(CLI_S_MODEL_POOLING, "pooling", gn_pooling_name(m->pooling)),
+            text_row(CLI_S_MODEL_NORMALIZE, "normalize",
+                     a->json ? (m->normalize ? "yes" : "no")
+                             : cli_text(a->lang, m->normalize ? CLI_S_YES : CLI_S_NO)),
+            text_row(CLI_S_MODEL_DTYPE, "dtype", gn_dtype_name(m->dtype)),
+            text_row(CLI_S_MODEL_SHA256, "sha256", m->sha256),
+        };
+        print_rows(a, rows, sizeof rows / sizeof *rows);
+        if (fflush(stdout) != 0) status = cli_complain(a, CLI_FAILED, CLI_S_CANNOT_PRINT);
+    }
+    gn_model_free(model);
+    cli_context_free(ctx);
+    return status;
+}

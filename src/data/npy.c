@@ -1,0 +1,287 @@
+/* .npy files. Format: numpy/lib/format.py's specification ("A Simple File Format for NumPy Arrays"): a magic,
+ * a version, the length of a header, and the header, a Python dict literal with descr, fortran_order, shape.
+ */
+#include "core/float16.h"
+#include "data/data.h"
+
+#include <stdio.h>
+
+enum { PREFIX = 6, MAX_DIMS = 8 };
+
+static const char magic[PREFIX + 1] = "\x93NUMPY";
+
+typedef struct npy_header {
+    char descr[64];
+    bool fortran, structured;
+    uint64_t shape[MAX_DIMS];
+    size_t dims;
+    bool has_descr, has_order, has_shape;
+} npy_header;
+
+typedef struct literal {
+    const char *at, *end;
+} literal;
+
+static void skip_space(literal *l)
+{
+    while (l->at < l->end && (*l->at == ' ' || *l->at == '\n' || *l->at == '\t' || *l->at == '\r')) l->at++;
+}
+
+static bool take_char(literal *l, char c)
+{
+    skip_space(l);
+    if (l->at >= l->end || *l->at != c) return false;
+    l->at++;
+    return true;
+}
+
+static bool take_word(literal *l, const char *word)
+{
+    size_t n = strlen(word);
+    skip_space(l);
+    if ((size_t)(l->end - l->at) < n || memcmp(l->at, word, n) != 0) return false;
+    l->at += n;
+    return true;
+}
+
+/* A string without escapes, as NumPy writes them. */
+static bool take_string(literal *l, char *out, size_t capacity)
+{
+    skip_space(l);
+    if (l->at >= l->end || (*l->at != '\'' && *l->at != '"')) return false;
+    char quote = *l->at++;
+    const char *close = memchr(l->at, quote, (size_t)(l->end - l->at));
+    if (close == NULL || (size_t)(close - l->at) >= capacity) return false;
+    size_t n = (size_t)(close - l->at);
+    if (memchr(l->at, '\\', n) != NULL || memchr(l->at, '\n', n) != NULL || memchr(l->at, '\0', n) != NULL)
+        return false;
+    memcpy(out, l->at, n);
+    out[n] = '\0';
+    l->at = close + 1;
+    return true;
+}
+
+static bool take_integer(literal *l, uint64_t *out)
+{
+    uint64_t x = 0;
+    const char *begin;
+    skip_space(l);
+    for (begin = l->at; l->at < l->end && *l->at >= '0' && *l->at <= '9'; l->at++)
+        if (__builtin_mul_overflow(x, 10, &x) || __builtin_add_overflow(x, (uint64_t)(*l->at - '0'), &x))
+            return false;
+    if (l->at == begin) return false;
+    if (l->at < l->end && *l->at == 'L') l->at++; /* Python 2 */
+    *out = x;
+    return true;
+}
+
+/* (), (3,), (3, 4) … */
+static bool take_shape(literal *l, npy_header *h)
+{
+    if (!take_char(l, '(')) return false;
+    while (!take_char(l, ')')) {
+        if (h->dims == MAX_DIMS || !take_integer(l, &h->shape[h->dims])) return false;
+        h->dims++;
+        if (take_char(l, ',')) continue;
+        return h->dims > 1 && take_char(l, ')');
+    }
+    return true;
+}
+
+/* 0 at the dict's end, 1 after an entry, -1 where it is not what NumPy writes. */
+static int take_entry(literal *l, npy_header *h)
+{
+    char key[32];
+    if (take_char(l, '}')) return 0;
+    if (!take_string(l, key, sizeof key) || !take_char(l, ':')) return -1;
+    if (strcmp(key, "descr") == 0 && !h->has_descr) {
+        h->has_descr = true;
+        skip_space(l);
+        if (l->at < l->end && *l->at == '[') {
+            h->structured = true;
+            return 0;
+        }
+        if (!take_string(l, h->descr, sizeof h->descr)) return -1;
+    } else if (strcmp(key, "fortran_order") == 0 && !h->has_order) {
+        h->has_order = true;
+        h->fortran = take_word(l, "True");
+        if (!h->fortran && !take_word(l, "False")) return -1;
+    } else if (strcmp(key, "shape") == 0 && !h->has_shape) {
+        h->has_shape = true;
+        if (!take_shape(l, h)) return -1;
+    } else {
+        return -1;
+    }
+    if (take_char(l, ',')) return 1;
+    return take_char(l, '}') ? 0 : -1;
+}
+
+static bool parse_header(const char *s, size_t n, npy_header *h)
+{
+    literal l = {s, s + n};
+    int more;
+    if (!take_char(&l, '{')) return false;
+    while ((more = take_entry(&l, h)) == 1) {
+    }
+    if (more < 0) return false;
+    if (h->structured) return true;
+    skip_space(&l);
+    return l.at == l.end && h->has_descr && h->has_order && h->has_shape;
+}
+
+static float load(const unsigned char *p, size_t size, bool big)
+{
+    uint64_t bits = 0;
+    for (size_t i = 0; i < size; i++) bits |= (uint64_t)p[big ? size - 1 - i : i] << (8 * i);
+    if (size == 2) return gn__f16_to_f32((uint16_t)bits);
+    if (size == 4) {
+        uint32_t half = (uint32_t)bits;
+        float f;
+        memcpy(&f, &half, sizeof f);
+        return f;
+    }
+    double d;
+    memcpy(&d, &bits, sizeof d);
+    return (float)d;
+}
+
+static void fill(gn_matrix *m, const unsigned char *p, size_t size, bool big, bool fortran)
+{
+    enum { TILE = 32 };
+    if (!fortran) {
+        for (size_t i = 0; i < m->rows * m->cols; i++) m->data[i] = load(p + i * size, size, big);
+        return;
+    }
+    for (size_t i0 = 0; i0 < m->rows; i0 += TILE)
+        for (size_t j0 = 0; j0 < m->cols; j0 += TILE)
+            for (size_t i = i0; i < m->rows && i < i0 + TILE; i++)
+                for (size_t j = j0; j < m->cols && j < j0 + TILE; j++)
+                    m->data[i * m->cols + j] = load(p + (j * m->rows + i) * size, size, big);
+}
+
+static gn_status check_finite(const char *path, const gn_matrix *m, gn_error *err)
+{
+    size_t bad = 0, first = 0;
+    for (size_t i = 0; i < m->rows * m->cols; i++)
+        if (!(m->data[i] - m->data[i] == 0)) {
+            if (bad++ == 0) first = i;
+        }
+    if (bad == 0) return GN_OK;
+    return gn__fail(
+        err, GN_DATA,
+        "%s has values that are NaN, infinite or beyond float32: %zu of them, the first in row %zu, "
+        "column %zu (counted from 1)",
+        path, bad, first / m->cols + 1, first % m->cols + 1);
+}
+
+static gn_status refuse_shape(const char *path, const npy_header *h, gn_error *err)
+{
+    gn__buf shape = {0};
+    for (size_t i = 0; i < h->dims; i++)
+        gn__buf_printf(&shape, "%s%llu", i > 0 ? ", " : "", (unsigned long long)h->shape[i]);
+    if (h->dims == 1) gn__buf_putc(&shape, ','); /* as Python writes it */
+    gn__buf_append(&shape, "", 0);
+    gn_status status =
+        shape.failed ? gn__no_memory(err, 64)
+                     : gn__fail(err, GN_FORMAT,
+                                "%s holds an array of shape (%s); a matrix of two dimensions is needed, "
+                                "one row a text, one column a component of its embedding",
+                                path, shape.data);
+    gn__buf_free(&shape);
+    return status;
+}
+
+gn_status gn__npy_parse(const char *path, const unsigned char *data, size_t size, gn_matrix *out,
+                        gn_error *err)
+{
+    static const struct {
+        const char *type;
+        size_t size;
+    } types[] = {{"f2", 2}, {"f4", 4}, {"f8", 8}};
+    npy_header h = {0};
+    if (size < PREFIX + 4 || memcmp(data, magic, PREFIX) != 0)
+        return gn__fail(err, GN_FORMAT, "%s is not a .npy file (it does not begin with \\x93NUMPY)", path);
+    unsigned version = data[PREFIX];
+    if (version < 1 || version > 3 || data[PREFIX + 1] != 0)
+        return gn__fail(err, GN_UNSUPPORTED, "%s is a .npy of version %u.%u; 1.0, 2.0 and 3.0 are known",
+                        path, version, (unsigned)data[PREFIX + 1]);
+    size_t begin = version == 1 ? PREFIX + 4 : PREFIX + 6, length = 0;
+    for (size_t i = PREFIX + 2; i < begin && i < size; i++)
+        length |= (size_t)data[i] << (8 * (i - PREFIX - 2));
+    if (size < begin || length > size - begin)
+        return gn__fail(err, GN_FORMAT, "%s is cut short: its header of %zu bytes is longer than the file",
+                        path, length);
+    if (!parse_header((const char *)data + begin, length, &h))
+        return gn__fail(err, GN_FORMAT, "%s has a header that is not a NumPy array description", path);
+    size_t element = 0, cells, bytes;
+    for (size_t i = 0; i < sizeof types / sizeof *types; i++)
+        if ((h.descr[0] == '<' || h.descr[0] == '>') && strcmp(h.descr + 1, types[i].type) == 0)
+            element = types[i].size;
+    if (element == 0)
+        return gn__fail(err, GN_UNSUPPORTED,
+                        "%s holds values of type %s; float16, float32 or float64 is needed", path,
+                        h.structured ? "(structured)" : h.descr);
+    if (h.dims != 2) return refuse_shape(path, &h, err);
+    if (!gn__mul_size(h.shape[0], h.shape[1], &cells) || !gn__mul_size(cells, element, &bytes) ||
+        bytes > SIZE_MAX / 4)
+        return gn__fail(err, GN_FORMAT, "%s claims a shape of %llu by %llu, more than any memory holds", path,
+                        (unsigned long long)h.shape[0], (unsigned long long)h.shape[1]);
+    if (bytes != size - begin - length)
+        return gn__fail(err, GN_FORMAT, "%s has %zu bytes of data where its shape %zu by %zu needs %zu", path,
+                        size - begin - length, (size_t)h.shape[0], (size_t)h.shape[1], bytes);
+    gn_matrix m;
+    GN__TRY(gn_matrix_create(h.shape[0], h.shape[1], &m, err));
+    fill(&m, data + begin + length, element, h.descr[0] == '>', h.fortran);
+    gn_status status = check_finite(path, &m, err);
+    if (status == GN_OK)
+        *out = m;
+    else
+        gn_matrix_free(&m);
+    return status;
+}
+
+gn_status gn_npy_read(const char *path, gn_matrix *out, gn_error *err)
+{
+    gn__mapping map;
+    GN__TRY(gn__map_file(path, &map, err));
+    gn_status status = gn__npy_parse(path, map.data, map.size, out, err);
+    gn__unmap_file(&map);
+    return status;
+}
+
+/* Writes through a buffer that is little-endian whatever this machine is. */
+static void put_floats(gn__writer *w, const float *x, size_t n)
+{
+    unsigned char block[65536];
+    for (size_t at = 0; at < n;) {
+        size_t k = n - at < sizeof block / 4 ? n - at : sizeof block / 4;
+        for (size_t i = 0; i < k; i++) {
+            uint32_t bits;
+            memcpy(&bits, &x[at + i], sizeof bits);
+            for (int b = 0; b < 4; b++) block[4 * i + (size_t)b] = (unsigned char)(bits >> (8 * b));
+        }
+        gn__writer_put(w, block, 4 * k);
+        at += k;
+    }
+}
+
+gn_status gn_npy_write(const char *path, const gn_matrix *m, gn_error *err)
+{
+    char header[192];
+    int n = snprintf(header + PREFIX + 4, sizeof header - PREFIX - 4,
+                     "{'descr': '<f4', 'fortran_order': False, 'shape': (%zu, %zu), }", m->rows, m->cols);
+    /* the data begins at a multiple of 64, and the header ends in a newline */
+    size_t used = PREFIX + 4 + (size_t)n, whole = (used + 1 + 63) / 64 * 64;
+    memset(header + used, ' ', whole - used);
+    header[whole - 1] = '\n';
+    memcpy(header, magic, PREFIX);
+    header[PREFIX] = 1;
+    header[PREFIX + 1] = 0;
+    header[PREFIX + 2] = (char)((whole - PREFIX - 4) & 0xFF);
+    header[PREFIX + 3] = (char)((whole - PREFIX - 4) >> 8);
+    gn__writer w;
+    GN__TRY(gn__writer_open(&w, path, err));
+    gn__writer_put(&w, header, whole);
+    put_floats(&w, m->data, m->rows * m->cols);
+    return gn__writer_commit(&w, err);
+}

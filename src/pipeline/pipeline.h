@@ -1,0 +1,36 @@
+/* Inside the pipeline: one embedding space with both sets in it, and the steps on it. */
+#ifndef GENCHI_PIPELINE_PIPELINE_H
+#define GENCHI_PIPELINE_PIPELINE_H
+
+#include "core/core.h"
+#include "genchi/check.h"
+
+/* Both sets, and their embeddings in one matrix: train rows first, then test rows. */
+typedef struct gn__space {
+    const gn_dataset *train, *test;
+    const gn_matrix *pooled; /* (train->rows + test->rows) × dim */
+    int classes;
+    bool labels; /* both sides have a label column */
+} gn__space;
+
+/* Views into the pooled matrix; not owned. */
+gn_matrix gn__space_train(const gn__space *s);
+gn_matrix gn__space_test(const gn__space *s);
+
+/* Runs look, detect and verify (as far as `steps` says) on one space. picture: densities and points too,
+ * not only overlaps. score_train, score_test: [rows] or NULL, see gn_detect. out is zeroed first and
+ * owned by the caller (gn_result_free frees it as part of a result), whatever the status. */
+gn_status gn__evidence_run(gn_context *ctx, const gn__space *space, const gn_check_options *options,
+                           unsigned steps, bool picture, gn_model_evidence *out, float *score_train,
+                           float *score_test, gn_timing *timing, gn_error *err);
+
+/* gn_picture of the space: PCA, overlaps, and (full) densities and points; margins are the probe's, or NULL.
+ */
+gn_status gn__picture_make(gn_context *ctx, const gn__space *space, const gn_check_options *options,
+                           bool full, const double *train_margin, const double *test_margin, gn_picture *out,
+                           gn_error *err);
+
+/* The first `max` code points of a text, with an ellipsis where it was longer; NULL: no memory. */
+char *gn__shorten(const char *text, size_t length, size_t max);
+
+#endif
