@@ -18,6 +18,8 @@
 
 const char *const gn__stance_names[] = {[GN_FOR] = "for", [GN_AGAINST] = "against", [GN_NOTE] = "note", NULL};
 
+const char *const gn__step_names[] = {"see", "detect", "verify", "decide", NULL};
+
 static const char *const verdict_names[] = {
 #define NAME(name, code, gate) code,
     GN_VERDICT_LIST(NAME)
@@ -159,10 +161,10 @@ static const gn__field model_fields[] = {SIMPLE(gn_model_evidence_info, STRING, 
 
 static const gn__field evidence_fields[] = {
     NAMED(gn_model_evidence, "model", OBJECT, model, .of = model_fields),
-    {.key = "shift", .kind = GN__KIND_OBJECT, .of = shift_and_labels_fields},
-    NAMED(gn_model_evidence, "overlap", OBJECT, picture, .of = overlaps_fields),
-    NAMED(gn_model_evidence, "probe", OBJECT, probe, .of = probe_fields),
-    NAMED(gn_model_evidence, "picture", OBJECT, picture, .of = picture_fields),
+    {.key = "shift", .kind = GN__KIND_STEP, .of = shift_and_labels_fields, .size = GN_STEP_DETECT},
+    NAMED(gn_model_evidence, "overlap", STEP, picture, .of = overlaps_fields, .size = GN_STEP_SEE),
+    NAMED(gn_model_evidence, "probe", STEP, probe, .of = probe_fields, .size = GN_STEP_VERIFY),
+    NAMED(gn_model_evidence, "picture", STEP, picture, .of = picture_fields, .size = GN_STEP_SEE),
     END};
 
 static const gn__field set_fields[] = {SIMPLE(gn_set_info, STRING, path),
@@ -234,7 +236,8 @@ const gn__field gn__result_fields[] = {
     SIMPLE(gn_result, STRING, command),
     SIMPLE(gn_result, SEED, seed),
     SIMPLE(gn_result, UNSIGNED, threads),
-    NAMED(gn_result, "verdict", OBJECT, verdict, .of = verdict_fields),
+    NAMED(gn_result, "steps", STEPS, steps), /* before what depends on it */
+    NAMED(gn_result, "verdict", STEP, verdict, .of = verdict_fields, .size = GN_STEP_DECIDE),
     {.key = "data", .kind = GN__KIND_OBJECT, .of = data_fields},
     NAMED(gn_result, NULL, INLINE, main, .of = evidence_fields),
     NAMED(gn_result, "control", OPTIONAL, control, .of = evidence_fields,

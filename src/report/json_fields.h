@@ -29,6 +29,8 @@ typedef enum gn__kind {
     GN__KIND_OBJECT,      /* struct at offset, keys in `of` */
     GN__KIND_INLINE,      /* the same, its keys among this object's own */
     GN__KIND_OPTIONAL,    /* OBJECT, or null when the bool at `count` is false */
+    GN__KIND_STEP,        /* OBJECT, or null when gn_result.steps lacks the flag `size` */
+    GN__KIND_STEPS,       /* unsigned: names of its flags */
     GN__KIND_ARRAY,       /* pointer to structs of `size` bytes, size_t at `count` */
     GN__KIND_BY_CLASS,    /* pointer to structs, one a class; null for NULL */
     GN__KIND_CLASS_NAMES, /* char **, int at `count` */
@@ -50,6 +52,7 @@ typedef struct gn__field {
 } gn__field;
 
 extern const gn__field gn__result_fields[];  /* base: gn_result; without "schema" */
+extern const char *const gn__step_names[];   /* by bit of gn_result.steps; ends in NULL */
 extern const char *const gn__stance_names[]; /* by gn_stance; ends in NULL */
 
 /* Objects in arrays of these are written on one line. */

@@ -217,6 +217,19 @@ static gn_status read_class_names(reader *r, json_t *v, char ***out, int *count)
     return status;
 }
 
+static gn_status read_steps(reader *r, json_t *v, unsigned *out)
+{
+    if (!json_is_array(v)) return expected(r, "an array", v);
+    for (size_t i = 0; i < json_array_size(v); i++) {
+        unsigned bit = 0;
+        size_t length = enter_index(r, i);
+        GN__TRY(read_name(r, json_array_get(v, i), gn__step_names, &bit));
+        r->path[length] = '\0';
+        *out |= 1u << bit;
+    }
+    return GN_OK;
+}
+
 static gn_status read_malformed(reader *r, json_t *v, gn_set_info *s)
 {
     if (!json_is_array(v)) return expected(r, "an array", v);
@@ -348,6 +361,11 @@ static gn_status read_value(reader *r, const gn__field *f, json_t *v, char *base
         return read_fields(r, f->of, v, p);
     case GN__KIND_OBJECT:
         return read_fields(r, f->of, v, p);
+    case GN__KIND_STEP:
+        if (r->result->steps & f->size) return read_fields(r, f->of, v, p);
+        return json_is_null(v) ? GN_OK : expected(r, "null: the step was not run", v);
+    case GN__KIND_STEPS:
+        return read_steps(r, v, p);
     case GN__KIND_ARRAY:
         return read_array(r, f, v, p, count);
     case GN__KIND_BY_CLASS:

@@ -164,6 +164,19 @@ static void write_strings(writer *w, char *const *s, size_t n)
     gn__buf_putc(&w->out, ']');
 }
 
+static void write_steps(writer *w, unsigned steps)
+{
+    bool first = true;
+    gn__buf_putc(&w->out, '[');
+    for (unsigned i = 0; gn__step_names[i] != NULL; i++) {
+        if (!(steps >> i & 1)) continue;
+        if (!first) gn__buf_puts(&w->out, ", ");
+        first = false;
+        write_string(w, gn__step_names[i]);
+    }
+    gn__buf_putc(&w->out, ']');
+}
+
 static void write_class_rows(writer *w, const size_t *rows)
 {
     if (rows == NULL) {
@@ -278,6 +291,15 @@ static void write_value(writer *w, const gn__field *f, const char *base)
             write_object(w, f->of, p);
         else
             gn__buf_puts(b, "null");
+        break;
+    case GN__KIND_STEP:
+        if (w->result->steps & f->size)
+            write_object(w, f->of, p);
+        else
+            gn__buf_puts(b, "null");
+        break;
+    case GN__KIND_STEPS:
+        write_steps(w, *(const unsigned *)p);
         break;
     case GN__KIND_ARRAY:
         write_array(w, f, pointer_at(p), *(const size_t *)count);

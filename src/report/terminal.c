@@ -30,7 +30,7 @@ static void paint(page *p, const char *code)
 
 static void heading(page *p, const char *text)
 {
-    gn__buf_putc(&p->out, '\n');
+    if (p->out.length > 0) gn__buf_putc(&p->out, '\n');
     paint(p, BOLD);
     gn__buf_puts(&p->out, text);
     paint(p, PLAIN);
@@ -106,7 +106,7 @@ static void actions(page *p)
 
 /* ---- tables ------------------------------------------------------------------------------------ */
 
-enum { TABLE_COLUMNS = 4, TABLE_ROWS = 16 };
+enum { TABLE_COLUMNS = 4, TABLE_ROWS = 20, LABELS_SHOWN = 8 };
 
 typedef struct table {
     gn__buf cell[TABLE_ROWS][TABLE_COLUMNS];
@@ -219,23 +219,36 @@ static void overlap_rows(page *p, table *t, gn__word_id title, size_t offset)
     t->rows += 2;
 }
 
+static void shift_rows(page *p, table *t)
+{
+    static const gn__word_id titles[] = {GN__WORD_ANSWER, GN__WORD_SHIFT_AUC, GN__WORD_P_VALUE};
+    for (size_t i = 0; i < 3; i++) gn__buf_puts(&t->cell[t->rows + i][0], gn__word(titles[i], p->lang));
+    for (size_t m = 0; m < models(p); m++) {
+        const gn_shift *s = &model(p, m)->shift;
+        gn__buf_puts(&t->cell[t->rows][m + 1], gn__shift_answer_text(s->answer, p->lang));
+        put_auc(&t->cell[t->rows + 1][m + 1], &s->auc);
+        gn__put_p(&t->cell[t->rows + 2][m + 1], s->p_value);
+    }
+    t->rows += 3;
+    for (int l = 0; p->r->main.by_label != NULL && l < p->r->classes && l < LABELS_SHOWN; l++) {
+        gn__buf_printf(cell(t, 0), p->lang == GN_LANG_JA ? "  AUC、ラベル「%s」のみ" : "  AUC within “%s”",
+                       p->r->class_name[l]);
+        for (size_t m = 0; m < models(p); m++)
+            if (model(p, m)->by_label != NULL) put_auc(cell(t, m + 1), &model(p, m)->by_label[l].auc);
+        t->rows++;
+    }
+}
+
 static void shift_table(page *p)
 {
     table t = {0};
-    header_row(p, &t, GN__WORD_SHIFT, false);
-    gn__buf_puts(cell(&t, 0), gn__word(GN__WORD_ANSWER, p->lang));
-    gn__buf_puts(&t.cell[2][0], gn__word(GN__WORD_SHIFT_AUC, p->lang));
-    gn__buf_puts(&t.cell[3][0], gn__word(GN__WORD_P_VALUE, p->lang));
-    for (size_t m = 0; m < models(p); m++) {
-        const gn_shift *s = &model(p, m)->shift;
-        gn__buf_puts(cell(&t, m + 1), gn__shift_answer_text(s->answer, p->lang));
-        put_auc(&t.cell[2][m + 1], &s->auc);
-        gn__put_p(&t.cell[3][m + 1], s->p_value);
+    header_row(p, &t, p->r->steps & GN_STEP_DETECT ? GN__WORD_SHIFT : GN__WORD_OVERLAP, false);
+    if (p->r->steps & GN_STEP_DETECT) shift_rows(p, &t);
+    if (p->r->steps & GN_STEP_SEE) {
+        overlap_rows(p, &t, GN__WORD_OVERLAP_PC1, offsetof(gn_picture, pc1));
+        overlap_rows(p, &t, GN__WORD_OVERLAP_PLANE, offsetof(gn_picture, plane));
+        overlap_rows(p, &t, GN__WORD_OVERLAP_PROBE, offsetof(gn_picture, probe));
     }
-    t.rows += 3;
-    overlap_rows(p, &t, GN__WORD_OVERLAP_PC1, offsetof(gn_picture, pc1));
-    overlap_rows(p, &t, GN__WORD_OVERLAP_PLANE, offsetof(gn_picture, plane));
-    overlap_rows(p, &t, GN__WORD_OVERLAP_PROBE, offsetof(gn_picture, probe));
     put_table(p, &t);
 }
 
@@ -253,10 +266,8 @@ static void probe_table(page *p)
         gn__put_percent(cell(&t, models(p) + 1), e->majority, p->lang);
         t.rows++;
     }
-    if (t.rows > 1) /* else no labels: nothing but the headings */
-        gn__buf_putc(&p->out, '\n');
-    else
-        t.columns = 0;
+    if (t.rows == 1) t.columns = 0; /* no labels: nothing but the headings */
+    if (t.rows > 1 && (p->r->steps & (GN_STEP_SEE | GN_STEP_DETECT))) gn__buf_putc(&p->out, '\n');
     put_table(p, &t);
 }
 
@@ -362,19 +373,21 @@ gn_status gn_report_text(const gn_result *r, gn_lang lang, bool colour, unsigned
 {
     page p = {.r = r, .lang = lang, .colour = colour, .columns = columns == 0 ? DEFAULT_COLUMNS : columns};
     if (p.columns < LEAST_COLUMNS) p.columns = LEAST_COLUMNS;
-    verdict(&p);
-    reasons(&p, GN_FOR);
-    reasons(&p, GN_AGAINST);
-    reasons(&p, GN_NOTE);
+    if (r->steps & GN_STEP_DECIDE) {
+        verdict(&p);
+        reasons(&p, GN_FOR);
+        reasons(&p, GN_AGAINST);
+        reasons(&p, GN_NOTE);
+    }
     heading(&p, gn__word(GN__WORD_EVIDENCE, lang));
-    shift_table(&p);
-    probe_table(&p);
+    if (r->steps & (GN_STEP_SEE | GN_STEP_DETECT)) shift_table(&p);
+    if (r->steps & GN_STEP_VERIFY) probe_table(&p);
     heading(&p, gn__word(GN__WORD_DATA, lang));
     set_line(&p, GN__WORD_TRAIN, &r->train);
     set_line(&p, GN__WORD_TEST, &r->test);
     duplicates_line(&p);
     model_line(&p);
-    actions(&p);
+    if (r->steps & GN_STEP_DECIDE) actions(&p);
     if (p.out.failed) {
         size_t asked = p.out.capacity;
         gn__buf_free(&p.out);

@@ -379,6 +379,7 @@ void fixture_result_with(gn_result *r, unsigned flags)
                       "--test-group customer --model models/all-MiniLM-L6-v2 --out report");
     r->seed = 1;
     r->threads = 2;
+    r->steps = GN_STEP_ALL;
     fill_set(&r->train, false, classes, flags);
     fill_set(&r->test, true, classes, flags);
     r->duplicates = (gn_duplicates){.within_train = 14,

@@ -132,6 +132,39 @@ TEST(write_read_write_gives_the_same_bytes)
     }
 }
 
+/* genchi see, detect and probe run single steps: what was not run is null, never a zero that looks measured.
+ */
+TEST(steps_that_were_not_run_are_null)
+{
+    static const struct {
+        unsigned steps;
+        const char *has, *lacks[4];
+    } cases[] = {{GN_STEP_SEE, "overlap", {"shift", "probe", "verdict", NULL}},
+                 {GN_STEP_DETECT, "shift", {"overlap", "picture", "probe", "verdict"}},
+                 {GN_STEP_VERIFY, "probe", {"overlap", "picture", "shift", "verdict"}}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        gn_result r, back;
+        gn_error err = {0};
+        size_t length, again;
+        fixture_result_with(&r, FIXTURE_NO_CONTROL);
+        r.steps = cases[i].steps;
+        char *first = json_of(&r, GN_LANG_EN, &length);
+        json_t *root = parsed(first);
+        CHECK(json_is_object(at(root, cases[i].has)));
+        for (int k = 0; k < 4 && cases[i].lacks[k] != NULL; k++)
+            CHECK(json_is_null(at(root, cases[i].lacks[k])));
+        json_decref(root);
+        CHECK_OK(gn__result_parse("x", first, length, &back, &err), err);
+        CHECK_INT(back.steps, cases[i].steps);
+        char *second = json_of(&back, GN_LANG_EN, &again);
+        CHECK_STR(second, first);
+        free(first);
+        free(second);
+        gn_result_free(&r);
+        gn_result_free(&back);
+    }
+}
+
 /* The reports of a result and of the same result read back are the same, too. */
 TEST(the_terminal_text_survives)
 {
@@ -220,6 +253,10 @@ TEST(bad_files_are_named_by_field)
         {"", "schema", "\"genchi.result/2\"", GN_UNSUPPORTED, "genchi.result/2"},
         {"", "schema", "\"other\"", GN_FORMAT, "not a result"},
         {"", "schema", NULL, GN_FORMAT, "not a result"},
+        {"", "steps", "[\"look\"]", GN_FORMAT, "steps[0]: expected one of"},
+        {"", "steps", "[\"see\"]", GN_FORMAT,
+         "verdict: expected null: the step was not run, found an object"},
+        {"", "verdict", "null", GN_FORMAT, "verdict: expected an object, found null"},
         {"", "seed", "-1", GN_FORMAT, "seed: expected"},
         {"", "seed", "\"18446744073709551616\"", GN_FORMAT, "seed: expected a whole number"},
         {"", "seed", "\"12x\"", GN_FORMAT, "seed"},
@@ -399,8 +436,11 @@ static json_t *schema_of(const gn__field *f)
         return json_pack("{s:s}", "$ref", "#/$defs/interval");
     case GN__KIND_OBJECT:
         return object_of(f->of);
+    case GN__KIND_STEP:
     case GN__KIND_OPTIONAL:
         return nullable(object_of(f->of));
+    case GN__KIND_STEPS:
+        return array_of(names_of(gn__step_names, false));
     case GN__KIND_ARRAY:
         return array_of(object_of(f->of));
     case GN__KIND_BY_CLASS:

@@ -103,6 +103,28 @@ TEST(colours_only_when_asked_and_no_control_characters_from_the_data)
     gn_result_free(&r);
 }
 
+TEST(only_the_steps_that_were_run)
+{
+    static const struct {
+        unsigned steps;
+        const char *has, *lacks[3];
+    } cases[] = {{GN_STEP_SEE, "Overlap on PC1", {"within test", "p-value", "fix_data"}},
+                 {GN_STEP_DETECT, "within “positive”", {"within test", "Overlap", "fix_data"}},
+                 {GN_STEP_VERIFY, "within test", {"Overlap", "p-value", "fix_data"}}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        gn_result r;
+        fixture_result_with(&r, FIXTURE_NO_CONTROL);
+        r.steps = cases[i].steps;
+        char *text = text_of(&r, GN_LANG_EN, false, 0);
+        CHECK_HAS(text, cases[i].has);
+        for (int k = 0; k < 3; k++) CHECK(strstr(text, cases[i].lacks[k]) == NULL);
+        CHECK(strncmp(text, "Evidence\n", 9) == 0 && strstr(text, "\n\n\n") == NULL);
+        CHECK(strstr(text, "Monday") == NULL);
+        free(text);
+        gn_result_free(&r);
+    }
+}
+
 TEST(widths_of_characters)
 {
     static const struct {
