@@ -145,7 +145,9 @@ static gn_status inflate_gzip(source *s)
     goto done;
 damaged:
     status = gn__fail(s->err, GN_FORMAT, "%s is damaged: %s", s->name,
-                      z.msg != NULL && inside ? z.msg : "other bytes follow the gzip data");
+                      z.msg != NULL && inside ? z.msg
+                                              : gn__translate(s->err != NULL ? s->err->lang : GN_LANG_EN,
+                                                              "other bytes follow the gzip data"));
 done:
     inflateEnd(&z);
     return status;
