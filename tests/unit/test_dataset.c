@@ -70,6 +70,37 @@ TEST(csv_follows_rfc_4180)
     CHECK_INT(set.format, GN_FORMAT_CSV);
 }
 
+/* Whatever a text holds, quoted it comes back. */
+TEST(quoted_texts_come_back)
+{
+    static const char *const piece[] = {"a", ",", "\"", "\n", "\r", "\t", "あ", " ", "\r\n", "\"\""};
+    gn__rng rng = gn__rng_make(1, gn__purpose("test/csv"), 0);
+    for (int file = 0; file < 40; file++) {
+        gn__buf csv = {0}, text[50] = {0};
+        bool tabs = file % 2 == 1;
+        gn__buf_puts(&csv, tabs ? "n\ttext\n" : "n,text\n");
+        for (int i = 0; i < 50; i++) {
+            gn__buf_printf(&csv, tabs ? "%d\t\"" : "%d,\"", i);
+            for (uint32_t k = gn__rng_below(&rng, 12); k > 0; k--)
+                gn__buf_puts(&text[i], piece[gn__rng_below(&rng, sizeof piece / sizeof *piece)]);
+            gn__buf_putc(&text[i], 'x');
+            for (size_t k = 0; k < text[i].length; k++) {
+                if (text[i].data[k] == '"') gn__buf_putc(&csv, '"');
+                gn__buf_putc(&csv, text[i].data[k]);
+            }
+            gn__buf_puts(&csv, file % 3 == 0 ? "\"\r\n" : "\"\n");
+        }
+        gn_status status = parse(tabs ? "a.tsv" : "a.csv", csv.data, NONE);
+        gn__buf_free(&csv);
+        CHECK_OK(status, error);
+        CHECK_INT(set.rows, 50);
+        for (int i = 0; i < 50; i++) {
+            CHECK_STR(set.text[i], text[i].data);
+            gn__buf_free(&text[i]);
+        }
+    }
+}
+
 TEST(csv_takes_quotes_inside_plain_fields)
 {
     CHECK_OK(parse("a.csv", "text,label\nsay \"hi\" now,1\n5\" pipe,0\n", NONE), error);
