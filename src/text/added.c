@@ -220,12 +220,13 @@ gn_status gn__tok_added_split(const gn__tok_added *a, const gn__tok_matcher *m, 
         if (token->single_word && ((begin > 0 && is(&text[begin - 1], GN__UNICODE_WORD)) ||
                                    (end < n && is(&text[end], GN__UNICODE_WORD))))
             continue;
+        if (token->lstrip && begin < done) begin = done; /* blanks that the token before has taken */
         if (token->lstrip)
             while (begin > done && is(&text[begin - 1], GN__UNICODE_STRIP)) begin--;
         if (token->rstrip)
             while (end < n && is(&text[end], GN__UNICODE_STRIP)) end++;
         if (done < begin) GN__TRY(stretch(arg, done, begin, -1));
-        GN__TRY(stretch(arg, begin, end, (int)which));
+        if (begin < end) GN__TRY(stretch(arg, begin, end, (int)which));
         done = end;
     }
     return done < n ? stretch(arg, done, n, -1) : GN_OK;
