@@ -26,8 +26,7 @@ static gn_status parse_token(const gn__tok_source *source, const json_t *part, g
     static const char name[] = "added token";
     bool special;
     int64_t id;
-    if (!json_is_object(part))
-        return gn__fail(source->err, GN_FORMAT, "%s: the %s must be an object", source->file, name);
+    if (!json_is_object(part)) return gn__tok_not_an_object(source, name);
     GN__TRY(gn__tok_integer(source, name, part, "id", 0, GN__TOK_MAX_ID, &id));
     GN__TRY(gn__tok_string(source, name, part, "content", GN__TOK_REQUIRED, content));
     GN__TRY(gn__tok_bool(source, name, part, "single_word", GN__TOK_REQUIRED, &out->single_word));
