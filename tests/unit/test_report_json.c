@@ -328,6 +328,183 @@ TEST(unknown_keys_are_passed_over_and_broken_json_is_not)
     CHECK_STR(err.message, "x: created: 文字列か nullが必要ですが、整数でした");
 }
 
+/* ---- docs: every key of the tables -------------------------------------------------------------- */
+
+static json_t *type(const char *name)
+{
+    return json_pack("{s:s}", "type", name);
+}
+
+static json_t *or_null(const char *name)
+{
+    return json_pack("{s:[s,s]}", "type", name, "null");
+}
+
+static json_t *array_of(json_t *items)
+{
+    return json_pack("{s:s,s:o}", "type", "array", "items", items);
+}
+
+static json_t *nullable(json_t *schema)
+{
+    return json_pack("{s:[o,{s:s}]}", "anyOf", schema, "type", "null");
+}
+
+static json_t *names_of(const char *const *names, bool null)
+{
+    json_t *all = json_array();
+    for (; *names != NULL; names++) json_array_append_new(all, json_string(*names));
+    if (null) json_array_append_new(all, json_null());
+    return json_pack("{s:o}", "enum", all);
+}
+
+static json_t *object_of(const gn__field *f);
+
+static json_t *reasons_schema(void)
+{
+    json_t *stances = names_of(gn__stance_names, false);
+    return array_of(json_pack("{s:s,s:{s:{s:s},s:o,s:o,s:{s:s}},s:[s,s,s]}", "type", "object", "properties",
+                              "id", "type", "string", "stance", stances, "values",
+                              array_of(or_null("number")), "text", "type", "string", "required", "id",
+                              "stance", "values"));
+}
+
+static json_t *schema_of(const gn__field *f)
+{
+    switch (f->kind) {
+    case GN__KIND_STRING:
+        return or_null("string");
+    case GN__KIND_CHARS:
+        return type("string");
+    case GN__KIND_NAME:
+        return names_of(f->names, true);
+    case GN__KIND_ENUM:
+        return names_of(f->names, false);
+    case GN__KIND_BOOL:
+    case GN__KIND_GUARD:
+        return type("boolean");
+    case GN__KIND_INT:
+    case GN__KIND_UNSIGNED:
+    case GN__KIND_SIZE:
+    case GN__KIND_LINE:
+        return json_pack("{s:s,s:i}", "type", "integer", "minimum", 0);
+    case GN__KIND_SEED:
+        return json_pack("{s:[s,s]}", "type", "integer", "string");
+    case GN__KIND_DOUBLE:
+    case GN__KIND_FLOAT:
+        return or_null("number");
+    case GN__KIND_LABEL:
+        return or_null("integer");
+    case GN__KIND_INTERVAL:
+        return json_pack("{s:s}", "$ref", "#/$defs/interval");
+    case GN__KIND_OBJECT:
+        return object_of(f->of);
+    case GN__KIND_OPTIONAL:
+        return nullable(object_of(f->of));
+    case GN__KIND_ARRAY:
+        return array_of(object_of(f->of));
+    case GN__KIND_BY_CLASS:
+        return nullable(array_of(object_of(f->of)));
+    case GN__KIND_CLASS_NAMES:
+    case GN__KIND_STRINGS:
+        return array_of(type("string"));
+    case GN__KIND_CLASS_ROWS:
+        return nullable(array_of(type("integer")));
+    case GN__KIND_PAIR:
+    case GN__KIND_NUMBERS:
+        return array_of(or_null("number"));
+    case GN__KIND_GRID:
+        return nullable(array_of(or_null("number")));
+    case GN__KIND_MALFORMED:
+        return array_of(json_pack("{s:s,s:{s:{s:s},s:{s:s}},s:[s,s]}", "type", "object", "properties", "line",
+                                  "type", "integer", "reason", "type", "string", "required", "line",
+                                  "reason"));
+    case GN__KIND_REASONS:
+        return reasons_schema();
+    case GN__KIND_INLINE:
+    case GN__KIND_END:
+        break;
+    }
+    return NULL;
+}
+
+static void add_fields(const gn__field *f, json_t *properties, json_t *required)
+{
+    size_t sure = SIZE_MAX; /* fields up to here are there even when a guard is false */
+    for (size_t i = 0; f[i].kind != GN__KIND_END; i++) {
+        if (f[i].kind == GN__KIND_INLINE) {
+            add_fields(f[i].of, properties, required);
+            continue;
+        }
+        json_object_set_new(properties, f[i].key, schema_of(&f[i]));
+        if (f[i].kind == GN__KIND_GUARD) sure = i + f[i].size;
+        if (i <= sure) json_array_append_new(required, json_string(f[i].key));
+    }
+}
+
+static json_t *object_of(const gn__field *f)
+{
+    json_t *properties = json_object(), *required = json_array();
+    add_fields(f, properties, required);
+    return json_pack("{s:s,s:o,s:o}", "type", "object", "properties", properties, "required", required);
+}
+
+/* UPDATE_GOLDEN=1 writes the file instead. */
+TEST(the_json_schema_in_docs_is_the_tables)
+{
+    json_t *root = object_of(gn__result_fields);
+    json_object_set_new(json_object_get(root, "properties"), "schema",
+                        json_pack("{s:s}", "const", GN__SCHEMA));
+    json_array_insert_new(json_object_get(root, "required"), 0, json_string("schema"));
+    json_object_set_new(root, "$schema", json_string("https://json-schema.org/draft/2020-12/schema"));
+    json_object_set_new(root, "title", json_string("The result of genchi check"));
+    json_t *number = or_null("number");
+    json_object_set_new(root, "$defs",
+                        json_pack("{s:{s:s,s:{s:O,s:O,s:o},s:[s,s,s]}}", "interval", "type", "object",
+                                  "properties", "estimate", number, "low", number, "high", number, "required",
+                                  "estimate", "low", "high"));
+    char *text = json_dumps(root, JSON_INDENT(1) | JSON_SORT_KEYS);
+    json_decref(root);
+    CHECK(text != NULL);
+    const char *path = test_path("docs/result.schema.json");
+    gn_error err = {0};
+    if (getenv("UPDATE_GOLDEN") != NULL) CHECK_OK(gn__write_file(path, text, strlen(text), &err), err);
+    char *expected = NULL;
+    size_t length;
+    CHECK_OK(gn__read_file(path, 1 << 20, &expected, &length, &err), err);
+    bool same = strcmp(expected, text) == 0;
+    free(expected);
+    free(text);
+    CHECK(same);
+}
+
+static void check_documented(const char *docs, const gn__field *f)
+{
+    for (; f->kind != GN__KIND_END; f++) {
+        if (f->key != NULL) {
+            char quoted[80];
+            snprintf(quoted, sizeof quoted, "`%s`", f->key);
+            CHECK_HAS(docs, quoted);
+        }
+        if (f->of != NULL) check_documented(docs, f->of);
+        for (size_t i = 0; f->names != NULL && f->names[i] != NULL; i++) {
+            char quoted[80];
+            snprintf(quoted, sizeof quoted, "`%s`", f->names[i]);
+            CHECK_HAS(docs, quoted);
+        }
+    }
+}
+
+TEST(every_key_is_documented)
+{
+    char *docs = NULL;
+    size_t length;
+    gn_error err = {0};
+    CHECK_OK(gn__read_file(test_path("docs/result-json.md"), 1 << 20, &docs, &length, &err), err);
+    check_documented(docs, gn__result_fields);
+    free(docs);
+}
+
 TEST(freeing_nothing_is_allowed)
 {
     gn_result r = {0};
