@@ -48,11 +48,15 @@ static double rows_for(double rows, double half, double target)
     return isfinite(n) ? n : 0;
 }
 
+/* Nothing to go by: rows for a 95 % interval of the bar's width at its widest, accuracy 0.5. */
+static double rows_blind(void)
+{
+    return 4 * 1.96 * 1.96 * 0.25 / (gn__bar.width * gn__bar.width);
+}
+
 static double rows_to_separate(const gn__facts *f, double above_estimate, double above_low)
 {
-    /* nothing to go by: a 95 % interval of the bar's width at the widest, accuracy 0.5 */
-    double blind = 4 * 1.96 * 1.96 * 0.25 / (gn__bar.width * gn__bar.width);
-    if (f->own == NULL) return blind;
+    if (f->own == NULL) return rows_blind();
     const gn_scores *s = &f->own->scores;
     double half = (s->accuracy.high - s->accuracy.low) / 2;
     double n = rows_for((double)s->rows, half, gn__bar.width / 2);
@@ -117,7 +121,7 @@ static void derive_transfer(gn__facts *f)
 {
     f->fact[GN__FACT_CARRIES] = GN__UNKNOWN;
     if (f->transfer == NULL) return;
-    double rows = 0;
+    double rows = f->loss == NULL ? rows_blind() : 0;
     gn__truth small = f->loss != NULL ? loss_is_small(f->loss, &rows) : GN__UNKNOWN;
     f->fact[GN__FACT_CARRIES] = both(small, beats(&f->transfer->scores, f->majority, &rows));
     if (f->fact[GN__FACT_CARRIES] == GN__UNKNOWN) f->rows_carries = rows;

@@ -152,16 +152,18 @@ static gn_status read_name(reader *r, json_t *v, const char *const *names, unsig
     return names[i] != NULL ? GN_OK : bad(r, "one of the documented names");
 }
 
-static gn_status read_array(reader *r, const gn__field *f, json_t *v, char **data, size_t *count)
+/* `to` is the address of a pointer to some struct: stored as bytes, because its type is not known here. */
+static gn_status read_array(reader *r, const gn__field *f, json_t *v, void *to, size_t *count)
 {
     if (!json_is_array(v)) return expected(r, "an array", v);
     size_t n = json_array_size(v);
-    *data = gn__calloc(n, f->size);
-    if (*data == NULL) return gn__no_memory(r->err, n);
+    char *data = gn__calloc(n, f->size);
+    if (data == NULL) return gn__no_memory(r->err, n);
+    memcpy(to, &data, sizeof data);
     if (count != NULL) *count = n;
     for (size_t i = 0; i < n; i++) {
         size_t length = enter_index(r, i);
-        GN__TRY(read_fields(r, f->of, json_array_get(v, i), *data + i * f->size));
+        GN__TRY(read_fields(r, f->of, json_array_get(v, i), data + i * f->size));
         r->path[length] = '\0';
     }
     return GN_OK;

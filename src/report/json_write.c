@@ -133,6 +133,14 @@ static void write_object(writer *w, const gn__field *of, const char *base)
     end(w, '}', first);
 }
 
+/* The pointer to some struct at p. */
+static const char *pointer_at(const void *p)
+{
+    const char *pointer;
+    memcpy(&pointer, p, sizeof pointer);
+    return pointer;
+}
+
 static void write_array(writer *w, const gn__field *f, const char *data, size_t n)
 {
     bool first = true, flat = gn__is_flat(f->of);
@@ -272,11 +280,11 @@ static void write_value(writer *w, const gn__field *f, const char *base)
             gn__buf_puts(b, "null");
         break;
     case GN__KIND_ARRAY:
-        write_array(w, f, *(char *const *)p, *(const size_t *)count);
+        write_array(w, f, pointer_at(p), *(const size_t *)count);
         break;
     case GN__KIND_BY_CLASS:
-        if (*(char *const *)p != NULL)
-            write_array(w, f, *(char *const *)p, (size_t)w->result->classes);
+        if (pointer_at(p) != NULL)
+            write_array(w, f, pointer_at(p), (size_t)w->result->classes);
         else
             gn__buf_puts(b, "null");
         break;

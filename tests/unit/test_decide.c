@@ -195,6 +195,17 @@ TEST(transfer_open_and_the_rows_that_would_close_it)
     CHECK_INT(v.rows_needed, 530);
 }
 
+TEST(no_figure_within_test_to_compare_with)
+{
+    scene s; /* test too small for folds: only train to test could be run */
+    setup(&s, DIFFERENT, 0, 0.85);
+    gn_verdict v = decide(&s);
+    CHECK_STR(v.rule, "transfer_unknown");
+    CHECK(reason(&v, "separates_by_train") != NULL);
+    CHECK_INT(v.rows_needed, 480); /* a fifth more than the 400 there are */
+    CHECK(action(&v, "do_label_test") != NULL);
+}
+
 TEST(bars_of_separation)
 {
     scene s;
