@@ -30,7 +30,7 @@ const char gn__html_style[] =
     "h4{font-size:1em;margin:1.6em 0 .4em}"
     "p,li,dd{text-wrap:pretty}"
     "p{margin:0 0 .9em}"
-    "html:lang(ja) :is(h1,h2,h3,.tile p,.summary){word-break:auto-phrase}"
+    "html:lang(ja) :is(h1,h2,h3,th,.tile p,.summary){word-break:auto-phrase}"
     "code,pre{font-family:'SFMono-Regular',Menlo,Consolas,'DejaVu Sans Mono','Noto Sans Mono CJK "
     "JP',monospace;"
     "font-size:.86em}"
