@@ -35,7 +35,7 @@ override CFLAGS := -std=c17 -D_GNU_SOURCE -DGN_VERSION='"$(VERSION)"' -Iinclude 
         $(shell pkg-config --cflags $(PKGS) 2>/dev/null) $(CFLAGS)
 LDFLAGS ?=
 override LDFLAGS := $(if $(SANITIZE),-fsanitize=$(SANITIZE)) -pthread $(LDFLAGS)
-LDLIBS := $(shell pkg-config --libs $(PKGS) 2>/dev/null) -ldnnl -lm
+LDLIBS := $(shell pkg-config --libs $(PKGS) 2>/dev/null) -ldnnl -lgomp -lm
 
 LIB_SRC := $(filter-out src/cli/%,$(sort $(wildcard src/*/*.c)))
 CLI_SRC := $(sort $(wildcard src/cli/*.c))
@@ -60,6 +60,16 @@ $(BUILD)/%.o: %.c
 	@mkdir -p $(@D)
 	$(say) CC $<
 	$(Q)$(CC) $(CFLAGS) -MMD -MP -c -o $@ $<
+
+# The kernels are one body compiled for each instruction set; a*b+c is fused there and nowhere else.
+KERNEL_FLAGS := -ffp-contract=fast $(if $(DEBUG),,-O3)
+ifneq ($(filter x86_64%,$(shell $(CC) -dumpmachine)),)
+AVX2_FLAGS := -mavx2 -mfma
+AVX512_FLAGS := -mavx512f -mavx512bw -mavx512vl -mfma
+endif
+$(BUILD)/src/tensor/kernel_base.o: override CFLAGS += $(KERNEL_FLAGS)
+$(BUILD)/src/tensor/kernel_avx2.o: override CFLAGS += $(KERNEL_FLAGS) $(AVX2_FLAGS)
+$(BUILD)/src/tensor/kernel_avx512.o: override CFLAGS += $(KERNEL_FLAGS) $(AVX512_FLAGS)
 
 $(STATIC): $(LIB_OBJ)
 	@rm -f $@

@@ -12,7 +12,7 @@ else
 fi
 out=genchi-report/demo-$lang
 set -- check --train "examples/data/${lang}_train.csv" --test "examples/data/${lang}_field.csv" \
-    --group customer --model "$model" --out "$out" --lang "$lang"
+    --test-group customer --model "$model" --out "$out" --lang "$lang"
 echo "\$ genchi $*"
 echo
 "$genchi" "$@"

@@ -73,11 +73,11 @@ typedef struct gn_embed_stats {
 /* out: texts × dim, row i for text[i] (UTF-8, length[i] bytes), in the input's order; free with
  * gn_matrix_free. A text's bits do not depend on the other texts, their order or the thread count,
  * except for builtin:char-ngram, whose idf weights are learnt on exactly the texts of this call.
- * stats may be NULL. Errors: GN_NO_MEMORY, GN_CANCELLED, GN_NUMERIC (a vector that is not finite:
- * which text). */
+ * cut: [texts], receives 1 for each text that was cut at max_length; cut and stats may be NULL. Errors:
+ * GN_NO_MEMORY, GN_CANCELLED, GN_NUMERIC (a vector that is not finite: which text). */
 GN_API gn_status gn_model_embed(gn_context *ctx, const gn_model *m, const char *const *text,
-                                const uint32_t *length, size_t texts, gn_matrix *out, gn_embed_stats *stats,
-                                gn_error *err);
+                                const uint32_t *length, size_t texts, gn_matrix *out, unsigned char *cut,
+                                gn_embed_stats *stats, gn_error *err);
 
 /* Last-layer hidden states of one text, before pooling: out is tokens × dim. For tests and the
  * curious. GN_UNSUPPORTED on a built-in. */

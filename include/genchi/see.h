@@ -39,19 +39,27 @@ GN_API void gn_pca_free(gn_pca *pca);
 
 typedef enum gn_bandwidth {
     GN_BANDWIDTH_ISJ,      /* improved Sheather–Jones: Botev, Grotowski & Kroese 2010, Ann. Stat. 38(5),
-                              algorithm 1; falls back to Silverman where it has no root */
+                              algorithm 1, on 2^14 bins; falls back to Silverman where it has no fixed
+                              point, finds one below a bin (heavy ties), or n < 10. In two dimensions per
+                              axis, times n^(1/30) / 1.06: the change of rate and constant that takes the
+                              one-dimensional optimum of a normal to the two-dimensional one */
     GN_BANDWIDTH_SILVERMAN /* 0.9 min(sd, IQR/1.34) n^(-1/5), Silverman 1986 eq. 3.31; in two
                               dimensions per axis sd n^(-1/6) */
 } gn_bandwidth;
 
-/* Bandwidth of one-dimensional data; > 0 always (a constant sample gets a tiny positive one). */
+/* Bandwidth of one-dimensional data; > 0 always (a constant sample gets a tiny positive one).
+ * Errors: GN_DATA (no rows, not finite). */
 GN_API gn_status gn_kde_bandwidth(const double *x, size_t n, gn_bandwidth rule, double *h, gn_error *err);
+/* The same for both axes of interleaved (x, y), by the two-dimensional form of the rule. */
+GN_API gn_status gn_kde2_bandwidth(const double *xy, size_t n, gn_bandwidth rule, double h[2], gn_error *err);
 
 /* Gaussian kernel density at points: out[j] = 1/(n h) sum_i phi((at[j] - x[i]) / h). Direct sum. */
 GN_API gn_status gn_kde1_at(gn_context *ctx, const double *x, size_t n, double h, const double *at,
                             size_t points, double *out, gn_error *err);
-/* The same on the regular grid low + k (high - low)/(points - 1): linear binning and a convolution;
- * within 1e-4 of the peak of the direct sum when the grid step is at most h/4. */
+/* The same on the regular grid low + k (high - low)/(points - 1): cubic binning on a refined grid and a
+ * convolution, or a direct sum over near points; within 1e-4 of the peak of the direct sum, never negative.
+ * Values outside the grid count where they reach into it.
+ * Errors: GN_INVALID_ARGUMENT (h <= 0, low >= high, fewer than two points); GN_DATA (no rows, not finite). */
 GN_API gn_status gn_kde1_grid(gn_context *ctx, const double *x, size_t n, double h, double low, double high,
                               size_t points, double *out, gn_error *err);
 /* Two dimensions, product kernel with bandwidths h[0], h[1]; xy interleaved [2 n]; out[r * nx + c] is
@@ -64,10 +72,12 @@ GN_API gn_status gn_kde2_at(gn_context *ctx, const double *xy, size_t n, const d
 
 /* Overlap = integral of min(p, q) of the two samples' densities: 1 the same, 0 disjoint. */
 typedef struct gn_overlap {
-    gn_interval overlap;   /* percentile bootstrap, clipped to [0, 1] */
+    gn_interval overlap;   /* percentile bootstrap, recentred on the estimate (replicates are rougher, hence
+                              lower), clipped to [0, 1]. Sampling noise keeps the estimate below 1 even for
+                              equal populations: judge it beside the yardstick, not beside 1 */
     gn_interval yardstick; /* overlap of two random disjoint parts of the first sample, at sizes in the
                               proportion n_a : n_b and as large as it allows: mean, 2.5 % and 97.5 %
-                              quantiles over the draws */
+                              quantiles over the draws; NaN: fewer than 4 rows or groups */
     double bandwidth_a[2], bandwidth_b[2];
     size_t bootstrap, draws;
 } gn_overlap;
@@ -81,6 +91,8 @@ typedef struct gn_overlap_options {
     uint64_t purpose;                  /* distinguishes random streams between calls */
 } gn_overlap_options;
 
+/* The bandwidths are the rule's for each sample and stay fixed in the bootstrap; options may be NULL.
+ * Errors: GN_DATA (no rows, not finite). */
 GN_API gn_status gn_overlap1(gn_context *ctx, const double *a, size_t n_a, const double *b, size_t n_b,
                              const gn_overlap_options *options, gn_overlap *out, gn_error *err);
 /* a, b: interleaved (x, y). */

@@ -22,7 +22,7 @@ typedef struct gn_probe {
     size_t dim;
     int classes;
     float *weight;    /* [classes × dim]; in the input's own units (two classes: row 0 is minus row 1) */
-    float *intercept; /* [classes] */
+    float *intercept; /* [classes]; -INFINITY for a class that no fitting row had */
     double lambda;
 } gn_probe;
 
@@ -37,11 +37,14 @@ typedef struct gn_probe_options {
 } gn_probe_options;
 
 /* Fits on rows i of x with y[i] >= 0, choosing lambda by inner cross-validated log-loss with whole
- * groups (group may be NULL). Errors: GN_DATA (one class only, not finite), GN_NUMERIC. */
+ * groups (group may be NULL): the plain minimum. Where a class is too rare for inner folds, the middle of the
+ * path. Errors: GN_INVALID_ARGUMENT (options, a label >= classes), GN_DATA (one class only, not finite),
+ * GN_NUMERIC, GN_CANCELLED. Free with gn_probe_free. */
 GN_API gn_status gn_probe_fit(gn_context *ctx, const gn_matrix *x, const int *y, int classes,
                               const uint32_t *group, const gn_probe_options *options, gn_probe *out,
                               gn_error *err);
-/* probability: [x.rows × classes]. */
+/* probability: [x.rows × classes]; a row's bits do not depend on the rows beside it. Errors:
+ * GN_INVALID_ARGUMENT (other columns than fitted on), GN_DATA (not finite). */
 GN_API gn_status gn_probe_predict(gn_context *ctx, const gn_probe *p, const gn_matrix *x, float *probability,
                                   gn_error *err);
 GN_API void gn_probe_free(gn_probe *p);
@@ -55,8 +58,11 @@ typedef struct gn_scores {
 } gn_scores;
 
 /* Intervals: accuracy by Wilson without groups; the rest, and everything with groups, by percentile
- * bootstrap over units. probability [rows × classes], y [rows] in [0, classes). Rows are judged by the
- * most probable class, ties to the lower index. */
+ * bootstrap over units with Hesterberg's (2015) expanded tails; calibration by the mirrored bootstrap, 0
+ * below where a calibrated classifier would show as much. Ends are NaN with a single unit, the AUC is NaN
+ * with one class. Probabilities are cut at 1e-15 in the log-loss. probability [rows × classes], y [rows] in
+ * [0, classes). Rows are judged by the most probable class, ties to the lower index. Errors:
+ * GN_INVALID_ARGUMENT (no rows, a label out of range), GN_DATA (not a probability). */
 GN_API gn_status gn_scores_compute(gn_context *ctx, const float *probability, const int *y, size_t rows,
                                    int classes, const uint32_t *group, size_t bootstrap, uint64_t purpose,
                                    gn_scores *out, gn_error *err);
@@ -66,7 +72,7 @@ GN_API gn_status gn_scores_compute(gn_context *ctx, const float *probability, co
     X(TEST_CV, "test_cv")                     /* cross-validated within test, ordinary folds */         \
     X(TEST_CV_GROUPED, "test_cv_grouped")     /* the same, whole groups in each fold (user's groups) */ \
     X(TEST_CV_CLUSTERED, "test_cv_clustered") /* the same, whole clusters found in embedding space */   \
-    X(TRAIN_HELDOUT, "train_heldout")         /* within train, a held-out part */                       \
+    X(TRAIN_HELDOUT, "train_heldout")         /* within train, each row held out once */                \
     X(TRAIN_TO_TEST, "train_to_test")         /* fitted on train, judged on test */                     \
     X(TRAIN_TO_TEST_MATCHED, "train_to_test_matched") /* the same with train cut to test's CV size */
 
@@ -79,7 +85,8 @@ typedef enum gn_eval_kind {
 
 typedef struct gn_evaluation {
     bool available;
-    char reason[160]; /* English, why not available ("no group column"); empty otherwise */
+    char reason[160]; /* English, why not available ("no group column"; the message tables have it in other
+                         languages); empty otherwise */
     gn_scores scores;
     double majority;    /* accuracy of always answering the fitting rows' commonest class */
     double lambda;      /* chosen (median over folds) */
@@ -97,8 +104,9 @@ typedef struct gn_paired {
 } gn_paired;
 
 typedef struct gn_probe_evidence {
-    bool available; /* false: no labels on a side, or one class only (reason says) */
-    char reason[200];
+    bool available;   /* some evaluation ran */
+    char reason[200]; /* what a side lacks (labels, a second class), also when the other side's evaluations
+                         ran; empty: nothing */
     int classes;
     gn_evaluation eval[GN_EVAL_COUNT];
     gn_paired test_cv_vs_majority;      /* the honest one of TEST_CV / TEST_CV_GROUPED is used */
@@ -112,7 +120,8 @@ typedef struct gn_probe_evidence {
     size_t clusters, clustered_rows;    /* near-duplicate or same-topic clusters found among the test rows */
     gn_probe train_probe;               /* fitted on train; the probe's own direction */
     double *train_margin, *test_margin; /* [rows] score along the train probe's direction (two classes: log
-                                           odds; more: first discriminant), train's cross-fitted */
+                                           odds of class 1; more: the logits along the first principal axis of
+                                           the class weights), train's cross-fitted; NULL: no train probe */
 } gn_probe_evidence;
 
 typedef struct gn_verify_input {
@@ -122,8 +131,10 @@ typedef struct gn_verify_input {
     const uint32_t *train_group, *test_group; /* or NULL */
 } gn_verify_input;
 
-/* Runs every evaluation that the labels allow; what cannot run says why in .reason and is no error.
- * Free with gn_probe_evidence_free. */
+/* Test rows are resampled by test_group for every interval where it is given, ordinary folds included.
+ * Runs every evaluation that the labels allow; what cannot run says why in .reason and is no error.
+ * Errors: GN_INVALID_ARGUMENT (columns differ, a label >= classes, options), GN_DATA (not finite),
+ * GN_CANCELLED. Free with gn_probe_evidence_free. */
 GN_API gn_status gn_verify(gn_context *ctx, const gn_verify_input *in, const gn_probe_options *options,
                            gn_probe_evidence *out, gn_error *err);
 GN_API void gn_probe_evidence_free(gn_probe_evidence *e);
@@ -135,7 +146,8 @@ GN_API gn_status gn_paired_accuracy(gn_context *ctx, const float *a, const float
                                     uint64_t purpose, gn_paired *out, gn_error *err);
 
 /* Single-linkage clusters of rows whose cosine similarity is at least threshold (0: chosen from the data, see
- * src/verify/README.md); cluster[i] in [0, *clusters). Singletons are clusters of their own. */
+ * src/verify/README.md; rows should be centred then); cluster[i] in [0, *clusters), numbered by first row.
+ * Singletons are clusters of their own, rows of zeros too. Errors: GN_INVALID_ARGUMENT, GN_DATA. */
 GN_API gn_status gn_cluster(gn_context *ctx, const gn_matrix *x, double threshold, uint32_t *cluster,
                             size_t *clusters, gn_error *err);
 

@@ -69,7 +69,7 @@ static const struct {
       "  --json               print result.json instead of the text\n"
       "Example (in CI):\n"
       "  genchi check --train train.csv --test field.csv --label sentiment \\\n"
-      "    --group customer --model ./all-MiniLM-L6-v2 --out report --gate\n",
+      "    --test-group customer --model ./all-MiniLM-L6-v2 --out report --gate\n",
       "使い方: genchi check --train FILE --test FILE --model DIR|NAME [オプション]...\n"
       "全工程を実行し、report.html、result.json、図、埋め込みを書き出す。\n"
       "  --model DIR          Hugging Face 形式のフォルダー、または builtin:char-ngram\n"
@@ -90,7 +90,7 @@ static const struct {
       "  --json               本文の代わりに result.json を表示\n"
       "例(CI での利用):\n"
       "  genchi check --train train.csv --test field.csv --label sentiment \\\n"
-      "    --group customer --model ./all-MiniLM-L6-v2 --out report --gate\n"}},
+      "    --test-group customer --model ./all-MiniLM-L6-v2 --out report --gate\n"}},
     {CLI_SEE,
      {"Usage: genchi see A B [--model DIR|NAME] [OPTION]...\n"
       "Principal components, kernel densities and overlap of two sets; A stands for\n"

@@ -242,7 +242,8 @@ gn_status gn__columns_of_table(const char *name, gn__cursor start, const gn__dec
         goto failed;
     }
     if (!c.header) GN__TRY_GOTO(number_columns(&c, usual_width(&s), err), failed);
-    /* nothing to choose from: the caller says that there are no rows */
+    /* with nothing to choose from the caller says that there are no rows */
+    for (int role = 0; role < GN__ROLES; role++) c.at[role] = -1;
     if (c.count > 0) GN__TRY_GOTO(resolve(name, o, c.header, true, &c, err), failed);
     *out = c;
     return GN_OK;

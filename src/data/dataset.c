@@ -200,7 +200,7 @@ static gn_status table_row(builder *b, const gn__record *r)
         return add_malformed(b, r->line, reason);
     }
     if (r->fields != b->columns.count) {
-        gn__reason(reason, tr(b, "%zu columns where %zu were expected"), r->fields, b->columns.count);
+        gn__reason(reason, tr(b, "columns found: %zu, expected: %zu"), r->fields, b->columns.count);
         return add_malformed(b, r->line, reason);
     }
     for (int role = 0; role < GN__ROLES; role++) {

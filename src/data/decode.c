@@ -1,9 +1,9 @@
 /* Bytes of a known encoding to UTF-8.
  *
  * CP932 as Windows has it (NEC row 13, NEC-selected and IBM extensions, gaiji F040–F9FC in the private use
- * area), from ICU's ibm-943_P15A-2003 with the seven signs below corrected. EUC-JP shares its table through
- * JIS X 0208 rows (as the WHATWG Encoding Standard does), so that the same text is the same whichever of the
- * two it was written in. Latin-1 reads 0x80–0x9F as Windows-1252 does, again as WHATWG. */
+ * area) is ICU's ibm-943_P15A-2003; it agrees with Python's cp932 on every pair. EUC-JP shares its table
+ * through JIS X 0208 rows (as the WHATWG Encoding Standard does), so that the same text is the same whichever
+ * of the two it was written in. Latin-1 reads 0x80–0x9F as Windows-1252 does, again as WHATWG. */
 #include "data/data.h"
 
 #include <unicode/ucnv.h>
@@ -13,20 +13,6 @@ static const uint16_t windows_1252[32] = {
     0x20AC, 0x0081, 0x201A, 0x0192, 0x201E, 0x2026, 0x2020, 0x2021, 0x02C6, 0x2030, 0x0160,
     0x2039, 0x0152, 0x008D, 0x017D, 0x008F, 0x0090, 0x2018, 0x2019, 0x201C, 0x201D, 0x2022,
     0x2013, 0x2014, 0x02DC, 0x2122, 0x0161, 0x203A, 0x0153, 0x009D, 0x017E, 0x0178,
-};
-
-/* Where Windows's code page 932 (and Python's cp932 after it) differs from a JIS table. */
-static const struct {
-    uint16_t code, point;
-} windows_932[] = {
-    {0x815C, 0x2015}, /* ― */
-    {0x815F, 0xFF3C}, /* ＼ */
-    {0x8160, 0xFF5E}, /* ～ */
-    {0x8161, 0x2225}, /* ∥ */
-    {0x817C, 0xFF0D}, /* － */
-    {0x8191, 0xFFE0}, /* ￠ */
-    {0x8192, 0xFFE1}, /* ￡ */
-    {0x81CA, 0xFFE2}, /* ￢ */
 };
 
 static bool is_lead(unsigned c)
@@ -69,8 +55,6 @@ static gn_status make_cp932(uint16_t **out, gn_error *err)
             if (trail != 0x7F) table[lead << 8 | trail] = ask(u, pair, 2);
         }
     ucnv_close(u);
-    for (size_t i = 0; i < sizeof windows_932 / sizeof *windows_932; i++)
-        table[windows_932[i].code] = windows_932[i].point;
     *out = table;
     return GN_OK;
 }

@@ -134,7 +134,7 @@ gn_encoding gn__detect_encoding(const char *bytes, size_t n)
     size_t good, bad;
     if (n >= 3 && memcmp(s, "\xEF\xBB\xBF", 3) == 0) return GN_ENCODING_UTF8;
     count_utf8(s, n, &good, &bad);
-    if (good >= bad * 10) return GN_ENCODING_UTF8; /* a few broken rows do not make it something else */
+    if (good >= bad * 20) return GN_ENCODING_UTF8; /* a few broken rows do not make it something else */
     view cp932 = view_cp932(s, n), euc = view_euc_jp(s, n);
     bool prose_cp932 = is_prose(&cp932), prose_euc = is_prose(&euc);
     if (prose_cp932 && prose_euc) return cp932.bad <= euc.bad ? GN_ENCODING_CP932 : GN_ENCODING_EUC_JP;

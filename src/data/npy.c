@@ -179,13 +179,14 @@ static gn_status refuse_shape(const char *path, const npy_header *h, gn_error *e
     gn__buf shape = {0};
     for (size_t i = 0; i < h->dims; i++)
         gn__buf_printf(&shape, "%s%llu", i > 0 ? ", " : "", (unsigned long long)h->shape[i]);
+    if (h->dims == 1) gn__buf_putc(&shape, ','); /* as Python writes it */
+    gn__buf_append(&shape, "", 0);
     gn_status status =
-        shape.failed
-            ? gn__no_memory(err, 64)
-            : gn__fail(err, GN_FORMAT,
-                       "%s holds an array of %zu dimensions, shape (%s); a matrix of two is needed: one "
-                       "row a text, one column a dimension of the embedding",
-                       path, h->dims, shape.data != NULL ? shape.data : "");
+        shape.failed ? gn__no_memory(err, 64)
+                     : gn__fail(err, GN_FORMAT,
+                                "%s holds an array of shape (%s); a matrix of two dimensions is needed, "
+                                "one row a text, one column a component of its embedding",
+                                path, shape.data);
     gn__buf_free(&shape);
     return status;
 }

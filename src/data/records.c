@@ -14,7 +14,7 @@ enum { MAX_FIELDS = 65536 };
 static const char quote_after[] = "text follows the closing quote of the field opened on line %lld";
 static const char quote_open[] = "the quote opened on line %lld is never closed";
 static const char quote_inside[] =
-    "a quote stands inside an unquoted field, after the broken quote of line %lld";
+    "an unquoted field on line %lld holds a quote, right after a broken quoted field";
 static const char too_many[] = "more than 65,536 columns (the record begins on line %lld)";
 
 static const char *find_newline(const char *at, const char *end)

@@ -14,43 +14,15 @@ static const text2 sentences[GN__REASON_COUNT] = {
 };
 
 static const text2 titles[GN_VERDICT_COUNT] = {
-    [GN_VERDICT_LINEAR_PROBE] = {{"A linear probe is enough", "線形プローブで十分です"}},
-    [GN_VERDICT_FIX_DATA] = {{"Fix the training data first", "先に学習データを直してください"}},
-    [GN_VERDICT_FINE_TUNE] = {{"Fine-tuning may pay", "微調整を試す価値があります"}},
-    [GN_VERDICT_RETHINK_DATA] = {{"Rethink the data", "データを見直してください"}},
-    [GN_VERDICT_MORE_DATA] = {{"Too little data to tell", "判断するにはデータが足りません"}},
+#define V(name, en, ja, en_meaning, ja_meaning) [GN_VERDICT_##name] = {{en, ja}},
+#include "report/verdicts.def"
+#undef V
 };
 
 static const text2 summaries[GN_VERDICT_COUNT] = {
-    [GN_VERDICT_LINEAR_PROBE] =
-        {{"The model already tells the labels of the test data apart, and what the training data "
-          "teach holds there. There is no need to pay for more training.",
-          "モデルはすでに評価データのラベルを見分けており、学習データから学んだことも通用します。追加の学習に"
-          "費用を"
-          "かける必要はありません。"}},
-    [GN_VERDICT_FIX_DATA] =
-        {{"Nothing suggests that a better model is needed; the training data are the weak point: they "
-          "do not stand for the test data. More training on them would teach the wrong thing.",
-          "モデルを替える必要は認められません。弱点は学習データで、評価データの代わりになっていません。このま"
-          "ま"
-          "学習を重ねても、誤ったことを覚えるだけです。"}},
-    [GN_VERDICT_FINE_TUNE] =
-        {{"Training and test data are one population, but the model as it stands does not tell the "
-          "labels apart. Training it, or choosing another model, may pay.",
-          "学習データと評価データは同じ母集団ですが、今のモデルのままではラベルを見分けられません。微調整や別"
-          "の"
-          "モデルの採用が役立つ見込みがあります。"}},
-    [GN_VERDICT_RETHINK_DATA] =
-        {{"Training and test data differ, and the model does not tell the labels of the test data "
-          "apart. Training now would most likely be wasted.",
-          "学習データと評価データは異なり、モデルは評価データのラベルも見分けられません。今学習しても、無駄に"
-          "なる"
-          "可能性が高いといえます。"}},
-    [GN_VERDICT_MORE_DATA] =
-        {{"The evidence does not yet decide. The steps below say what to collect or label so that it "
-          "does.",
-          "今ある根拠では、まだ判断できません。何を集め、何にラベルを付ければ判断できるかを以下に示します"
-          "。"}},
+#define V(name, en, ja, en_meaning, ja_meaning) [GN_VERDICT_##name] = {{en_meaning, ja_meaning}},
+#include "report/verdicts.def"
+#undef V
 };
 
 static const text2 stances[] = {
@@ -118,6 +90,9 @@ static void put_value(const gn_result *r, double value, char kind, gn_lang lang,
         break;
     case 't':
         gn__put_points(out, value, lang);
+        break;
+    case 'd':
+        gn__put_fixed(out, 100 * value, 0);
         break;
     case 'p':
         gn__put_p(out, value);

@@ -11,11 +11,12 @@
     X(TRAIN, "train", "学習データ")                                                  \
     X(TEST, "test", "評価データ")                                                    \
     X(VERDICT, "Verdict", "判定")                                                    \
-    X(DO, "What to do on Monday", "月曜日にすること")                                \
+    X(DO, "What to do on Monday", "次に行うこと")                                    \
     X(EVIDENCE, "Evidence", "根拠となる数値")                                        \
     X(DATA, "Data", "データ")                                                        \
     X(MODEL, "Model", "モデル")                                                      \
     X(CONTROL, "Spelling only", "文字のみ")                                          \
+    X(ANSWER, "Answer", "結論")                                                      \
     X(SHIFT, "Shift", "分布シフト")                                                  \
     X(SHIFT_AUC, "Telling the sets apart (AUC)", "二つのデータの見分けやすさ (AUC)") \
     X(P_VALUE, "p-value", "p 値")                                                    \

@@ -3,86 +3,6 @@
 
 #include <math.h>
 
-typedef struct grouped_row {
-    uint32_t group, position;
-} grouped_row;
-
-static int by_group(const void *a, const void *b)
-{
-    const grouped_row *x = a, *y = b;
-    if (x->group != y->group) return x->group < y->group ? -1 : 1;
-    return (x->position > y->position) - (x->position < y->position);
-}
-
-static gn_status units_alloc(size_t rows, gn__units *u, gn_error *err)
-{
-    u->rows = rows;
-    u->of = gn__calloc(rows, sizeof *u->of);
-    u->member = gn__calloc(rows, sizeof *u->member);
-    u->start = gn__calloc(rows + 1, sizeof *u->start);
-    if (u->of == NULL || u->member == NULL || u->start == NULL)
-        return gn__no_memory(err, rows * (sizeof *u->of + sizeof *u->member + sizeof *u->start));
-    return GN_OK;
-}
-
-/* Numbers the groups by their first row, so that the result does not depend on the ids themselves. */
-static gn_status number_groups(const uint32_t *group, gn__units *u, gn_error *err)
-{
-    const uint32_t none = UINT32_MAX;
-    size_t rows = u->rows;
-    grouped_row *sorted = gn__calloc(rows, sizeof *sorted);
-    uint32_t *first = gn__calloc(rows, sizeof *first); /* first row of each row's group, then its number */
-    if (sorted == NULL || first == NULL) {
-        free(sorted);
-        free(first);
-        return gn__no_memory(err, rows * (sizeof *sorted + sizeof *first));
-    }
-    for (size_t i = 0; i < rows; i++) sorted[i] = (grouped_row){group[i], (uint32_t)i};
-    qsort(sorted, rows, sizeof *sorted, by_group);
-    for (size_t i = 0; i < rows; i++)
-        first[sorted[i].position] = i > 0 && sorted[i].group == sorted[i - 1].group
-                                        ? first[sorted[i - 1].position]
-                                        : sorted[i].position;
-    for (size_t i = 0; i < rows; i++) u->of[i] = none;
-    for (size_t i = 0; i < rows; i++) {
-        if (u->of[first[i]] == none) u->of[first[i]] = (uint32_t)u->count++;
-        u->of[i] = u->of[first[i]];
-    }
-    free(sorted);
-    free(first);
-    return GN_OK;
-}
-
-gn_status gn__units_make(const uint32_t *group, size_t rows, gn__units *out, gn_error *err)
-{
-    memset(out, 0, sizeof *out);
-    gn_status status = units_alloc(rows, out, err);
-    if (status == GN_OK && group != NULL) status = number_groups(group, out, err);
-    if (status != GN_OK) {
-        gn__units_free(out);
-        return status;
-    }
-    if (group == NULL) {
-        out->count = rows;
-        for (size_t i = 0; i < rows; i++) out->of[i] = (uint32_t)i;
-    }
-    for (size_t i = 0; i < rows; i++) out->start[out->of[i] + 1]++;
-    for (size_t u = 0; u < out->count; u++) out->start[u + 1] += out->start[u];
-    for (size_t i = rows; i-- > 0;) /* backwards, so that start ends up right without a second array */
-        out->member[--out->start[out->of[i] + 1]] = (uint32_t)i;
-    for (size_t u = 0; u < out->count; u++) out->start[u] = out->start[u + 1];
-    out->start[out->count] = rows;
-    return GN_OK;
-}
-
-void gn__units_free(gn__units *u)
-{
-    free(u->of);
-    free(u->member);
-    free(u->start);
-    memset(u, 0, sizeof *u);
-}
-
 typedef struct sized_unit {
     size_t size;
     uint32_t order, unit; /* order: random, breaks ties */
@@ -103,7 +23,7 @@ static double crowding(const gn__units *units, const int *y, size_t unit, const 
     size_t begin = units->start[unit], end = units->start[unit + 1];
     double sum = 0;
     for (size_t m = begin; m < end; m++) {
-        size_t c = (size_t)y[units->member[m]];
+        size_t c = (size_t)y[units->row[m]];
         sum += held[c] / total[c];
     }
     return (sum + (double)(end - begin) * held[classes] / total[classes]) / share;
@@ -141,8 +61,8 @@ gn_status gn__deal(const gn__units *units, const int *y, int classes, const doub
             if (c < least) least = c, best = f;
         }
         for (size_t m = units->start[unit]; m < units->start[unit + 1]; m++) {
-            bin[units->member[m]] = (uint32_t)best;
-            held[best * (k + 1) + (size_t)y[units->member[m]]]++;
+            bin[units->row[m]] = (uint32_t)best;
+            held[best * (k + 1) + (size_t)y[units->row[m]]]++;
             held[best * (k + 1) + k]++;
         }
     }
@@ -159,7 +79,7 @@ static size_t second_class_units(const gn__units *units, const int *y, size_t *l
 {
     for (size_t u = 0; u < units->count; u++)
         for (size_t m = units->start[u]; m < units->start[u + 1]; m++) {
-            size_t c = (size_t)y[units->member[m]];
+            size_t c = (size_t)y[units->row[m]];
             if (last[c] != u + 1) last[c] = u + 1, in[c]++;
         }
     size_t first = 0, second = 0;

@@ -5,19 +5,9 @@
 
 #include "core/core.h"
 #include "genchi/verify.h"
+#include "tensor/units.h"
 
 /* ---- units and folds (folds.c) ------------------------------------------------------------------- */
-
-/* Rows that stay together, numbered by first appearance. */
-typedef struct gn__units {
-    size_t rows, count;
-    uint32_t *of;     /* [rows] */
-    uint32_t *member; /* [rows] positions, unit after unit */
-    size_t *start;    /* [count + 1] into member */
-} gn__units;
-/* group NULL: every row is a unit. */
-gn_status gn__units_make(const uint32_t *group, size_t rows, gn__units *out, gn_error *err);
-void gn__units_free(gn__units *u);
 
 /* Deals whole units into bins of the given shares, largest first, each to the bin where the labels of its
  * rows are scarcest. cap: rows bin 0 may hold (0: any number). */

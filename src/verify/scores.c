@@ -9,6 +9,9 @@ static const double LEAST = 1e-15; /* probability at which the log-loss is cut *
 
 /* Replicated figures; accuracy is among them for the case with groups. */
 enum { ACCURACY, BALANCED, MACRO_F1, AUC, LOG_LOSS, CALIBRATION, FIGURES };
+/* A replicate also has the calibration error about the sample's own, which is what a calibrated classifier
+ * would show. */
+enum { CALIBRATED = FIGURES, REPLICATED };
 
 /* An AUC order entry: the row, whether it is of the class, whether it ends a block of equal scores. */
 static const uint32_t POSITIVE = 1u << 31, BLOCK_END = 1u << 30;
@@ -24,9 +27,10 @@ typedef struct table {
     uint32_t *order; /* [curves × rows] by ascending probability of the class */
     size_t replicates, scratch_size;
     uint64_t seed, purpose;
-    uint32_t *weight; /* [threads × scratch_size]: row weights, then unit counts */
-    double *sums;     /* [threads × 3 × classes] */
-    double *figure;   /* [FIGURES × replicates] */
+    uint32_t *weight;    /* [threads × scratch_size]: row weights, then unit counts */
+    double *sums;        /* [threads × 3 × classes] */
+    double centre[BINS]; /* the sample's own gap by bin, a share of the rows */
+    double *figure;      /* [REPLICATED × replicates] */
 } table;
 
 static double auc_of(const uint32_t *order, const uint32_t *weight, size_t rows)
@@ -60,12 +64,14 @@ static double mean_auc(const table *t, const uint32_t *weight)
     return n > 0 ? sum / (double)n : NAN;
 }
 
-static void figures_of(const table *t, const uint32_t *weight, double *sums, double out[FIGURES])
+static void figures_of(const table *t, const uint32_t *weight, double *sums, double gap[BINS],
+                       double out[FIGURES])
 {
     double *right = sums, *own = right + t->classes, *said = own + t->classes;
-    double gap[BINS] = {0}, loss = 0, all = 0, hits = 0, recall = 0, f1 = 0, off = 0;
+    double loss = 0, all = 0, hits = 0, recall = 0, f1 = 0, off = 0;
     size_t present = 0, seen = 0;
     memset(sums, 0, 3 * t->classes * sizeof *sums);
+    memset(gap, 0, BINS * sizeof *gap);
     for (size_t i = 0; i < t->rows; i++) {
         double w = weight[i];
         int y = t->y[i], p = t->predicted[i];
@@ -80,26 +86,28 @@ static void figures_of(const table *t, const uint32_t *weight, double *sums, dou
         if (own[c] > 0) recall += right[c] / own[c], present++;
         if (own[c] + said[c] > 0) f1 += 2 * right[c] / (own[c] + said[c]), seen++;
     }
-    for (size_t b = 0; b < BINS; b++) off += fabs(gap[b]);
+    for (size_t b = 0; b < BINS; b++) gap[b] /= all, off += fabs(gap[b]);
     out[ACCURACY] = hits / all;
     out[BALANCED] = recall / (double)present;
     out[MACRO_F1] = f1 / (double)seen;
     out[AUC] = mean_auc(t, weight);
     out[LOG_LOSS] = loss / all;
-    out[CALIBRATION] = off / all;
+    out[CALIBRATION] = off;
 }
 
 static void replicate(void *arg, size_t begin, size_t end, unsigned worker)
 {
     const table *t = arg;
     uint32_t *weight = t->weight + worker * t->scratch_size, *count = weight + t->rows;
-    double figure[FIGURES];
+    double figure[REPLICATED], gap[BINS];
     for (size_t b = begin; b < end; b++) {
         gn__rng rng = gn__rng_make(t->seed, t->purpose, b);
         gn__resample(&rng, count, t->units.count);
         for (size_t i = 0; i < t->rows; i++) weight[i] = count[t->units.of[i]];
-        figures_of(t, weight, t->sums + worker * 3 * t->classes, figure);
-        for (size_t f = 0; f < FIGURES; f++) t->figure[f * t->replicates + b] = figure[f];
+        figures_of(t, weight, t->sums + worker * 3 * t->classes, gap, figure);
+        figure[CALIBRATED] = 0;
+        for (size_t k = 0; k < BINS; k++) figure[CALIBRATED] += fabs(gap[k] - t->centre[k]);
+        for (size_t f = 0; f < REPLICATED; f++) t->figure[f * t->replicates + b] = figure[f];
     }
 }
 
@@ -183,12 +191,12 @@ static gn_status table_make(gn_context *ctx, const float *probability, const int
     t->order = gn__mul_size(rows, t->curves, &cells) ? gn__calloc(cells, sizeof *t->order) : NULL;
     t->weight = gn__calloc(threads * t->scratch_size, sizeof *t->weight);
     t->sums = gn__calloc(threads * 3 * k, sizeof *t->sums);
-    t->figure = gn__mul_size(FIGURES, replicates, &cells) ? gn__calloc(cells, sizeof *t->figure) : NULL;
+    t->figure = gn__mul_size(REPLICATED, replicates, &cells) ? gn__calloc(cells, sizeof *t->figure) : NULL;
     scored *sorted = gn__calloc(rows, sizeof *sorted);
     if (!t->predicted || !t->loss || !t->surplus || !t->bin || !t->order || !t->weight || !t->sums ||
         !t->figure || !sorted) {
         free(sorted);
-        return gn__no_memory(err, (rows * (t->curves + 8) + FIGURES * replicates) * sizeof(double));
+        return gn__no_memory(err, (rows * (t->curves + 8) + REPLICATED * replicates) * sizeof(double));
     }
     for (size_t i = 0; i < rows; i++) {
         const float *p = probability + i * k;
@@ -216,23 +224,29 @@ static void table_free(table *t)
     free(t->figure);
 }
 
-static void fill_scores(const table *t, gn_scores *out)
+/* The absolute values in the calibration error push every replicate up, so that its percentiles never come
+ * near 0. Mirroring takes the push back, except near 0: there the lower end is 0 as long as a calibrated
+ * classifier would show as much. */
+static gn_interval calibration_interval(double estimate, double *replicate, double *calibrated, size_t count,
+                                        size_t units)
 {
-    double figure[FIGURES];
+    gn_interval i = gn__basic(estimate, replicate, count, units);
+    gn_interval null = gn__percentile(0, calibrated, count, units);
+    if (estimate <= null.high) i.low = 0;
+    return i;
+}
+
+static void fill_scores(table *t, const double figure[FIGURES], gn_scores *out)
+{
     size_t units = t->units.count, b = t->replicates;
-    for (size_t i = 0; i < t->rows; i++) t->weight[i] = 1;
-    figures_of(t, t->weight, t->sums, figure);
-    gn_interval *to[FIGURES] = {&out->accuracy, &out->balanced_accuracy, &out->macro_f1,
-                                &out->auc,      &out->log_loss,          &out->calibration};
+    gn_interval *to[CALIBRATION] = {&out->accuracy, &out->balanced_accuracy, &out->macro_f1, &out->auc,
+                                    &out->log_loss};
     out->rows = t->rows;
     out->units = units;
-    for (int f = 0; f < FIGURES; f++) {
-        double *values = t->figure + (size_t)f * b;
-        /* The absolute values in the calibration error push every replicate up, so that its percentiles
-         * never come near 0; mirroring takes the push back. */
-        *to[f] = f == CALIBRATION ? gn__basic(figure[f], values, b, units)
-                                  : gn__percentile(figure[f], values, b, units);
-    }
+    for (int f = 0; f < CALIBRATION; f++)
+        *to[f] = gn__percentile(figure[f], t->figure + (size_t)f * b, b, units);
+    out->calibration = calibration_interval(figure[CALIBRATION], t->figure + CALIBRATION * b,
+                                            t->figure + CALIBRATED * b, b, units);
     if (units == t->rows)
         out->accuracy = gn__wilson(round(figure[ACCURACY] * (double)t->rows), (double)t->rows);
 }
@@ -248,8 +262,11 @@ gn_status gn_scores_compute(gn_context *ctx, const float *probability, const int
     GN__TRY_GOTO(table_make(ctx, probability, y, rows, classes, group, replicates, &t, err), done);
     t.seed = gn_context_seed(ctx);
     t.purpose = gn__purpose("verify/scores") ^ purpose;
+    double figure[FIGURES];
+    for (size_t i = 0; i < rows; i++) t.weight[i] = 1;
+    figures_of(&t, t.weight, t.sums, t.centre, figure);
     GN__TRY_GOTO(gn__parallel_for(ctx, replicates, GRAIN, replicate, &t, err), done);
-    fill_scores(&t, out);
+    fill_scores(&t, figure, out);
 done:
     table_free(&t);
     return status;

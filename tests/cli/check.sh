@@ -2,7 +2,7 @@
 . tests/lib.sh
 data=examples/data
 
-run "$genchi" check --train $data/en_train.csv --test $data/en_field.csv --group customer \
+run "$genchi" check --train $data/en_train.csv --test $data/en_field.csv --test-group customer \
     --model builtin:char-ngram --out "$work/report"
 expect_status "check" 0
 expect "check says where the report lies" out "Report: $work/report/report.html"
@@ -24,7 +24,7 @@ grep -q '"schema": "genchi.result/1"' "$work/report/result.json" && pass || fail
 strip_times() {
     sed -e '/"timing": {/,/}/d' -e '/"created"/d' -e '/"threads"/d' -e '/"command"/d' "$1"
 }
-run "$genchi" check --train $data/en_train.csv --test $data/en_field.csv --group customer \
+run "$genchi" check --train $data/en_train.csv --test $data/en_field.csv --test-group customer \
     --model builtin:char-ngram --out "$work/again" --threads 3 --quiet
 expect_status "check --threads 3" 0
 if [ -s "$work/out" ]; then fail "--quiet prints"; else pass; fi
@@ -34,7 +34,7 @@ if cmp -s "$work/a" "$work/b"; then pass; else fail "the number of threads chang
 if cmp -s "$work/report/train.npy" "$work/again/train.npy"; then pass; else fail "the number of threads changes embeddings"; fi
 
 # a gate
-run "$genchi" check --train $data/en_train.csv --test $data/en_field.csv --group customer \
+run "$genchi" check --train $data/en_train.csv --test $data/en_field.csv --test-group customer \
     --model builtin:char-ngram --out "$work/again" --gate --json
 code=$(sed -n 's/^ *"code": "\([a-z_]*\)".*/\1/p' "$work/out" | head -n 1)
 case $code in
@@ -44,7 +44,7 @@ fix_data | rethink_data | more_data) expect_status "--gate with $code" 10 ;;
 esac
 
 # in Japanese, and rendered again in English from result.json
-run "$genchi" check --train $data/ja_train.csv --test $data/ja_field.csv --group customer \
+run "$genchi" check --train $data/ja_train.csv --test $data/ja_field.csv --test-group customer \
     --model builtin:char-ngram --out "$work/ja" --lang ja
 expect_status "check, ja" 0
 expect "check, ja" out "判定"
@@ -68,7 +68,7 @@ awk -F, 'NR > 1 { print (NR % 3 == 0 ? "good" : "bad") }' $data/en_train.csv | h
 run "$genchi" embed --model builtin:char-ngram --input $data/en_field.csv --out "$work/e.npy"
 expect_status "embed" 0
 expect_file "embed" "$work/e.npy"
-run "$genchi" probe $data/en_train.csv $data/en_field.csv --model builtin:char-ngram --group customer
+run "$genchi" probe $data/en_train.csv $data/en_field.csv --model builtin:char-ngram --test-group customer
 expect_status "probe" 0
 
 # texts can be kept out of the report

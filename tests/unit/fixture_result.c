@@ -326,33 +326,44 @@ static gn_example *fill_examples(bool test, int classes, unsigned flags, size_t 
     return e;
 }
 
-static gn_reason reason(const char *id, gn_stance stance, int values, double a, double b, double c)
+static void add(gn_verdict *v, const char *id, gn_stance stance, int values, const double *value)
 {
-    return (gn_reason){.id = id, .stance = stance, .value = {a, b, c}, .values = values};
+    gn_reason *r = &v->reason[v->reasons++];
+    *r = (gn_reason){.id = id, .stance = stance, .values = values};
+    for (int i = 0; i < values; i++) r->value[i] = value[i];
+}
+
+static void act(gn_verdict *v, const char *id, int values, double a, double b)
+{
+    v->action[v->actions++] = (gn_reason){.id = id, .stance = GN_NOTE, .value = {a, b}, .values = values};
 }
 
 static void fill_verdict(gn_verdict *v, unsigned flags)
 {
+    add(v, "shift_different", flags & FIXTURE_UNLABELLED ? GN_AGAINST : GN_FOR, 5,
+        (const double[]){0.913, 0.882, 0.944, 0.001, 0.6});
     if (flags & FIXTURE_UNLABELLED) {
         v->code = GN_VERDICT_MORE_DATA;
         snprintf(v->rule, sizeof v->rule, "no_labels");
-        v->reason[v->reasons++] = reason("shift_different", GN_AGAINST, 3, 0.913, 0.882, 0.944);
-        v->reason[v->reasons++] = reason("no_labels", GN_NOTE, 0, 0, 0, 0);
-        v->action[v->actions++] = reason("label_some_rows", GN_NOTE, 1, 300, 0, 0);
+        add(v, "labels_missing", GN_NOTE, 0, NULL);
+        act(v, "do_label_test", 2, 300, 0);
+        act(v, "do_label_train", 1, 300, 0);
+        act(v, "do_rerun", 0, 0, 0);
         v->rows_needed = 300;
         return;
     }
     v->code = GN_VERDICT_FIX_DATA;
-    snprintf(v->rule, sizeof v->rule, "separable_but_no_transfer");
-    v->reason[v->reasons++] = reason("probe_separates", GN_FOR, 3, 0.741, 0.669, 0.813);
-    v->reason[v->reasons++] = reason("transfer_fails", GN_FOR, 3, -0.113, -0.173, -0.053);
-    v->reason[v->reasons++] = reason("shift_different", GN_FOR, 3, 0.913, 0.882, 0.944);
-    v->reason[v->reasons++] = reason("overlap_below_yardstick", GN_FOR, 2, 0.61, 0.93, 0);
-    v->reason[v->reasons++] = reason("control_close", GN_AGAINST, 1, 0.082, 0, 0);
-    v->reason[v->reasons++] = reason("groups_part", GN_NOTE, 2, 0.741, 0.835, 0);
-    v->action[v->actions++] = reason("relabel_by_hand", GN_NOTE, 1, 100, 0, 0);
-    v->action[v->actions++] = reason("sample_like_test", GN_NOTE, 0, 0, 0, 0);
-    v->action[v->actions++] = reason("probe_on_curated", GN_NOTE, 1, 320, 0, 0);
+    snprintf(v->rule, sizeof v->rule, "separates_not_carried");
+    add(v, "separates_grouped", GN_FOR, 5, (const double[]){0.741, 0.669, 0.813, 0.528, 0.82});
+    add(v, "does_not_carry", GN_FOR, 5, (const double[]){0.628, 0.741, 0.113, 0.053, 0.173});
+    add(v, "overlap_low", GN_FOR, 3, (const double[]){0.66, 0.90, 0.955});
+    add(v, "clusters_give_away", GN_AGAINST, 3, (const double[]){0.835, 0.792, 211});
+    add(v, "groups_give_away", GN_NOTE, 4, (const double[]){0.835, 0.741, -0.144, -0.044});
+    add(v, "duplicates_removed", GN_NOTE, 2, (const double[]){5, 0.0123});
+    act(v, "do_read_examples", 0, 0, 0);
+    act(v, "do_audit_labels", 1, 100, 0);
+    act(v, "do_resample_labels", 0, 0, 0);
+    act(v, "do_rerun", 0, 0, 0);
 }
 
 void fixture_result_with(gn_result *r, unsigned flags)
@@ -365,7 +376,7 @@ void fixture_result_with(gn_result *r, unsigned flags)
     r->created = copy("2026-03-02T09:41:27Z");
     r->version = copy("0.1.0");
     r->command = copy("genchi check --train data/catalogue_auto.csv --test 'data/field <2024> & more.tsv' "
-                      "--group customer --model models/all-MiniLM-L6-v2 --out report");
+                      "--test-group customer --model models/all-MiniLM-L6-v2 --out report");
     r->seed = 1;
     r->threads = 2;
     fill_set(&r->train, false, classes, flags);

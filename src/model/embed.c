@@ -1,0 +1,333 @@
+/* Texts through a model: tokens, then chunks of whole texts sorted by length and packed end to end
+ * (no padding), a chunk at a time on each thread, so that its activations stay in that core's cache. */
+#include "model/internal.h"
+
+#include <math.h>
+#include <stdatomic.h>
+
+enum {
+    CHUNK = 256, /* tokens a chunk holds, unless one text is longer */
+    TOKENIZE_GRAIN = 32
+};
+
+/* A distinct text. */
+typedef struct item {
+    size_t text; /* its first occurrence */
+    const int32_t *id;
+    uint32_t count;
+    bool cut;
+} item;
+
+/* One thread's things. */
+typedef struct hand {
+    gn_tokens tokens;
+    gn__arena ids;
+    gn__workspace workspace;
+    gn__sequence *sequence; /* [most] */
+    gn_error error;         /* of the lowest text that failed on this thread */
+    size_t failed;          /* that text; SIZE_MAX: none */
+} hand;
+
+typedef struct job {
+    gn_context *ctx;
+    const gn_model *m;
+    const char *const *text;
+    const uint32_t *length;
+    item *items; /* [distinct] */
+    size_t distinct;
+    size_t *chunk; /* [chunks + 1] first item of each */
+    size_t chunks;
+    hand *hands; /* [threads] */
+    unsigned threads;
+    float *out;         /* [texts × dim] */
+    unsigned char *cut; /* [texts] or NULL */
+    atomic_size_t done;
+} job;
+
+/* Remembers a failure of a thread; the lowest text wins, whatever the threads' order. */
+static void note(hand *h, size_t text, const gn_error *error)
+{
+    if (text >= h->failed) return;
+    gn_lang lang = h->error.lang;
+    h->error = *error;
+    h->error.lang = lang;
+    h->failed = text;
+}
+
+static gn_status failure(const job *j, gn_error *err)
+{
+    const hand *worst = &j->hands[0];
+    for (unsigned i = 1; i < j->threads; i++)
+        if (j->hands[i].failed < worst->failed) worst = &j->hands[i];
+    if (worst->failed == SIZE_MAX) return GN_OK;
+    if (err != NULL) *err = worst->error;
+    return worst->error.code;
+}
+
+/* ---- tokens ------------------------------------------------------------------------------------- */
+
+static gn_status encode(const gn_model *m, const char *text, size_t length, gn_tokens *tokens, gn_error *err)
+{
+    return gn_tokenizer_encode(m->tokenizer, text, length, true, m->info.max_length, tokens, err);
+}
+
+static gn_status tokenize_one(const job *j, hand *h, item *x, gn_error *err)
+{
+    const gn_model *m = j->m;
+    GN__TRY(encode(m, j->text[x->text], j->length[x->text], &h->tokens, err));
+    size_t n = h->tokens.count;
+    int32_t *id = gn__arena_alloc(&h->ids, (n ? n : 1) * sizeof *id);
+    if (id == NULL) return gn__no_memory(err, n * sizeof *id);
+    if (n == 0)
+        id[n++] = m->recipe.empty_token;
+    else
+        memcpy(id, h->tokens.id, n * sizeof *id);
+    for (size_t i = 0; i < n; i++)
+        if (id[i] < 0 || (size_t)id[i] >= m->recipe.vocab)
+            return gn__fail(err, GN_DATA,
+                            "text %zu has the token %d, but the embeddings of %s have only %zu rows",
+                            x->text + 1, (int)id[i], m->info.name, m->recipe.vocab);
+    *x = (item){x->text, id, (uint32_t)n, h->tokens.cut};
+    return GN_OK;
+}
+
+static void tokenize(void *arg, size_t begin, size_t end, unsigned worker)
+{
+    job *j = arg;
+    hand *h = &j->hands[worker];
+    for (size_t i = begin; i < end; i++) {
+        gn_error err = {.lang = h->error.lang};
+        if (tokenize_one(j, h, &j->items[i], &err) != GN_OK) note(h, j->items[i].text, &err);
+    }
+}
+
+/* ---- chunks ------------------------------------------------------------------------------------- */
+
+/* Longest first: the threads then finish together. */
+static int by_count(const void *a, const void *b)
+{
+    const item *x = a, *y = b;
+    if (x->count != y->count) return x->count > y->count ? -1 : 1;
+    return x->text < y->text ? -1 : 1;
+}
+
+/* Cuts the sorted items into chunks; tells the most tokens and the most texts of one. */
+static gn_status cut_chunks(job *j, size_t *most_tokens, size_t *most_texts, gn_error *err)
+{
+    size_t tokens = 0;
+    *most_tokens = *most_texts = 0;
+    j->chunk = gn__calloc(j->distinct + 1, sizeof *j->chunk);
+    if (j->chunk == NULL) return gn__no_memory(err, (j->distinct + 1) * sizeof *j->chunk);
+    for (size_t i = 0; i < j->distinct; i++) {
+        if (i > 0 && tokens + j->items[i].count > CHUNK) {
+            j->chunk[++j->chunks] = i;
+            tokens = 0;
+        }
+        tokens += j->items[i].count;
+        size_t texts = i + 1 - j->chunk[j->chunks];
+        if (tokens > *most_tokens) *most_tokens = tokens;
+        if (texts > *most_texts) *most_texts = texts;
+    }
+    j->chunk[++j->chunks] = j->distinct;
+    return GN_OK;
+}
+
+static gn_status check_finite(const gn_model *m, size_t text, const float *row, gn_error *err)
+{
+    for (size_t d = 0; d < m->recipe.dim; d++)
+        if (!isfinite(row[d]))
+            return gn__fail(err, GN_NUMERIC,
+                            "the embedding of text %zu by %s is not finite (are its weights damaged?)",
+                            text + 1, m->info.name);
+    return GN_OK;
+}
+
+static void embed_chunk(const job *j, hand *h, const item *items, size_t count)
+{
+    const gn_model *m = j->m;
+    size_t dim = m->recipe.dim;
+    gn_error err = {.lang = h->error.lang};
+    for (size_t i = 0; i < count; i++) h->sequence[i] = (gn__sequence){items[i].id, items[i].count};
+    if (gn__model_forward(j->ctx, m, &h->workspace, h->sequence, count, &err) != GN_OK) {
+        note(h, items[0].text, &err);
+        return;
+    }
+    const float *hidden = h->workspace.hidden;
+    for (size_t i = 0; i < count; hidden += items[i].count * dim, i++) {
+        float *row = j->out + items[i].text * dim;
+        gn__pool(m->info.pooling, m->info.normalize, hidden, items[i].count, dim, row);
+        if (check_finite(m, items[i].text, row, &err) != GN_OK) note(h, items[i].text, &err);
+    }
+}
+
+static void embed_chunks(void *arg, size_t begin, size_t end, unsigned worker)
+{
+    job *j = arg;
+    for (size_t c = begin; c < end; c++) {
+        size_t first = j->chunk[c], count = j->chunk[c + 1] - first;
+        embed_chunk(j, &j->hands[worker], j->items + first, count);
+        gn__progress(j->ctx, GN_STAGE_EMBED, atomic_fetch_add(&j->done, count) + count, j->distinct);
+    }
+}
+
+static gn_status run_chunks(job *j, gn_error *err)
+{
+    size_t tokens, texts;
+    qsort(j->items, j->distinct, sizeof *j->items, by_count);
+    GN__TRY(cut_chunks(j, &tokens, &texts, err));
+    for (unsigned i = 0; i < j->threads && i < j->chunks; i++) {
+        hand *h = &j->hands[i];
+        h->sequence = gn__calloc(texts, sizeof *h->sequence);
+        if (h->sequence == NULL) return gn__no_memory(err, texts * sizeof *h->sequence);
+        GN__TRY(gn__workspace_create(j->m, tokens, &h->workspace, err));
+    }
+    GN__TRY(gn__parallel_for(j->ctx, j->chunks, 1, embed_chunks, j, err));
+    return failure(j, err);
+}
+
+/* ---- the whole ------------------------------------------------------------------------------------ */
+
+/* same[i]: the item of text i. Identical texts share one. */
+static gn_status find_distinct(job *j, size_t texts, uint32_t *same, gn_error *err)
+{
+    gn_status status = GN_OK;
+    gn__map seen = {0};
+    if (texts >= UINT32_MAX)
+        return gn__fail(err, GN_INVALID_ARGUMENT, "more than %u texts in one call", UINT32_MAX - 1);
+    j->items = gn__calloc(texts, sizeof *j->items);
+    if (j->items == NULL) return gn__no_memory(err, texts * sizeof *j->items);
+    for (size_t i = 0; i < texts; i++) {
+        if (!gn__map_put(&seen, j->text[i], j->length[i], (uint32_t)j->distinct, &same[i])) {
+            status = gn__no_memory(err, j->length[i]);
+            break;
+        }
+        if (same[i] == j->distinct) j->items[j->distinct++].text = i;
+    }
+    gn__map_free(&seen);
+    return status;
+}
+
+static gn_status embed_texts(job *j, size_t texts, gn_embed_stats *stats, gn_error *err)
+{
+    gn_status status;
+    uint32_t *same = gn__calloc(texts, sizeof *same);
+    size_t *first = NULL, dim = j->m->recipe.dim;
+    bool *cut = NULL;
+    if (same == NULL) return gn__no_memory(err, texts * sizeof *same);
+    GN__TRY_GOTO(find_distinct(j, texts, same, err), done);
+    first = gn__calloc(j->distinct, sizeof *first);
+    cut = gn__calloc(j->distinct, sizeof *cut);
+    if (first == NULL || cut == NULL) {
+        status = gn__no_memory(err, j->distinct * sizeof *first);
+        goto done;
+    }
+    GN__TRY_GOTO(gn__parallel_for(j->ctx, j->distinct, TOKENIZE_GRAIN, tokenize, j, err), done);
+    GN__TRY_GOTO(failure(j, err), done);
+    stats->distinct = j->distinct;
+    for (size_t i = 0; i < j->distinct; i++) {
+        first[i] = j->items[i].text;
+        cut[i] = j->items[i].cut;
+        stats->tokens += j->items[i].count;
+    }
+    GN__TRY_GOTO(run_chunks(j, err), done); /* reorders the items */
+    for (size_t i = 0; i < texts; i++) {
+        stats->cut += cut[same[i]];
+        if (j->cut != NULL) j->cut[i] = cut[same[i]];
+        if (first[same[i]] != i)
+            memcpy(j->out + i * dim, j->out + first[same[i]] * dim, dim * sizeof *j->out);
+    }
+done:
+    free(same);
+    free(first);
+    free(cut);
+    return status;
+}
+
+static void free_hand(hand *h)
+{
+    gn_tokens_free(&h->tokens);
+    gn__arena_free(&h->ids);
+    gn__workspace_free(&h->workspace);
+    free(h->sequence);
+}
+
+static gn_status embed_by_transformer(gn_context *ctx, const gn_model *m, const char *const *text,
+                                      const uint32_t *length, size_t texts, float *out, unsigned char *cut,
+                                      gn_embed_stats *stats, gn_error *err)
+{
+    job j = {.ctx = ctx, .m = m, .text = text, .length = length, .out = out, .cut = cut};
+    j.threads = gn_context_threads(ctx);
+    j.hands = gn__calloc(j.threads, sizeof *j.hands);
+    if (j.hands == NULL) return gn__no_memory(err, j.threads * sizeof *j.hands);
+    for (unsigned i = 0; i < j.threads; i++) {
+        j.hands[i].failed = SIZE_MAX;
+        j.hands[i].error.lang = err ? err->lang : GN_LANG_EN;
+    }
+    gn_status status = embed_texts(&j, texts, stats, err);
+    for (unsigned i = 0; i < j.threads; i++) free_hand(&j.hands[i]);
+    free(j.hands);
+    free(j.items);
+    free(j.chunk);
+    return status;
+}
+
+/* Every code point and the two marks, as the built-in model counts them; distinct texts need no count. */
+static void count_characters(const char *const *text, const uint32_t *length, size_t texts,
+                             gn_embed_stats *stats)
+{
+    stats->distinct = texts;
+    for (size_t i = 0; i < texts; i++)
+        for (size_t at = 0; at < length[i]; at++)
+            stats->tokens += ((unsigned char)text[i][at] & 0xC0) != 0x80;
+}
+
+gn_status gn_model_embed(gn_context *ctx, const gn_model *m, const char *const *text, const uint32_t *length,
+                         size_t texts, gn_matrix *out, unsigned char *cut, gn_embed_stats *stats,
+                         gn_error *err)
+{
+    gn_status status;
+    double start = gn__now();
+    gn_embed_stats counted = {.texts = texts};
+    gn_matrix rows;
+    GN__TRY(gn_matrix_create(texts, m->info.dim, &rows, err));
+    if (cut != NULL) memset(cut, 0, texts);
+    if (texts == 0) {
+        status = GN_OK;
+    } else if (m->control != NULL) {
+        status = gn__char_ngram_embed(ctx, m->control, text, length, texts, rows.data, err);
+        count_characters(text, length, texts, &counted);
+    } else {
+        status = embed_by_transformer(ctx, m, text, length, texts, rows.data, cut, &counted, err);
+    }
+    if (status != GN_OK) {
+        gn_matrix_free(&rows);
+        return status;
+    }
+    counted.seconds = gn__now() - start;
+    if (stats != NULL) *stats = counted;
+    *out = rows;
+    return GN_OK;
+}
+
+gn_status gn_model_hidden(gn_context *ctx, const gn_model *m, const char *text, size_t length, gn_matrix *out,
+                          gn_error *err)
+{
+    if (m->control != NULL) return gn__fail(err, GN_UNSUPPORTED, "%s has no hidden states", m->info.name);
+    if (length > UINT32_MAX)
+        return gn__fail(err, GN_INVALID_ARGUMENT, "a text of %zu bytes is too long", length);
+    gn_status status;
+    uint32_t bytes = (uint32_t)length;
+    gn_matrix rows = {0};
+    hand h = {.failed = SIZE_MAX};
+    item x = {0};
+    job j = {.ctx = ctx, .m = m, .text = &text, .length = &bytes};
+    GN__TRY_GOTO(tokenize_one(&j, &h, &x, err), done);
+    GN__TRY_GOTO(gn__workspace_create(m, x.count, &h.workspace, err), done);
+    GN__TRY_GOTO(gn__model_forward(ctx, m, &h.workspace, &(gn__sequence){x.id, x.count}, 1, err), done);
+    GN__TRY_GOTO(gn_matrix_create(x.count, m->recipe.dim, &rows, err), done);
+    memcpy(rows.data, h.workspace.hidden, x.count * m->recipe.dim * sizeof *rows.data);
+    *out = rows;
+done:
+    free_hand(&h);
+    return status;
+}

@@ -1,0 +1,170 @@
+#include "genchi/model.h"
+
+#include "model/bind.h"
+#include "model/settings.h"
+
+#include <limits.h>
+#include <stdio.h>
+
+static const char *const pooling_names[] = {"auto", "mean", "cls", "last", "max"};
+static const char *const dtype_names[] = {"auto", "float32", "bf16"};
+
+const char *gn_pooling_name(gn_pooling p)
+{
+    return (size_t)p < sizeof pooling_names / sizeof *pooling_names ? pooling_names[p] : "?";
+}
+
+const char *gn_dtype_name(gn_dtype t)
+{
+    return (size_t)t < sizeof dtype_names / sizeof *dtype_names ? dtype_names[t] : "?";
+}
+
+const gn_model_info *gn_model_get_info(const gn_model *m)
+{
+    return &m->info;
+}
+
+void gn_model_free(gn_model *m)
+{
+    if (m == NULL) return;
+    for (size_t i = 0; i < m->recipe.layers && m->layer != NULL; i++) {
+        gn__linear_free(m->layer[i].attention_in);
+        gn__linear_free(m->layer[i].attention_out);
+        gn__linear_free(m->layer[i].mlp_in);
+        gn__linear_free(m->layer[i].mlp_out);
+    }
+    free(m->layer);
+    gn__engine_free(m->engine);
+    gn__weights_free(&m->weights);
+    gn_tokenizer_free(m->tokenizer);
+    gn__char_ngram_free(m->control);
+    gn__arena_free(&m->arena);
+    free(m);
+}
+
+/* What people call the model: "org/name" in a Hugging Face cache (models--org--name/snapshots/hash),
+ * else the last folder of the path that says something. */
+static gn_status name_model(gn_model *m, const char *directory, gn_error *err)
+{
+    static const char *const vague[] = {"model", "0_Transformer"};
+    char full[PATH_MAX];
+    if (realpath(directory, full) == NULL) snprintf(full, sizeof full, "%s", directory);
+    char *hub = strstr(full, "/models--"), *name = NULL;
+    if (hub != NULL) {
+        name = hub + strlen("/models--");
+        name[strcspn(name, "/")] = '\0';
+        char *gap = strstr(name, "--");
+        if (gap != NULL) {
+            *gap = '/';
+            memmove(gap + 1, gap + 2, strlen(gap + 2) + 1);
+        }
+    }
+    while (name == NULL) {
+        char *slash = strrchr(full, '/'), *last = slash ? slash + 1 : full;
+        bool skip = false;
+        for (size_t i = 0; i < sizeof vague / sizeof *vague; i++) skip = skip || strcmp(last, vague[i]) == 0;
+        if (skip && slash != NULL && slash != full)
+            *slash = '\0';
+        else
+            name = last;
+    }
+    m->info.name = gn__arena_strndup(&m->arena, name, strlen(name));
+    m->info.path = gn__arena_strndup(&m->arena, directory, strlen(directory));
+    return m->info.name && m->info.path ? GN_OK : gn__no_memory(err, strlen(full));
+}
+
+static gn_status read_recipe(const char *directory, const gn__family **family, gn__recipe *r, gn_error *err)
+{
+    gn__config config;
+    GN__TRY(gn__config_read(directory, "config.json", JSON_OBJECT, &config, err));
+    gn_status status = gn__family_find(&config, family, err);
+    if (status == GN_OK) status = (*family)->read(&config, r, err);
+    if (status == GN_OK && r->dim % r->heads != 0)
+        status = gn__fail(err, GN_FORMAT, "%s: the width %zu cannot be divided into %zu heads", config.path,
+                          r->dim, r->heads);
+    gn__config_free(&config);
+    return status;
+}
+
+/* A wish for bf16 that oneDNN cannot fulfil here gives float32. */
+static gn_status choose_dtype(gn_model *m, gn_dtype wish, gn_error *err)
+{
+    const float one = 1;
+    gn__linear *probe = NULL;
+    m->info.dtype = wish == GN_DTYPE_AUTO ? gn__best_dtype() : wish;
+    if (m->info.dtype == GN_DTYPE_F32) return GN_OK;
+    gn_status status = gn__linear_create(m->engine, &one, NULL, 1, 1, false, m->info.dtype, &probe, err);
+    gn__linear_free(probe);
+    if (status == GN_UNSUPPORTED) m->info.dtype = GN_DTYPE_F32;
+    return status == GN_NO_MEMORY ? status : GN_OK;
+}
+
+static gn_status choose_max_length(gn_model *m, size_t wish, size_t said, gn_error *err)
+{
+    size_t most = m->recipe.positions;
+    if (wish > most)
+        return gn__fail(err, GN_INVALID_ARGUMENT,
+                        "a length of %zu tokens was asked for, but %s has positions for %zu", wish,
+                        m->info.name, most);
+    m->info.max_length = wish ? wish : said && said < most ? said : most;
+    return GN_OK;
+}
+
+static gn_status load_directory(gn_context *ctx, gn_model *m, const char *directory,
+                                const gn_model_options *options, gn_error *err)
+{
+    gn_status status;
+    const gn__family *family;
+    gn__settings settings = {0};
+    if (!gn__is_directory(directory))
+        return gn__fail(err, GN_IO,
+                        "%s is neither a model's folder nor a built-in model (builtin:char-ngram)",
+                        directory);
+    GN__TRY(name_model(m, directory, err));
+    GN__TRY(gn__settings_read(directory, &settings, err));
+    GN__TRY_GOTO(read_recipe(settings.directory, &family, &m->recipe, err), done);
+    GN__TRY_GOTO(choose_max_length(m, options->max_length, settings.max_length, err), done);
+    GN__TRY_GOTO(gn__weights_open(settings.directory, &m->weights, err), done);
+    GN__TRY_GOTO(gn_tokenizer_load(settings.directory, &m->tokenizer, err), done);
+    GN__TRY_GOTO(gn__engine_create(&m->engine, err), done);
+    GN__TRY_GOTO(choose_dtype(m, options->dtype, err), done);
+    GN__TRY_GOTO(gn__model_bind(ctx, m, family->names, err), done);
+    m->info.architecture = family->model_type;
+    m->info.dim = m->recipe.dim;
+    m->info.layers = m->recipe.layers;
+    m->info.heads = m->recipe.heads;
+    m->info.vocab = m->recipe.vocab;
+    m->info.pooling = options->pooling   ? options->pooling
+                      : settings.pooling ? settings.pooling
+                                         : m->recipe.pooling;
+    m->info.normalize = settings.normalize;
+    m->info.tokenizer = gn_tokenizer_kind(m->tokenizer);
+done:
+    gn__settings_free(&settings);
+    return status;
+}
+
+gn_status gn_model_load(gn_context *ctx, const char *name_or_dir, const gn_model_options *options,
+                        gn_model **out, gn_error *err)
+{
+    static const gn_model_options defaults;
+    static const char builtin[] = "builtin:";
+    gn_status status;
+    gn_model *m = gn__calloc(1, sizeof *m);
+    if (m == NULL) return gn__no_memory(err, sizeof *m);
+    if (strncmp(name_or_dir, builtin, sizeof builtin - 1) != 0) {
+        status = load_directory(ctx, m, name_or_dir, options ? options : &defaults, err);
+    } else if (strcmp(name_or_dir, "builtin:char-ngram") != 0) {
+        status = gn__fail(err, GN_INVALID_ARGUMENT,
+                          "there is no built-in model %s; there is builtin:char-ngram", name_or_dir);
+    } else {
+        status = gn__char_ngram_info(&m->info, err);
+        if (status == GN_OK) status = gn__char_ngram_create(&m->control, err);
+    }
+    if (status != GN_OK) {
+        gn_model_free(m);
+        return status;
+    }
+    *out = m;
+    return GN_OK;
+}

@@ -1,0 +1,271 @@
+/* Linear layers by oneDNN's matmul over weights in the layout that it chooses. */
+#include "tensor/tensor.h"
+
+#include <dnnl.h>
+
+/* From libgomp, which oneDNN runs on; declared here because clang has no <omp.h> for it. */
+extern void omp_set_num_threads(int n);
+extern int omp_get_max_threads(void);
+
+struct gn__linear {
+    size_t inputs, outputs;
+    bool add;
+    gn_dtype dtype;
+    dnnl_engine_t engine;
+    dnnl_primitive_desc_t description;
+    dnnl_primitive_t product;
+    dnnl_memory_t weight, bias;
+};
+
+/* Memory objects carry the address they point at, so every lane has its own, one set a shape. */
+typedef struct shape {
+    size_t inputs, outputs;
+    bool add;
+    gn_dtype dtype;
+    dnnl_memory_t x, y, scratch;
+} shape;
+
+struct gn__lane {
+    dnnl_engine_t engine;
+    dnnl_stream_t stream;
+    const gn__ops *ops;
+    shape *shapes;
+    size_t count;
+    uint16_t *narrow; /* the block's inputs in bf16 */
+};
+
+int gn__serial_begin(void)
+{
+    int before = omp_get_max_threads();
+    omp_set_num_threads(1);
+    return before;
+}
+
+void gn__serial_end(int before)
+{
+    omp_set_num_threads(before);
+}
+
+static gn_status dnnl_failed(dnnl_status_t status, gn_error *err)
+{
+    if (status == dnnl_out_of_memory) return gn__no_memory(err, 0);
+    return gn__fail(err, GN_UNSUPPORTED, "oneDNN cannot do this matrix product here (status %d)",
+                    (int)status);
+}
+
+#define DNNL_TRY(call, label)                        \
+    do {                                             \
+        dnnl_status_t dnnl_status_ = (call);         \
+        if (dnnl_status_ != dnnl_success) {          \
+            status = dnnl_failed(dnnl_status_, err); \
+            goto label;                              \
+        }                                            \
+    } while (0)
+
+gn_status gn__engine_create(gn__engine **out, gn_error *err)
+{
+    dnnl_status_t status = dnnl_engine_create(out, dnnl_cpu, 0);
+    return status == dnnl_success ? GN_OK : dnnl_failed(status, err);
+}
+
+void gn__engine_free(gn__engine *engine)
+{
+    dnnl_engine_destroy(engine);
+}
+
+static gn_status describe(gn__linear *l, bool with_bias, gn_error *err)
+{
+    gn_status status = GN_OK;
+    dnnl_data_type_t type = l->dtype == GN_DTYPE_BF16 ? dnnl_bf16 : dnnl_f32;
+    dnnl_dims_t xd = {GN__ROWS, (dnnl_dim_t)l->inputs}, yd = {GN__ROWS, (dnnl_dim_t)l->outputs};
+    dnnl_dims_t wd = {(dnnl_dim_t)l->inputs, (dnnl_dim_t)l->outputs}, bd = {1, (dnnl_dim_t)l->outputs};
+    dnnl_memory_desc_t x, w, b, y;
+    dnnl_matmul_desc_t matmul;
+    dnnl_primitive_attr_t attributes = NULL;
+    dnnl_post_ops_t after = NULL;
+    DNNL_TRY(dnnl_memory_desc_init_by_tag(&x, 2, xd, type, dnnl_ab), done);
+    DNNL_TRY(dnnl_memory_desc_init_by_tag(&w, 2, wd, type, dnnl_format_tag_any), done);
+    DNNL_TRY(dnnl_memory_desc_init_by_tag(&b, 2, bd, dnnl_f32, dnnl_ab), done);
+    DNNL_TRY(dnnl_memory_desc_init_by_tag(&y, 2, yd, dnnl_f32, dnnl_ab), done);
+    DNNL_TRY(dnnl_matmul_desc_init(&matmul, &x, &w, with_bias ? &b : NULL, &y), done);
+    DNNL_TRY(dnnl_primitive_attr_create(&attributes), done);
+    DNNL_TRY(dnnl_primitive_attr_set_scratchpad_mode(attributes, dnnl_scratchpad_mode_user), done);
+    if (l->add) {
+        DNNL_TRY(dnnl_post_ops_create(&after), done);
+        DNNL_TRY(dnnl_post_ops_append_sum(after, 1.0f), done);
+        DNNL_TRY(dnnl_primitive_attr_set_post_ops(attributes, after), done);
+    }
+    DNNL_TRY(dnnl_primitive_desc_create(&l->description, &matmul, attributes, l->engine, NULL), done);
+    DNNL_TRY(dnnl_primitive_create(&l->product, l->description), done);
+done:
+    dnnl_post_ops_destroy(after);
+    dnnl_primitive_attr_destroy(attributes);
+    return status;
+}
+
+/* Copies weight and bias into the layout and type of the product. */
+static gn_status pack(gn__linear *l, const float *weight, const float *bias, gn_error *err)
+{
+    gn_status status = GN_OK;
+    dnnl_dims_t wd = {(dnnl_dim_t)l->inputs, (dnnl_dim_t)l->outputs};
+    dnnl_memory_desc_t given;
+    dnnl_memory_t from = NULL;
+    dnnl_primitive_desc_t reorder_description = NULL;
+    dnnl_primitive_t reorder = NULL;
+    dnnl_stream_t stream = NULL;
+    const dnnl_memory_desc_t *packed = dnnl_primitive_desc_query_md(l->description, dnnl_query_weights_md, 0);
+    DNNL_TRY(dnnl_memory_desc_init_by_tag(&given, 2, wd, dnnl_f32, dnnl_ba), done);
+    DNNL_TRY(dnnl_memory_create(&from, &given, l->engine, (void *)(uintptr_t)weight), done);
+    DNNL_TRY(dnnl_memory_create(&l->weight, packed, l->engine, DNNL_MEMORY_ALLOCATE), done);
+    DNNL_TRY(
+        dnnl_reorder_primitive_desc_create(&reorder_description, &given, l->engine, packed, l->engine, NULL),
+        done);
+    DNNL_TRY(dnnl_primitive_create(&reorder, reorder_description), done);
+    DNNL_TRY(dnnl_stream_create(&stream, l->engine, dnnl_stream_default_flags), done);
+    dnnl_exec_arg_t args[] = {{DNNL_ARG_FROM, from}, {DNNL_ARG_TO, l->weight}};
+    DNNL_TRY(dnnl_primitive_execute(reorder, stream, 2, args), done);
+    DNNL_TRY(dnnl_stream_wait(stream), done);
+    if (bias != NULL) {
+        dnnl_dims_t bd = {1, (dnnl_dim_t)l->outputs};
+        dnnl_memory_desc_t b;
+        void *copy;
+        DNNL_TRY(dnnl_memory_desc_init_by_tag(&b, 2, bd, dnnl_f32, dnnl_ab), done);
+        DNNL_TRY(dnnl_memory_create(&l->bias, &b, l->engine, DNNL_MEMORY_ALLOCATE), done);
+        DNNL_TRY(dnnl_memory_get_data_handle(l->bias, &copy), done);
+        memcpy(copy, bias, l->outputs * sizeof *bias);
+    }
+done:
+    dnnl_stream_destroy(stream);
+    dnnl_primitive_destroy(reorder);
+    dnnl_primitive_desc_destroy(reorder_description);
+    dnnl_memory_destroy(from);
+    return status;
+}
+
+gn_status gn__linear_create(gn__engine *engine, const float *weight, const float *bias, size_t inputs,
+                            size_t outputs, bool add, gn_dtype dtype, gn__linear **out, gn_error *err)
+{
+    gn_status status;
+    gn__linear *l = gn__calloc(1, sizeof *l);
+    if (l == NULL) return gn__no_memory(err, sizeof *l);
+    *l = (gn__linear){.engine = engine, .inputs = inputs, .outputs = outputs, .add = add, .dtype = dtype};
+    int before = gn__serial_begin();
+    GN__TRY_GOTO(describe(l, bias != NULL, err), done);
+    GN__TRY_GOTO(pack(l, weight, bias, err), done);
+    *out = l;
+    l = NULL;
+done:
+    gn__serial_end(before);
+    gn__linear_free(l);
+    return status;
+}
+
+void gn__linear_free(gn__linear *l)
+{
+    if (l == NULL) return;
+    dnnl_memory_destroy(l->weight);
+    dnnl_memory_destroy(l->bias);
+    dnnl_primitive_destroy(l->product);
+    dnnl_primitive_desc_destroy(l->description);
+    free(l);
+}
+
+size_t gn__linear_inputs(const gn__linear *l)
+{
+    return l->inputs;
+}
+
+size_t gn__linear_outputs(const gn__linear *l)
+{
+    return l->outputs;
+}
+
+static shape *find_shape(gn__lane *lane, const gn__linear *l)
+{
+    for (size_t i = 0; i < lane->count; i++) {
+        shape *s = &lane->shapes[i];
+        if (s->inputs == l->inputs && s->outputs == l->outputs && s->add == l->add && s->dtype == l->dtype)
+            return s;
+    }
+    return NULL;
+}
+
+static gn_status add_shape(gn__lane *lane, const gn__linear *l, gn_error *err)
+{
+    gn_status status = GN_OK;
+    shape *s = &lane->shapes[lane->count++];
+    *s = (shape){.inputs = l->inputs, .outputs = l->outputs, .add = l->add, .dtype = l->dtype};
+    dnnl_primitive_desc_t d = l->description;
+    DNNL_TRY(dnnl_memory_create(&s->x, dnnl_primitive_desc_query_md(d, dnnl_query_src_md, 0), lane->engine,
+                                DNNL_MEMORY_NONE),
+             done);
+    DNNL_TRY(dnnl_memory_create(&s->y, dnnl_primitive_desc_query_md(d, dnnl_query_dst_md, 0), lane->engine,
+                                DNNL_MEMORY_NONE),
+             done);
+    DNNL_TRY(dnnl_memory_create(&s->scratch, dnnl_primitive_desc_query_md(d, dnnl_query_scratchpad_md, 0),
+                                lane->engine, DNNL_MEMORY_ALLOCATE),
+             done);
+done:
+    return status;
+}
+
+gn_status gn__lane_create(gn__engine *engine, const gn__linear *const *layers, size_t count, gn__lane **out,
+                          gn_error *err)
+{
+    gn_status status = GN_OK;
+    size_t widest = 0;
+    gn__lane *lane = gn__calloc(1, sizeof *lane);
+    if (lane == NULL) return gn__no_memory(err, sizeof *lane);
+    lane->ops = gn__cpu_ops();
+    lane->shapes = gn__calloc(count, sizeof *lane->shapes);
+    for (size_t i = 0; i < count; i++)
+        if (layers[i]->inputs > widest) widest = layers[i]->inputs;
+    lane->narrow = gn__aligned(widest, GN__ROWS * sizeof *lane->narrow);
+    if (lane->shapes == NULL || lane->narrow == NULL) {
+        status = gn__no_memory(err, count * sizeof *lane->shapes);
+        goto done;
+    }
+    lane->engine = engine;
+    DNNL_TRY(dnnl_stream_create(&lane->stream, lane->engine, dnnl_stream_default_flags), done);
+    for (size_t i = 0; i < count; i++)
+        if (find_shape(lane, layers[i]) == NULL) GN__TRY_GOTO(add_shape(lane, layers[i], err), done);
+    *out = lane;
+    lane = NULL;
+done:
+    gn__lane_free(lane);
+    return status;
+}
+
+void gn__lane_free(gn__lane *lane)
+{
+    if (lane == NULL) return;
+    for (size_t i = 0; i < lane->count; i++) {
+        dnnl_memory_destroy(lane->shapes[i].x);
+        dnnl_memory_destroy(lane->shapes[i].y);
+        dnnl_memory_destroy(lane->shapes[i].scratch);
+    }
+    dnnl_stream_destroy(lane->stream);
+    free(lane->narrow);
+    free(lane->shapes);
+    free(lane);
+}
+
+bool gn__linear_run(const gn__linear *l, gn__lane *lane, const float *x, float *y)
+{
+    shape *s = find_shape(lane, l);
+    if (s == NULL) return false;
+    void *input = (void *)(uintptr_t)x;
+    if (l->dtype == GN_DTYPE_BF16) {
+        lane->ops->to_bf16(lane->narrow, x, GN__ROWS * l->inputs);
+        input = lane->narrow;
+    }
+    if (dnnl_memory_set_data_handle(s->x, input) != dnnl_success ||
+        dnnl_memory_set_data_handle(s->y, y) != dnnl_success)
+        return false;
+    dnnl_exec_arg_t args[] = {{DNNL_ARG_SRC, s->x},
+                              {DNNL_ARG_WEIGHTS, l->weight},
+                              {DNNL_ARG_DST, s->y},
+                              {DNNL_ARG_SCRATCHPAD, s->scratch},
+                              {DNNL_ARG_BIAS, l->bias}};
+    return dnnl_primitive_execute(l->product, lane->stream, l->bias != NULL ? 5 : 4, args) == dnnl_success;
+}

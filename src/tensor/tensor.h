@@ -1,0 +1,86 @@
+/* Arithmetic on rows of float32: what a transformer's forward pass is made of. All matrices are
+ * row-major. Every operation gives the same bits for a row (attention: for a text) whatever stands
+ * beside it. */
+#ifndef GENCHI_TENSOR_TENSOR_H
+#define GENCHI_TENSOR_TENSOR_H
+
+#include "core/core.h"
+#include "genchi/model.h"
+
+typedef enum gn__activation {
+    GN__GELU,      /* x Φ(x) (Hendrycks & Gimpel 2016) */
+    GN__GELU_TANH, /* its tanh approximation, "gelu_new": x σ(2 √(2/π) (x + 0.044715 x³)) */
+    GN__RELU,
+    GN__SILU /* x σ(x) */
+} gn__activation;
+
+/* Softmax attention of one text: row t of out is, head by head, softmax(scale q_t Kᵀ) V, over all
+ * tokens or (causal) those up to t. q, k, v start at their first token; head h of token t lies at
+ * t * stride + h * head_dim. */
+typedef struct gn__attention {
+    const float *q, *k, *v;
+    size_t stride;
+    float *out;
+    size_t out_stride;
+    size_t tokens, heads, head_dim;
+    bool causal;
+    float scale;
+    float *scratch; /* gn__attention_scratch(tokens, head_dim) floats, 64-byte aligned */
+} gn__attention;
+
+typedef struct gn__ops {
+    const char *name;
+    /* y = (x − mean) / √(variance + eps) · gamma + beta, a row at a time; y may be x. */
+    void (*layer_norm)(float *y, const float *x, const float *gamma, const float *beta, size_t rows,
+                       size_t cols, float eps);
+    void (*activate)(gn__activation kind, float *x, size_t n); /* in place */
+    void (*to_bf16)(uint16_t *y, const float *x, size_t n);    /* nearest, ties to even */
+    void (*attention)(const gn__attention *a);
+} gn__ops;
+
+/* The fastest table that this processor runs; static storage. */
+const gn__ops *gn__cpu_ops(void);
+extern const gn__ops gn__ops_reference;
+/* The compiled tables, for tests: NULL past the last; those the processor lacks are passed over. */
+const gn__ops *gn__cpu_ops_at(size_t i);
+size_t gn__attention_scratch(size_t tokens, size_t head_dim);
+
+/* ---- linear layers ------------------------------------------------------------------------------ */
+
+/* Rows a product works on at once. Always this many: a product of another shape could sum in another
+ * order, and a text's bits would depend on its neighbours. Shorter ends are padded with zero rows. */
+enum { GN__ROWS = 32 };
+
+/* oneDNN's; one a model, shared by its layers and by the lanes that run them. */
+typedef struct dnnl_engine gn__engine;
+gn_status gn__engine_create(gn__engine **out, gn_error *err);
+void gn__engine_free(gn__engine *engine);
+
+/* y = x Wᵀ + b, or y += x Wᵀ + b when made with `add`. W and b are copied (packed) for the processor;
+ * immutable, shared by threads. */
+typedef struct gn__linear gn__linear;
+/* weight: [outputs × inputs]; bias: [outputs] or NULL. dtype: F32 or BF16.
+ * Errors: GN_NO_MEMORY; GN_UNSUPPORTED (oneDNN cannot multiply this dtype here). */
+gn_status gn__linear_create(gn__engine *engine, const float *weight, const float *bias, size_t inputs,
+                            size_t outputs, bool add, gn_dtype dtype, gn__linear **out, gn_error *err);
+void gn__linear_free(gn__linear *l);
+size_t gn__linear_inputs(const gn__linear *l);
+size_t gn__linear_outputs(const gn__linear *l);
+
+/* What one thread needs to run linear layers. */
+typedef struct gn__lane gn__lane;
+gn_status gn__lane_create(gn__engine *engine, const gn__linear *const *layers, size_t count, gn__lane **out,
+                          gn_error *err);
+void gn__lane_free(gn__lane *lane);
+/* x: [GN__ROWS × inputs], y: [GN__ROWS × outputs]; must not overlap. l: a layer of one of the shapes the
+ * lane was made for. false: oneDNN failed. Call between gn__serial_begin and gn__serial_end. */
+bool gn__linear_run(const gn__linear *l, gn__lane *lane, const float *x, float *y);
+
+/* Keeps OpenMP inside oneDNN to this one thread, until gn__serial_end(the value returned). */
+int gn__serial_begin(void);
+void gn__serial_end(int before);
+
+/* BF16 where the processor multiplies it faster than float32, else F32 (see gn_dtype). */
+gn_dtype gn__best_dtype(void);
+
+#endif

@@ -1,0 +1,346 @@
+/* A tokenizer from a model's folder. The files older than tokenizer.json are turned into the tokenizer.json
+ * that `transformers` (5.x: BertTokenizer, GPT2Tokenizer) makes of them. */
+#include "text/tokenizer.h"
+
+enum { MAX_FILE = 1 << 28 };
+
+typedef struct folder {
+    const gn__tok_source *source; /* of the file at hand */
+    json_t *config;               /* tokenizer_config.json; NULL where there is none */
+    json_t *added;                /* the list "added_tokens" in the making */
+} folder;
+
+static gn_status json_no_memory(const gn__tok_source *source)
+{
+    return gn__no_memory(source->err, sizeof(json_t *));
+}
+
+static gn_status read_json(const gn__tok_source *source, json_t **out)
+{
+    char *text;
+    size_t length;
+    json_error_t error;
+    GN__TRY(gn__read_file(source->file, MAX_FILE, &text, &length, source->err));
+    *out = json_loadb(text, length, JSON_REJECT_DUPLICATES, &error);
+    free(text);
+    if (*out == NULL)
+        return gn__fail_at(source->err, GN_FORMAT, error.line, "%s is not valid JSON: line %d, column %d: %s",
+                           source->file, error.line, error.column, error.text);
+    if (!json_is_object(*out)) {
+        json_decref(*out);
+        return gn__fail(source->err, GN_FORMAT, "%s: the %s must be an object", source->file, "file");
+    }
+    return GN_OK;
+}
+
+/* The class of tokenizer the configuration names must be one whose reading of these files we know. */
+static gn_status check_class(const folder *f, const char *const *known, size_t count)
+{
+    const char *name = json_string_value(json_object_get(f->config, "tokenizer_class"));
+    if (name == NULL) return GN_OK;
+    for (size_t i = 0; i < count; i++)
+        if (strcmp(known[i], name) == 0) return GN_OK;
+    return gn__fail(f->source->err, GN_UNSUPPORTED,
+                    "%s: the tokenizer class \"%s\" without a tokenizer.json is not supported",
+                    f->source->file, name);
+}
+
+/* A special token's content: the configuration gives a string or an object with "content". */
+static const char *special_content(const folder *f, const char *key, const char *standard)
+{
+    const json_t *value = json_object_get(f->config, key);
+    if (json_is_object(value)) value = json_object_get(value, "content");
+    return json_is_string(value) ? json_string_value(value) : standard;
+}
+
+static gn_status add_special(folder *f, const char *key, const char *standard)
+{
+    static const char *const flags[] = {"single_word", "lstrip", "rstrip", "normalized"};
+    const char *content = special_content(f, key, standard);
+    const json_t *described = json_object_get(f->config, key);
+    if (content == NULL) return GN_OK;
+    json_t *token = json_pack("{s:i, s:s, s:b}", "id", 0, "content", content, "special", 1);
+    if (token == NULL || json_array_append_new(f->added, token) != 0) return json_no_memory(f->source);
+    for (size_t i = 0; i < sizeof flags / sizeof *flags; i++)
+        if (json_object_set_new(token, flags[i],
+                                json_boolean(json_is_true(json_object_get(described, flags[i])))) != 0)
+            return json_no_memory(f->source);
+    return GN_OK;
+}
+
+/* Tokens the configuration lists under "added_tokens_decoder": {"id": {token}, …}. */
+static gn_status add_listed(folder *f)
+{
+    const char *key;
+    json_t *value, *listed = json_object_get(f->config, "added_tokens_decoder");
+    json_object_foreach(listed, key, value)
+    {
+        if (!json_is_object(value))
+            return gn__fail(f->source->err, GN_FORMAT, "%s: the %s must be an object", f->source->file,
+                            "added token");
+        json_t *copy = json_copy(value);
+        if (copy == NULL || json_object_set_new(copy, "id", json_integer(0)) != 0 ||
+            json_array_append_new(f->added, copy) != 0)
+            return json_no_memory(f->source);
+    }
+    return GN_OK;
+}
+
+static gn_status add_all(folder *f, const char *const (*special)[2], size_t count)
+{
+    GN__TRY(add_listed(f));
+    for (size_t i = 0; i < count; i++) GN__TRY(add_special(f, special[i][0], special[i][1]));
+    return GN_OK;
+}
+
+static bool option(const folder *f, const char *key, bool standard)
+{
+    const json_t *value = json_object_get(f->config, key);
+    return json_is_boolean(value) ? json_is_true(value) : standard;
+}
+
+/* {"SpecialToken": …} for content, with its id, in a template; the description goes to `described`. */
+static gn_status template_token(const folder *f, json_t *single, json_t *described, const char *content,
+                                const json_t *vocab)
+{
+    const json_t *id = json_object_get(vocab, content);
+    if (id == NULL)
+        return gn__fail(f->source->err, GN_FORMAT, "%s: the special token \"%s\" is not in the vocabulary",
+                        f->source->file, content);
+    json_t *piece = json_pack("{s:{s:s}}", "SpecialToken", "id", content);
+    json_t *ids = json_pack("{s:[I]}", "ids", json_integer_value(id));
+    if (piece == NULL || json_array_append_new(single, piece) != 0 || ids == NULL ||
+        json_object_set_new(described, content, ids) != 0)
+        return json_no_memory(f->source);
+    return GN_OK;
+}
+
+/* The post-processor `before` A `after`; either may be NULL. */
+static gn_status make_template(const folder *f, const char *before, const char *after, const json_t *vocab,
+                               json_t **out)
+{
+    json_t *single = json_array(), *described = json_object();
+    json_t *text = json_pack("{s:{s:s}}", "Sequence", "id", "A");
+    gn_status status = GN_OK;
+    if (before != NULL) GN__TRY_GOTO(template_token(f, single, described, before, vocab), fail);
+    if (text == NULL || json_array_append(single, text) != 0) {
+        status = json_no_memory(f->source);
+        goto fail;
+    }
+    if (after != NULL) GN__TRY_GOTO(template_token(f, single, described, after, vocab), fail);
+    json_decref(text);
+    *out = json_pack("{s:s, s:o, s:o}", "type", "TemplateProcessing", "single", single, "special_tokens",
+                     described);
+    return *out == NULL ? json_no_memory(f->source) : GN_OK;
+fail:
+    json_decref(text);
+    json_decref(single);
+    json_decref(described);
+    return status;
+}
+
+/* Builds from parts that this function takes over, NULL included. */
+static gn_status build(const folder *f, json_t *normalizer, json_t *pre_tokenizer, json_t *post,
+                       json_t *model, gn_tokenizer **out)
+{
+    json_t *root = json_pack("{s:o?, s:o?, s:o?, s:o?, s:O}", "normalizer", normalizer, "pre_tokenizer",
+                             pre_tokenizer, "post_processor", post, "model", model, "added_tokens", f->added);
+    if (root == NULL) return json_no_memory(f->source);
+    gn_status status = gn__tokenizer_build(f->source, root, out);
+    json_decref(root);
+    return status;
+}
+
+/* ---- vocab.txt: BERT ----------------------------------------------------------------------------- */
+
+/* One token a line; the line's number, from 0, is its id; of equal lines the last counts. */
+static gn_status read_lines(const gn__tok_source *source, json_t **out)
+{
+    char *text;
+    size_t length, line = 0;
+    GN__TRY(gn__read_file(source->file, MAX_FILE, &text, &length, source->err));
+    json_t *vocab = json_object();
+    gn_status status = vocab == NULL ? json_no_memory(source) : GN_OK;
+    for (size_t at = 0; at < length && status == GN_OK; line++) {
+        const char *end = memchr(text + at, '\n', length - at);
+        size_t n = end == NULL ? length - at : (size_t)(end - text) - at;
+        size_t kept = n > 0 && text[at + n - 1] == '\r' ? n - 1 : n;
+        json_t *token = json_stringn(text + at, kept); /* checks the UTF-8 */
+        if (token == NULL || memchr(text + at, '\0', kept) != NULL)
+            status = gn__fail_at(source->err, GN_FORMAT, (int64_t)line + 1, "%s: line %zu is not UTF-8 text",
+                                 source->file, line + 1);
+        else if (json_object_setn_new(vocab, text + at, kept, json_integer((json_int_t)line)) != 0)
+            status = json_no_memory(source);
+        json_decref(token);
+        at += n + 1;
+    }
+    free(text);
+    if (status == GN_OK)
+        *out = vocab;
+    else
+        json_decref(vocab);
+    return status;
+}
+
+static gn_status load_bert(folder *f, gn_tokenizer **out)
+{
+    static const char *const classes[] = {
+        "BertTokenizer",    "BertTokenizerFast",    "DistilBertTokenizer",    "DistilBertTokenizerFast",
+        "ElectraTokenizer", "ElectraTokenizerFast", "PreTrainedTokenizerFast"};
+    static const char *const special[][2] = {{"unk_token", "[UNK]"},
+                                             {"sep_token", "[SEP]"},
+                                             {"pad_token", "[PAD]"},
+                                             {"cls_token", "[CLS]"},
+                                             {"mask_token", "[MASK]"}};
+    json_t *vocab = NULL, *post = NULL;
+    GN__TRY(check_class(f, classes, sizeof classes / sizeof *classes));
+    GN__TRY(add_all(f, special, sizeof special / sizeof *special));
+    GN__TRY(read_lines(f->source, &vocab));
+    gn_status status = make_template(f, special_content(f, "cls_token", "[CLS]"),
+                                     special_content(f, "sep_token", "[SEP]"), vocab, &post);
+    if (status != GN_OK) {
+        json_decref(vocab);
+        return status;
+    }
+    const json_t *strip = json_object_get(f->config, "strip_accents");
+    json_t *normalizer =
+        json_pack("{s:s, s:b, s:b, s:o, s:b}", "type", "BertNormalizer", "clean_text", 1,
+                  "handle_chinese_chars", option(f, "tokenize_chinese_chars", true), "strip_accents",
+                  json_is_boolean(strip) ? json_boolean(json_is_true(strip)) : json_null(), "lowercase",
+                  option(f, "do_lower_case", true));
+    json_t *model = json_pack("{s:s, s:s, s:s, s:i, s:o}", "type", "WordPiece", "unk_token",
+                              special_content(f, "unk_token", "[UNK]"), "continuing_subword_prefix", "##",
+                              "max_input_chars_per_word", 100, "vocab", vocab);
+    return build(f, normalizer, json_pack("{s:s}", "type", "BertPreTokenizer"), post, model, out);
+}
+
+/* ---- vocab.json and merges.txt: GPT-2 ------------------------------------------------------------ */
+
+static gn_status read_merges(const gn__tok_source *source, json_t **out)
+{
+    char *text;
+    size_t length;
+    GN__TRY(gn__read_file(source->file, MAX_FILE, &text, &length, source->err));
+    while (length > 0 && (text[length - 1] == '\n' || text[length - 1] == '\r')) length--;
+    json_t *merges = json_array();
+    gn_status status = merges == NULL ? json_no_memory(source) : GN_OK;
+    for (size_t at = 0, line = 1; at < length && status == GN_OK; line++) {
+        const char *end = memchr(text + at, '\n', length - at);
+        size_t n = end == NULL ? length - at : (size_t)(end - text) - at;
+        size_t kept = n > 0 && text[at + n - 1] == '\r' ? n - 1 : n;
+        bool header = line == 1 && kept > 0 && text[at] == '#' && memchr(text + at, ' ', kept) != NULL &&
+                      kept >= 8 && memcmp(text + at, "#version", 8) == 0;
+        const char *space = memchr(text + at, ' ', kept);
+        if (!header) {
+            json_t *merge = json_stringn(text + at, kept);
+            if (merge == NULL || space == NULL || memchr(text + at, '\0', kept) != NULL) {
+                json_decref(merge);
+                status = gn__fail_at(source->err, GN_FORMAT, (int64_t)line,
+                                     "%s: line %zu is not a pair of tokens", source->file, line);
+            } else if (json_array_append_new(merges, merge) != 0) {
+                status = json_no_memory(source);
+            }
+        }
+        at += n + 1;
+    }
+    free(text);
+    if (status == GN_OK)
+        *out = merges;
+    else
+        json_decref(merges);
+    return status;
+}
+
+static gn_status load_gpt2(folder *f, const char *merges_path, gn_tokenizer **out)
+{
+    static const char *const classes[] = {"GPT2Tokenizer", "GPT2TokenizerFast", "PreTrainedTokenizerFast"};
+    static const char end_of_text[] = "<|endoftext|>";
+    static const char *const special[][2] = {{"bos_token", end_of_text},
+                                             {"eos_token", end_of_text},
+                                             {"unk_token", end_of_text},
+                                             {"pad_token", NULL}};
+    const gn__tok_source merges_source = {merges_path, f->source->err};
+    json_t *vocab = NULL, *merges = NULL, *post = NULL;
+    GN__TRY(check_class(f, classes, sizeof classes / sizeof *classes));
+    GN__TRY(add_all(f, special, sizeof special / sizeof *special));
+    gn_status status;
+    GN__TRY_GOTO(read_json(f->source, &vocab), fail);
+    GN__TRY_GOTO(read_merges(&merges_source, &merges), fail);
+    GN__TRY_GOTO(
+        make_template(f,
+                      option(f, "add_bos_token", false) ? special_content(f, "bos_token", end_of_text) : NULL,
+                      option(f, "add_eos_token", false) ? special_content(f, "eos_token", end_of_text) : NULL,
+                      vocab, &post),
+        fail);
+    json_t *pre = json_pack("{s:s, s:b, s:b}", "type", "ByteLevel", "add_prefix_space",
+                            option(f, "add_prefix_space", false), "trim_offsets", 1);
+    json_t *model = json_pack("{s:s, s:o, s:o}", "type", "BPE", "vocab", vocab, "merges", merges);
+    return build(f, NULL, pre, post, model, out);
+fail:
+    json_decref(vocab);
+    json_decref(merges);
+    return status;
+}
+
+/* ---- the folder ---------------------------------------------------------------------------------- */
+
+static gn_status load_older(const char *const path[5], gn_tokenizer **out, gn_error *err)
+{
+    gn__tok_source source = {path[1], err}, config = {path[4], err};
+    folder f = {.source = &source};
+    gn_status status = GN_OK;
+    if (gn__file_exists(path[4])) GN__TRY(read_json(&config, &f.config));
+    f.added = json_array();
+    if (f.added == NULL) {
+        status = json_no_memory(&source);
+    } else if (gn__file_exists(path[1]) && gn__file_exists(path[2])) {
+        status = load_gpt2(&f, path[2], out);
+    } else {
+        source.file = path[3];
+        status = load_bert(&f, out);
+    }
+    json_decref(f.added);
+    json_decref(f.config);
+    return status;
+}
+
+static gn_status load_json(const char *path, gn_tokenizer **out, gn_error *err)
+{
+    const gn__tok_source source = {path, err};
+    char *text;
+    size_t length;
+    GN__TRY(gn__read_file(path, MAX_FILE, &text, &length, err));
+    gn_status status = gn__tokenizer_parse(&source, text, length, out);
+    free(text);
+    return status;
+}
+
+gn_status gn_tokenizer_load(const char *directory, gn_tokenizer **out, gn_error *err)
+{
+    static const char *const name[5] = {"tokenizer.json", "vocab.json", "merges.txt", "vocab.txt",
+                                        "tokenizer_config.json"};
+    char *path[5] = {0};
+    gn_status status = GN_OK;
+    for (int i = 0; i < 5; i++) {
+        path[i] = gn__path_join(directory, name[i]);
+        if (path[i] == NULL) {
+            status = gn__no_memory(err, strlen(directory));
+            goto end;
+        }
+    }
+    bool pair = gn__file_exists(path[1]) && gn__file_exists(path[2]);
+    if (!gn__is_directory(directory))
+        status = gn__fail(err, GN_IO, "%s is not a folder", directory);
+    else if (gn__file_exists(path[0]))
+        status = load_json(path[0], out, err);
+    else if (pair || gn__file_exists(path[3]))
+        status = load_older((const char *const *)path, out, err);
+    else
+        status = gn__fail(
+            err, GN_IO,
+            "%s holds no tokenizer: neither tokenizer.json, nor vocab.json with merges.txt, nor vocab.txt",
+            directory);
+end:
+    for (int i = 0; i < 5; i++) free(path[i]);
+    return status;
+}

@@ -1,0 +1,106 @@
+/* ByteLevel: words by GPT-2's pattern, then every byte as one printable character (Radford et al. 2019,
+ * encoder.py of the openai/gpt-2 release):
+ *   's|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+ */
+#include "text/byte_level.h"
+#include "text/parts.h"
+#include "text/unicode.h"
+
+typedef struct byte_level {
+    bool add_prefix_space, use_regex;
+} byte_level;
+
+static gn_status parse(const gn__tok_source *source, const json_t *part, void **state)
+{
+    static const char name[] = "ByteLevel";
+    byte_level b = {.use_regex = true};
+    bool trim_offsets;
+    GN__TRY(gn__tok_bool(source, name, part, "add_prefix_space", GN__TOK_REQUIRED, &b.add_prefix_space));
+    GN__TRY(gn__tok_bool(source, name, part, "trim_offsets", GN__TOK_REQUIRED, &trim_offsets));
+    if (json_object_get(part, "use_regex") != NULL)
+        GN__TRY(gn__tok_bool(source, name, part, "use_regex", GN__TOK_REQUIRED, &b.use_regex));
+    byte_level *copy = malloc(sizeof *copy);
+    if (copy == NULL) return gn__no_memory(source->err, sizeof *copy);
+    *copy = b;
+    *state = copy;
+    return GN_OK;
+}
+
+static unsigned class_of(uint32_t code)
+{
+    return gn__unicode_flags(code) & (GN__UNICODE_LETTER | GN__UNICODE_NUMBER | GN__UNICODE_GAP);
+}
+
+/* Length of the contraction at g[0..n), 0 for none. */
+static size_t contraction(const gn__glyph *g, size_t n)
+{
+    static const char pair[][2] = {"re", "ve", "ll"};
+    if (n < 2 || g[0].code != '\'') return 0;
+    uint32_t c = g[1].code;
+    if (c == 's' || c == 't' || c == 'm' || c == 'd') return 2;
+    for (size_t i = 0; i < sizeof pair / sizeof *pair; i++)
+        if (n > 2 && c == (uint32_t)pair[i][0] && g[2].code == (uint32_t)pair[i][1]) return 3;
+    return 0;
+}
+
+/* Length of the pattern's match at g[0..n), n > 0. */
+static size_t match(const gn__glyph *g, size_t n)
+{
+    size_t i = contraction(g, n);
+    if (i > 0) return i;
+    size_t start = g[0].code == ' ' && n > 1 && class_of(g[1].code) != GN__UNICODE_GAP;
+    unsigned class = class_of(g[start].code);
+    for (i = start + 1; i < n && class_of(g[i].code) == class; i++) {
+    }
+    /* a run of white space leaves its last character to the word that follows */
+    return class == GN__UNICODE_GAP && i < n && i > 1 ? i - 1 : i;
+}
+
+static void add_word(gn__tok_pieces *out, const gn__glyph *g, size_t n)
+{
+    size_t begin = out->glyphs;
+    for (size_t i = 0; i < n; i++) {
+        char bytes[4];
+        size_t length = gn__utf8_encode(g[i].code, bytes);
+        for (size_t k = 0; k < length; k++)
+            gn__tok_add_glyph(out, gn__tok_byte_char((unsigned char)bytes[k]), g[i].begin, g[i].end);
+    }
+    gn__tok_add_span(out, begin, out->glyphs);
+}
+
+/* A space before every span that does not begin with one; it stands for the bytes of what follows it. */
+static void prefix_spaces(gn__tok_pieces *text, gn__tok_pieces *spare)
+{
+    for (size_t s = 0; s < text->spans; s++) {
+        const gn__glyph *g = text->glyph + text->span[s].begin;
+        size_t n = text->span[s].end - text->span[s].begin, begin = spare->glyphs;
+        if (g[0].code != ' ') gn__tok_add_glyph(spare, ' ', g[0].begin, g[0].end);
+        if (!gn__tok_reserve_glyphs(spare, n)) return;
+        memcpy(spare->glyph + spare->glyphs, g, n * sizeof *g);
+        spare->glyphs += n;
+        gn__tok_add_span(spare, begin, spare->glyphs);
+    }
+    gn__tok_swap_glyphs(text, spare);
+    gn__tok_swap_spans(text, spare);
+    gn__tok_pieces_clear(spare);
+}
+
+static void apply(const void *state, gn__tok_pieces *text, gn__tok_pieces *spare)
+{
+    const byte_level *b = state;
+    if (b->add_prefix_space) prefix_spaces(text, spare);
+    if (!gn__tok_reserve_glyphs(spare, text->glyphs)) return;
+    for (size_t s = 0; s < text->spans; s++) {
+        const gn__glyph *g = text->glyph + text->span[s].begin;
+        size_t n = text->span[s].end - text->span[s].begin;
+        for (size_t i = 0, length; i < n; i += length) {
+            length = b->use_regex ? match(g + i, n - i) : n;
+            add_word(spare, g + i, length);
+        }
+    }
+    gn__tok_swap_glyphs(text, spare);
+    gn__tok_swap_spans(text, spare);
+}
+
+extern const gn__tok_step_type gn__tok_pre_tokenizer_byte_level;
+const gn__tok_step_type gn__tok_pre_tokenizer_byte_level = {
+    .name = "ByteLevel", .byte_level = true, .parse = parse, .free = free, .apply = apply};

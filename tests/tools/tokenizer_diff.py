@@ -1,0 +1,272 @@
+#!/usr/bin/env python3
+"""Holds genchi's tokenizer against the `tokenizers` library on random text, and on the lines of given files.
+
+    tests/tools/tokenizer_diff.py LIBGENCHI.so [--strings N] [--seed S] [--model DIR]... [--lines FILE]...
+
+Random texts go through pipelines made on the spot (every option of each part); the lines of files also through
+the tokenizer.json of each --model. Ids, byte offsets and truncation are compared; exits 1 on any difference.
+"""
+import argparse
+import ctypes
+import json
+import os
+import random
+import sys
+import tempfile
+import time
+
+from tokenizers import Tokenizer
+
+
+class Error(ctypes.Structure):
+    _fields_ = [("code", ctypes.c_int), ("lang", ctypes.c_int), ("line", ctypes.c_int64),
+                ("message", ctypes.c_char * 1024)]
+
+
+class Tokens(ctypes.Structure):
+    _fields_ = [("id", ctypes.POINTER(ctypes.c_int32)), ("begin", ctypes.POINTER(ctypes.c_uint32)),
+                ("end", ctypes.POINTER(ctypes.c_uint32)), ("count", ctypes.c_size_t),
+                ("capacity", ctypes.c_size_t), ("cut", ctypes.c_bool)]
+
+
+class Genchi:
+    def __init__(self, library, folder):
+        self.lib, self.handle, self.error, self.tokens = library, ctypes.c_void_p(), Error(), Tokens()
+        start = time.perf_counter()
+        if library.gn_tokenizer_load(folder.encode(), ctypes.byref(self.handle), ctypes.byref(self.error)):
+            raise ValueError(self.error.message.decode())
+        self.load_seconds = time.perf_counter() - start
+
+    def encode(self, raw, special, limit):
+        if self.lib.gn_tokenizer_encode(self.handle, raw, ctypes.c_size_t(len(raw)), ctypes.c_bool(special),
+                                        ctypes.c_size_t(limit), ctypes.byref(self.tokens),
+                                        ctypes.byref(self.error)):
+            raise ValueError(self.error.message.decode())
+        t = self.tokens
+        n = t.count
+        return t.id[:n], list(zip(t.begin[:n], t.end[:n])), t.cut
+
+
+def expected(tokenizer, raw, special, limit):
+    if limit:
+        tokenizer.enable_truncation(limit)
+    else:
+        tokenizer.no_truncation()
+    text = raw.decode("utf-8", "replace")
+    e = tokenizer.encode(text, add_special_tokens=special)
+    place, at = [0], 0
+    if text.encode("utf-8") == raw:
+        for c in text:
+            at += len(c.encode("utf-8"))
+            place.append(at)
+    else:  # the byte where each character of the mended text begins
+        while at < len(raw):
+            n = next(k for k in (1, 2, 3, 4, 5) if k == 5 or at + k > len(raw) or
+                     len(raw[at:at + k + 1].decode("utf-8", "replace")) > 1 or
+                     at + k == len(raw))
+            at += n
+            place.append(at)
+        assert len(place) == len(text) + 1, (raw, place, text)
+    offsets = [(0, 0) if m else (place[b], place[c]) for (b, c), m in zip(e.offsets, e.special_tokens_mask)]
+    return e.ids, offsets, bool(e.overflowing)
+
+
+def token(content, **flags):
+    return {"id": 0, "content": content, "single_word": False, "lstrip": False, "rstrip": False,
+            "normalized": False, "special": False, **flags}
+
+
+def wordpiece(rng, words):
+    vocab = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
+    vocab += sorted({c for w in words for c in w} | {"##" + c for w in words for c in w})
+    vocab += [rng.choice(["", "##"]) + w for w in words] + words
+    vocab = list(dict.fromkeys(vocab))
+    return {"type": "WordPiece", "unk_token": "[UNK]", "continuing_subword_prefix": "##",
+            "max_input_chars_per_word": rng.choice([100, 5]), "vocab": {w: i for i, w in enumerate(vocab)}}
+
+
+def byte_chars():
+    keep = [*range(33, 127), *range(161, 173), *range(174, 256)]
+    extra = iter(range(256, 512))
+    return [chr(b) if b in keep else chr(next(extra)) for b in range(256)]
+
+
+def bpe(rng, words, byte_level=True, **options):
+    chars = byte_chars()
+    spell = (lambda w: [chars[b] for b in w.encode()]) if byte_level else list
+    vocab = {c: i for i, c in enumerate(sorted({c for w in words for c in spell(w)}) if not byte_level else chars)}
+    if rng.random() < .3:
+        for c in rng.sample(sorted(vocab), len(vocab) // 8):
+            vocab.pop(c)
+    merges = []
+    for w in words:
+        parts = [c for c in spell((" " if rng.random() < .5 else "") + w) if c in vocab]
+        while len(parts) > 1:
+            k = rng.randrange(len(parts) - 1)
+            pair = (parts[k], parts[k + 1])
+            vocab.setdefault("".join(pair), 1000 + len(vocab))
+            if pair not in merges:
+                merges.append(pair)
+            parts[k:k + 2] = ["".join(pair)]
+    rng.shuffle(merges)
+    vocab["<unk>"] = 999
+    return {"type": "BPE", "dropout": None, "unk_token": options.pop("unk_token", None),
+            "continuing_subword_prefix": None, "end_of_word_suffix": None, "fuse_unk": False,
+            "byte_fallback": False, "ignore_merges": False, "vocab": vocab,
+            "merges": merges if rng.random() < .5 or not byte_level else [" ".join(m) for m in merges], **options}
+
+
+ADDED = ["[MASK]", "<s>", "<mask>", "é", "İx", "<<", "  ", "日本", "ab", "aba", "\ufffd", "\u0301", "Xy z", "##"]
+
+
+def pipelines(rng, words):
+    """One random description for each kind."""
+    flip = lambda: rng.random() < .5
+    def added():
+        chosen = rng.sample(ADDED, rng.randrange(0, 7)) if rng.random() < .6 else []
+        return [token(c, single_word=rng.random() < .3, lstrip=rng.random() < .3, rstrip=rng.random() < .3,
+                      normalized=flip(), special=flip()) for c in chosen]
+    base = {"version": "1.0", "truncation": None, "padding": None, "decoder": None, "normalizer": None,
+            "pre_tokenizer": None, "post_processor": None}
+    template = {"type": "TemplateProcessing",
+                "single": [{"SpecialToken": {"id": "S", "type_id": 0}}, {"Sequence": {"id": "A", "type_id": 0}},
+                           {"SpecialToken": {"id": "E", "type_id": 0}}],
+                "pair": [], "special_tokens": {"S": {"id": "S", "ids": [2, 3], "tokens": ["x", "y"]},
+                                               "E": {"id": "E", "ids": [1], "tokens": ["z"]}}}
+    bert_post = {"type": "BertProcessing", "cls": ["[CLS]", 2], "sep": ["[SEP]", 3]}
+    normalizer = {"type": "BertNormalizer", "clean_text": rng.random() < .8,
+                  "handle_chinese_chars": rng.random() < .8, "strip_accents": rng.choice([None, True, False]),
+                  "lowercase": flip()}
+    yield {**base, "added_tokens": added(), "normalizer": normalizer if rng.random() < .95 else None,
+           "pre_tokenizer": {"type": "BertPreTokenizer"} if rng.random() < .95 else None,
+           "post_processor": rng.choice([template, bert_post, None]), "model": wordpiece(rng, words)}
+    level = lambda: {"type": "ByteLevel", "add_prefix_space": flip(), "trim_offsets": rng.random() < .7,
+                     "use_regex": True}
+    pre = {**level(), "use_regex": rng.random() < .85}
+    roberta = {"type": "RobertaProcessing", "cls": ["<s>", 0], "sep": ["</s>", 2], "trim_offsets": flip(),
+               "add_prefix_space": flip()}
+    post = rng.choice([level(), roberta, template, None,
+                       {"type": "Sequence", "processors": [level(), template]}])
+    yield {**base, "added_tokens": added(), "pre_tokenizer": pre, "post_processor": post,
+           "normalizer": normalizer if rng.random() < .2 else None,
+           "model": bpe(rng, words, ignore_merges=rng.random() < .3,
+                        **rng.choice([{}, {"unk_token": "<unk>", "fuse_unk": flip()}]))}
+    yield {**base, "added_tokens": added(), "pre_tokenizer": {"type": "BertPreTokenizer"} if flip() else None,
+           "model": bpe(rng, words, False, unk_token="<unk>", fuse_unk=flip(), byte_fallback=flip())}
+
+
+RANGES = [(0x20, 0x7F), (0x20, 0x7F), (0x20, 0x7F), (0x61, 0x7B), (0, 0x20), (0x7F, 0x250), (0x250, 0x300),
+          (0x300, 0x370), (0x370, 0x530), (0x530, 0x700), (0x700, 0x900), (0x900, 0xE00), (0xE00, 0x1000),
+          (0x1000, 0x1400), (0x1400, 0x1D00), (0x1D00, 0x2000), (0x2000, 0x2070), (0x2070, 0x2E80),
+          (0x2E80, 0x3100), (0x3100, 0x3400), (0x3400, 0xA000), (0xA000, 0xAC00), (0xAC00, 0xD7A4),
+          (0xE000, 0xF900), (0xF900, 0xFB00), (0xFB00, 0x10000), (0x10000, 0x11000), (0x11000, 0x14000),
+          (0x16000, 0x1D000), (0x1D000, 0x1D400), (0x1E000, 0x1F000), (0x1F000, 0x20000), (0x20000, 0x32000),
+          (0xE0000, 0xE0200)]
+BITS = [" ", " ", " ", "\n", "\r\n", "\t", "'s", "'ll", "'re", "'RE", "can't", "   ", "\u3000", "\xa0", "...", "3.14",
+        "\u200d", "\ufe0f", "👩‍👩‍👧‍👦", "🇯🇵", "İstanbul", "ΟΔΟΣ", "ẞ", "a\u0315\u0300\u05ae\u0301b", "\u0e01\u0e33", "각",
+        "\u0344", "\ufb01", "\u2126", "\x00", "\x85", "\u2028", "é", "日本語", "今日は"]
+
+
+def random_text(rng, words):
+    out = []
+    for _ in range(rng.choice([1, 2, 5, 10, 30])):
+        r = rng.random()
+        if r < .25:
+            out.append(rng.choice(words))
+        elif r < .45:
+            out.append(rng.choice(BITS))
+        elif r < .55:
+            out.append(rng.choice(ADDED))
+        elif r < .6:
+            out.append("".join(chr(rng.choice([0x300, 0x315, 0x316, 0x327, 0x345, 0x5B0, 0x8D4, 0x8E3, 0x1DCE, 0x302A,
+                                               0x3099, 0x94D, 0x1D165, 0x1E8D0, 0xE9, 0x344, 0x1F71]))
+                               for _ in range(rng.randrange(1, 30))))
+        else:
+            low, high = rng.choice(RANGES)
+            out.append("".join(chr(rng.randrange(low, high)) for _ in range(rng.choice([1, 1, 2, 4]))))
+    raw = "".join(out).encode()
+    if rng.random() < .1 and raw:
+        raw = bytearray(raw)
+        for _ in range(rng.randrange(1, 4)):
+            raw[rng.randrange(len(raw))] = rng.randrange(256)
+        raw = bytes(raw)
+    return raw
+
+
+def compare(name, ours, theirs, raw, special, limit, counts):
+    a = ours.encode(raw, special, limit)
+    try:
+        b = expected(theirs, raw, special, limit)
+    except BaseException as e:  # the library's own bugs end in a Rust panic, which is no Exception
+        if type(e).__name__ != "PanicException":
+            raise
+        counts["panics"] += 1
+        return
+    counts["texts"] += 1
+    for k, what in enumerate(("ids", "offsets", "cut")):
+        if a[k] != b[k]:
+            counts[what] += 1
+            if counts[what] <= 3:
+                print(f"{name}: {what} differ for {raw!r} (special {special}, limit {limit})\n  genchi  {a[k]}\n"
+                      f"  library {b[k]}")
+
+
+def main():
+    p = argparse.ArgumentParser()
+    p.add_argument("library")
+    p.add_argument("--strings", type=int, default=20000)
+    p.add_argument("--seed", type=int, default=1)
+    p.add_argument("--model", action="append", default=[])
+    p.add_argument("--lines", action="append", default=[])
+    o = p.parse_args()
+    lib, rng = ctypes.CDLL(os.path.abspath(o.library)), random.Random(o.seed)
+    counts = {"texts": 0, "ids": 0, "offsets": 0, "cut": 0, "panics": 0}
+    words = ["the", "a", "ab", "aba", "hello", "wor", "ld", "est", "straße", "οδος", "日本", "語", "こんにちは", "привет",
+             "şehir", "cafe", "don", "2024", "शक्ति", "각", "👩", "..."]
+    while counts["texts"] < o.strings:
+        for description in pipelines(rng, words):
+            with tempfile.TemporaryDirectory() as folder:
+                with open(folder + "/tokenizer.json", "w", encoding="utf-8") as f:
+                    json.dump(description, f)
+                try:
+                    theirs = Tokenizer.from_str(json.dumps(description))
+                except Exception as e:
+                    print("library refuses", e)
+                    continue
+                try:
+                    ours = Genchi(lib, folder)
+                except ValueError as e:
+                    if "is empty once normalized" not in str(e):
+                        raise
+                    counts["refused"] = counts.get("refused", 0) + 1
+                    continue
+                seen = counts["ids"] + counts["offsets"] + counts["cut"]
+                for _ in range(150):
+                    special = rng.random() < .7
+                    limit = rng.choice([0, 0, 4, 7, 20])
+                    compare(description["model"]["type"], ours, theirs, random_text(rng, words), special, limit, counts)
+                if counts["ids"] + counts["offsets"] + counts["cut"] > seen and seen < 6:
+                    brief = dict(description, model={k: v for k, v in description["model"].items()
+                                                     if k not in ("vocab", "merges")})
+                    print("  with", json.dumps(brief, ensure_ascii=False))
+                lib.gn_tokenizer_free(ours.handle)
+    print("random:", counts)
+    bad = counts["ids"] + counts["offsets"] + counts["cut"]
+    lines = []
+    for path in o.lines:
+        with open(path, "rb") as f:
+            lines += f.read().split(b"\n")
+    for model in o.model:
+        ours, theirs = Genchi(lib, model), Tokenizer.from_file(model + "/tokenizer.json")
+        theirs.no_padding()
+        counts = {"texts": 0, "ids": 0, "offsets": 0, "cut": 0, "panics": 0}
+        texts = lines + [random_text(rng, words) for _ in range(o.strings // 4)]
+        for raw in texts:
+            compare(model, ours, theirs, raw, True, rng.choice([0, 0, 16]), counts)
+        print(f"{model}: loaded in {ours.load_seconds * 1000:.1f} ms;", counts)
+        bad += counts["ids"] + counts["offsets"] + counts["cut"]
+    sys.exit(bad > 0)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,249 @@
+#include "core/float16.h"
+#include "tensor/tensor.h"
+#include "test.h"
+
+static void fill(float *x, size_t n, uint64_t stream, float scale)
+{
+    gn__rng r = gn__rng_make(11, gn__purpose("test/tensor"), stream);
+    for (size_t i = 0; i < n; i++) x[i] = scale * (float)gn__rng_normal(&r);
+}
+
+static float *numbers(size_t n, uint64_t stream, float scale)
+{
+    float *x = gn__aligned(n, sizeof *x);
+    CHECK(x != NULL);
+    fill(x, n, stream, scale);
+    return x;
+}
+
+TEST(activations_agree_with_the_reference)
+{
+    enum { N = 40009 };
+    static float x[N], y[N];
+    const gn__ops *ops;
+    for (size_t t = 0; (ops = gn__cpu_ops_at(t)) != NULL; t++) {
+        for (int kind = GN__GELU; kind <= GN__SILU; kind++) {
+            for (size_t i = 0; i < N; i++) x[i] = (float)((double)i / 1000 - 20); /* −20 … 20 */
+            x[N - 1] = 1e30f, x[N - 2] = -1e30f, x[N - 3] = -0.0f, x[N - 4] = 1e-30f;
+            memcpy(y, x, sizeof x);
+            ops->activate((gn__activation)kind, x, N);
+            gn__ops_reference.activate((gn__activation)kind, y, N);
+            for (size_t i = 0; i < N; i++) {
+                double scale = fabs((double)y[i]) > 1 ? fabs((double)y[i]) : 1;
+                if (!(fabs((double)x[i] - (double)y[i]) <= 2e-7 * scale))
+                    test_fail(__FILE__, __LINE__, "%s, kind %d, input %zu: %.9g, expected %.9g", ops->name,
+                              kind, i, (double)x[i], (double)y[i]);
+            }
+        }
+    }
+}
+
+/* Near 0 the activations must be good relatively: x Φ(x) ≈ x/2. */
+TEST(activations_are_exact_near_zero)
+{
+    const gn__ops *ops;
+    for (size_t t = 0; (ops = gn__cpu_ops_at(t)) != NULL; t++)
+        for (int kind = GN__GELU; kind <= GN__SILU; kind++)
+            for (int e = -30; e < -3; e++) {
+                float x[2] = {ldexpf(1.3f, e), -ldexpf(1.7f, e)}, y[2] = {x[0], x[1]};
+                ops->activate((gn__activation)kind, x, 2);
+                gn__ops_reference.activate((gn__activation)kind, y, 2);
+                for (int i = 0; i < 2; i++) CHECK_NEAR(x[i], y[i], 4e-7 * fabs((double)y[i]));
+            }
+}
+
+TEST(not_a_number_stays_so)
+{
+    const gn__ops *ops;
+    for (size_t t = 0; (ops = gn__cpu_ops_at(t)) != NULL; t++) {
+        for (int kind = GN__GELU; kind <= GN__SILU; kind++) {
+            float x[3] = {1, NAN, -1};
+            ops->activate((gn__activation)kind, x, 3);
+            CHECK(isnan(x[1]) && isfinite(x[0]) && isfinite(x[2]));
+        }
+        float x[3] = {1, NAN, 2}, one[3] = {1, 1, 1}, zero[3] = {0, 0, 0}, y[3];
+        ops->layer_norm(y, x, one, zero, 1, 3, 1e-5f);
+        CHECK(isnan(y[0]) && isnan(y[1]) && isnan(y[2]));
+    }
+}
+
+TEST(layer_norm_agrees_with_the_reference)
+{
+    static const size_t cols[] = {1, 3, 8, 15, 16, 17, 31, 32, 48, 100, 384, 767, 1024};
+    const gn__ops *ops;
+    for (size_t t = 0; (ops = gn__cpu_ops_at(t)) != NULL; t++)
+        for (size_t c = 0; c < sizeof cols / sizeof *cols; c++) {
+            enum { ROWS = 5 };
+            size_t n = cols[c];
+            float *x = numbers(ROWS * n, c, 3), *y = numbers(ROWS * n, 100, 1),
+                  *z = numbers(ROWS * n, 100, 1);
+            float *g = numbers(n, 200 + c, 1), *b = numbers(n, 300 + c, 1);
+            for (size_t i = 0; i < n; i++) x[i] += 50; /* a row far from zero */
+            ops->layer_norm(y, x, g, b, ROWS, n, 1e-5f);
+            gn__ops_reference.layer_norm(z, x, g, b, ROWS, n, 1e-5f);
+            for (size_t i = 0; i < ROWS * n; i++) CHECK_NEAR(y[i], z[i], 4e-5);
+            for (size_t i = n; i < ROWS * n; i++) CHECK_NEAR(y[i], z[i], 4e-6);
+            ops->layer_norm(x, x, g, b, ROWS, n, 1e-5f); /* in place */
+            CHECK(memcmp(x, y, ROWS * n * sizeof *x) == 0);
+            free(x), free(y), free(z), free(g), free(b);
+        }
+}
+
+TEST(bf16_rounds_to_nearest_even)
+{
+    enum { N = 1003 };
+    static float x[N];
+    static uint16_t y[N], z[N];
+    const gn__ops *ops;
+    fill(x, N, 5, 100);
+    static const float edge[] = {0,        -0.0f,     0x1.01p0f, 0x1.03p0f,      0x1.010002p0f,
+                                 INFINITY, -INFINITY, 1e-40f,    0x1.fffffep127f};
+    memcpy(x, edge, sizeof edge);
+    x[500] = NAN;
+    for (size_t t = 0; (ops = gn__cpu_ops_at(t)) != NULL; t++) {
+        ops->to_bf16(y, x, N);
+        gn__ops_reference.to_bf16(z, x, N);
+        for (size_t i = 0; i < N; i++)
+            if (i != 500) CHECK_INT(y[i], z[i]);
+        CHECK(isnan(gn__bf16_to_f32(y[500])));
+    }
+}
+
+static void attention_case(const gn__ops *ops, size_t tokens, size_t heads, size_t head_dim, bool causal)
+{
+    size_t dim = heads * head_dim, stride = 3 * dim + 5, n = tokens * stride;
+    float *x = numbers(n, tokens * 1000 + head_dim, 1.5f);
+    float *y = numbers(tokens * dim, 1, 1), *z = numbers(tokens * dim, 2, 1);
+    float *scratch = numbers(gn__attention_scratch(tokens, head_dim), 3, 1e6f);
+    gn__attention a = {x,      x + dim, x + 2 * dim, stride, y,    dim,
+                       tokens, heads,   head_dim,    causal, 0.7f, scratch};
+    ops->attention(&a);
+    a.out = z;
+    gn__ops_reference.attention(&a);
+    for (size_t i = 0; i < tokens * dim; i++)
+        if (!(fabs((double)y[i] - (double)z[i]) <= 3e-5))
+            test_fail(__FILE__, __LINE__,
+                      "%s, %zu tokens, %zu heads of %zu, element %zu: %.9g, expected %.9g", ops->name, tokens,
+                      heads, head_dim, i, (double)y[i], (double)z[i]);
+    free(x), free(y), free(z), free(scratch);
+}
+
+TEST(attention_agrees_with_the_reference)
+{
+    static const size_t tokens[] = {1, 2, 3, 4, 5, 7, 8, 15, 16, 17, 31, 32, 33, 65, 130};
+    static const size_t head_dim[] = {1, 8, 12, 16, 20, 32, 64, 80};
+    const gn__ops *ops;
+    for (size_t t = 0; (ops = gn__cpu_ops_at(t)) != NULL; t++)
+        for (size_t i = 0; i < sizeof tokens / sizeof *tokens; i++)
+            for (size_t j = 0; j < sizeof head_dim / sizeof *head_dim; j++)
+                for (int causal = 0; causal < 2; causal++)
+                    attention_case(ops, tokens[i], 1 + i % 3, head_dim[j], causal);
+}
+
+/* Scores of hundreds must not overflow the exponential. */
+TEST(attention_survives_large_scores)
+{
+    const gn__ops *ops;
+    for (size_t t = 0; (ops = gn__cpu_ops_at(t)) != NULL; t++) {
+        float q[4] = {400, -400, 1000, 0}, k[4] = {300, -300, 2, 1}, v[4] = {1, 2, 3, 4}, y[4];
+        float *scratch = numbers(gn__attention_scratch(4, 1), 0, 1);
+        gn__attention a = {q, k, v, 1, y, 1, 4, 1, 1, false, 1, scratch};
+        ops->attention(&a);
+        CHECK_NEAR(y[0], 1, 1e-6);
+        CHECK_NEAR(y[1], 2, 1e-6);
+        CHECK_NEAR(y[2], 1, 1e-6);
+        CHECK_NEAR(y[3], 2.5, 1e-6);
+        free(scratch);
+    }
+}
+
+/* Products run by oneDNN against plain sums in double. In bf16 both factors are rounded first. */
+static void linear_case(size_t inputs, size_t outputs, bool bias, bool add, gn_dtype dtype)
+{
+    gn_error err = {0};
+    float *w = numbers(outputs * inputs, 1, 1), *b = numbers(outputs, 2, 1);
+    float *x = numbers(GN__ROWS * inputs, 3, 1), *y = numbers(GN__ROWS * outputs, 4, 1);
+    float *before = numbers(GN__ROWS * outputs, 4, 1);
+    gn__engine *engine = NULL;
+    gn__linear *l = NULL;
+    gn__lane *lane = NULL;
+    CHECK_OK(gn__engine_create(&engine, &err), err);
+    CHECK_OK(gn__linear_create(engine, w, bias ? b : NULL, inputs, outputs, add, dtype, &l, &err), err);
+    CHECK_INT(gn__linear_inputs(l), inputs);
+    CHECK_INT(gn__linear_outputs(l), outputs);
+    CHECK_OK(gn__lane_create(engine, (const gn__linear *const *)&l, 1, &lane, &err), err);
+    int threads = gn__serial_begin();
+    CHECK(gn__linear_run(l, lane, x, y));
+    gn__serial_end(threads);
+    for (size_t i = 0; i < GN__ROWS; i++)
+        for (size_t j = 0; j < outputs; j++) {
+            double sum = (bias ? (double)b[j] : 0) + (add ? (double)before[i * outputs + j] : 0), size = 1;
+            for (size_t k = 0; k < inputs; k++) {
+                float u = x[i * inputs + k], v = w[j * inputs + k];
+                if (dtype == GN_DTYPE_BF16)
+                    u = gn__bf16_to_f32(gn__f32_to_bf16(u)), v = gn__bf16_to_f32(gn__f32_to_bf16(v));
+                sum += (double)u * (double)v;
+                size += fabs((double)u * (double)v);
+            }
+            CHECK_NEAR(y[i * outputs + j], sum, 4e-7 * size);
+        }
+    gn__lane_free(lane);
+    gn__linear_free(l);
+    gn__engine_free(engine);
+    free(w), free(b), free(x), free(y), free(before);
+}
+
+TEST(linear_layers_agree_with_plain_sums)
+{
+    static const size_t sizes[][2] = {{1, 1},   {3, 5},    {16, 16},   {32, 96},
+                                      {37, 41}, {48, 144}, {384, 129}, {200, 64}};
+    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++)
+        for (int bits = 0; bits < 4; bits++)
+            linear_case(sizes[i][0], sizes[i][1], bits & 1, bits & 2, GN_DTYPE_F32);
+}
+
+TEST(linear_layers_in_bf16)
+{
+    static const size_t sizes[][2] = {{1, 1}, {3, 5}, {37, 41}, {48, 144}, {384, 129}};
+    if (gn__best_dtype() != GN_DTYPE_BF16) test_skip("this processor has no fast bf16");
+    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++)
+        for (int bits = 0; bits < 4; bits++)
+            linear_case(sizes[i][0], sizes[i][1], bits & 1, bits & 2, GN_DTYPE_BF16);
+}
+
+/* A row's bits are the same in every place of a block, beside any neighbours. */
+static void rows_stand_alone(size_t inputs, size_t outputs, gn_dtype dtype)
+{
+    gn_error err = {0};
+    float *w = numbers(outputs * inputs, 1, 1), *b = numbers(outputs, 2, 1), *row = numbers(inputs, 5, 1);
+    float *x = numbers(GN__ROWS * inputs, 3, 1), *y = numbers(GN__ROWS * outputs, 4, 1);
+    float *first = numbers(outputs, 6, 1);
+    gn__engine *engine = NULL;
+    gn__linear *l = NULL;
+    gn__lane *lane = NULL;
+    CHECK_OK(gn__engine_create(&engine, &err), err);
+    CHECK_OK(gn__linear_create(engine, w, b, inputs, outputs, false, dtype, &l, &err), err);
+    CHECK_OK(gn__lane_create(engine, (const gn__linear *const *)&l, 1, &lane, &err), err);
+    int threads = gn__serial_begin();
+    for (size_t i = 0; i < GN__ROWS; i++) {
+        fill(x, GN__ROWS * inputs, 10 + i, i % 2 ? 1e-3f : 1e3f);
+        memcpy(x + i * inputs, row, inputs * sizeof *x);
+        CHECK(gn__linear_run(l, lane, x, y));
+        if (i == 0) memcpy(first, y, outputs * sizeof *y);
+        CHECK(memcmp(first, y + i * outputs, outputs * sizeof *y) == 0);
+    }
+    gn__serial_end(threads);
+    gn__lane_free(lane);
+    gn__linear_free(l);
+    gn__engine_free(engine);
+    free(w), free(b), free(row), free(x), free(y), free(first);
+}
+
+TEST(a_row_has_the_same_bits_in_every_place)
+{
+    static const size_t sizes[][2] = {{32, 96}, {37, 41}, {384, 1152}, {1536, 384}, {768, 50}};
+    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
+        rows_stand_alone(sizes[i][0], sizes[i][1], GN_DTYPE_F32);
+        if (gn__best_dtype() == GN_DTYPE_BF16) rows_stand_alone(sizes[i][0], sizes[i][1], GN_DTYPE_BF16);
+    }
+}
