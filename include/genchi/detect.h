@@ -57,6 +57,11 @@ GN_API gn_status gn_detect(gn_context *ctx, const gn_matrix *a, const gn_matrix 
                            const gn_detect_options *options, gn_shift *out, float *score_a, float *score_b,
                            gn_error *err);
 
+/* One of several tests, once all are run: sets p_holm, and takes GN_SHIFT_DIFFERENT back to
+ * GN_SHIFT_NOT_ENOUGH_DATA where p_holm is above alpha; rows_needed then is for an AUC whose interval
+ * leaves 0.5 with 80 % probability, and at least one more than there are. */
+GN_API void gn_shift_adjust(gn_shift *shift, double p_holm);
+
 /* Kernel two-sample test alone: see gn_shift.p_value, .statistic, .method. */
 GN_API gn_status gn_kernel_test(gn_context *ctx, const gn_matrix *a, const gn_matrix *b,
                                 const gn_detect_options *options, gn_shift *out, gn_error *err);

@@ -45,6 +45,19 @@ static void answer(gn_shift *s, gn__auc_sums auc)
         s->rows_needed = rows_needed(s, auc);
 }
 
+void gn_shift_adjust(gn_shift *s, double p_holm)
+{
+    s->p_holm = p_holm;
+    if (s->answer != GN_SHIFT_DIFFERENT || p_holm <= s->alpha) return;
+    size_t smaller = s->rows_a < s->rows_b ? s->rows_a : s->rows_b;
+    double p = fmin(s->auc.estimate, 0.999), high = fmin(s->auc.high, 0.9999);
+    double ratio = z_sum * (logit(high) - logit(p)) / 1.959963984540054 / logit(p);
+    double needed = ceil((double)smaller * ratio * ratio);
+    s->answer = GN_SHIFT_NOT_ENOUGH_DATA;
+    s->rows_needed = needed < MOST_NEEDED ? (size_t)needed : MOST_NEEDED;
+    if (s->rows_needed <= smaller) s->rows_needed = smaller + 1;
+}
+
 static void no_scores(float *score, size_t n)
 {
     for (size_t i = 0; score != NULL && i < n; i++) score[i] = NAN;
