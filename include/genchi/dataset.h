@@ -22,9 +22,9 @@ typedef enum gn_format {
 
 typedef enum gn_encoding {
     GN_ENCODING_AUTO,
-    GN_ENCODING_UTF8, /* with or without BOM */
-    GN_ENCODING_LATIN1,
-    GN_ENCODING_CP932, /* Shift_JIS as Windows writes it */
+    GN_ENCODING_UTF8,   /* with or without BOM */
+    GN_ENCODING_LATIN1, /* 0x80–0x9F as in Windows-1252 */
+    GN_ENCODING_CP932,  /* Shift_JIS as Windows writes it */
     GN_ENCODING_EUC_JP
 } gn_encoding;
 
@@ -35,17 +35,18 @@ typedef struct gn_dataset_options {
     gn_format format;
     gn_encoding encoding;
     gn_header header;
-    /* Columns by name (needs a header; a JSONL key) or by 1-based number. NULL: `text` falls back to
-     * a column named text/sentence/content/body/tweet/review (any case; ja: 本文, 文, テキスト), else
-     * the only column; `label` to label/class/category/polarity/sentiment/target (ja: ラベル); `id`
-     * to id/uid. `group` never falls back: grouping is a statement about the data. */
+    /* Columns by name (needs a header; a JSONL key) or by 1-based number. "": no such column. NULL: `text`
+     * falls back to a column named text/sentence/content/body/tweet/review (any case; ja: 本文, 文,
+     * テキスト), else the only column; `label` to label/class/category/polarity/sentiment/target (ja:
+     * ラベル); `id` to id/uid. `group` never falls back: grouping is a statement about the data. */
     const char *text, *label, *id, *group;
     const char *label_map; /* "0=negative,4=positive"; labels not listed keep their name */
     const char
         *drop_labels; /* "2" or "2,neutral": rows with these (raw or mapped) labels are left out, counted */
     const char *group_alone; /* a group value whose rows each stand alone ("NO_QUERY"); may be NULL */
     bool strict;             /* the first malformed row is an error (GN_FORMAT, with its line) */
-    uint64_t max_text_bytes; /* longer texts are malformed rows; 0: 64 MiB (a text of 10 MB is fine) */
+    uint64_t max_text_bytes; /* longer texts are malformed rows; 0: 64 MiB (a text of 10 MB is fine); at most
+                                1 GiB */
 } gn_dataset_options;
 
 typedef struct gn_malformed_row {
@@ -84,8 +85,11 @@ typedef struct gn_dataset {
 
 /* Reads `path` ("-": standard input). Free with gn_dataset_free.
  * Errors: GN_IO (missing, unreadable, cut-short .gz/.zst); GN_INVALID_ARGUMENT (unknown column: the
- * message lists those there are; bad label_map); GN_FORMAT (undecodable bytes with a named encoding;
- * first malformed row when strict); GN_DATA (no rows at all). */
+ * message lists those there are; bad label_map; a column of a plain-text file); GN_FORMAT (damaged or
+ * oversized .gz/.zst; the header cannot be read; the first malformed row when strict, with err->line; more
+ * than 1,000,000 malformed rows); GN_UNSUPPORTED (UTF-16, a JSON array); GN_DATA (no usable row).
+ * Rows with bytes that are not of the encoding, detected or named, are malformed rows. Reasons of malformed
+ * rows are in the language of err. */
 GN_API gn_status gn_dataset_read(gn_context *ctx, const char *path, const gn_dataset_options *options,
                                  gn_dataset *out, gn_error *err);
 GN_API void gn_dataset_free(gn_dataset *d);
@@ -97,12 +101,14 @@ GN_API gn_status gn_dataset_align_classes(gn_dataset *train, gn_dataset *test, g
 typedef struct gn_duplicates {
     size_t within_train, within_test;           /* rows that repeat an earlier row of the same set */
     size_t across;                              /* train rows whose text occurs in test */
-    size_t conflicting_train, conflicting_test; /* of the within-set repeats: those with another label */
+    size_t conflicting_train, conflicting_test; /* of the within-set repeats: those with another label
+                                                 * than the first labelled row of their text */
     size_t removed_from_train;                  /* == across unless keep */
 } gn_duplicates;
 
 /* Counts exact duplicates after NFKC and white-space folding (runs of Unicode White_Space become one
- * space, ends trimmed), and removes from `train` the rows whose text occurs in `test` unless keep. */
+ * space, ends trimmed), and removes from `train` the rows whose text occurs in `test` unless keep.
+ * Errors: GN_DATA (nothing would be left of train; then neither set is changed). */
 GN_API gn_status gn_dataset_deduplicate(gn_dataset *train, gn_dataset *test, bool keep, gn_duplicates *out,
                                         gn_error *err);
 

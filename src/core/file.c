@@ -234,5 +234,9 @@ void gn__sha256_end(gn__sha256 *h, char hex[65])
     EVP_DigestFinal_ex(h->state, digest, NULL);
     EVP_MD_CTX_free(h->state);
     h->state = NULL;
-    for (int i = 0; i < 32; i++) snprintf(hex + 2 * i, 3, "%02x", digest[i]);
+    for (int i = 0; i < 32; i++) {
+        hex[2 * i] = "0123456789abcdef"[digest[i] >> 4];
+        hex[2 * i + 1] = "0123456789abcdef"[digest[i] & 15];
+    }
+    hex[64] = '\0';
 }

@@ -27,11 +27,11 @@ static bool is_position(const char *s)
     return n > 0 && n <= 6 && strspn(s, "0123456789") == n;
 }
 
-static bool is_fallback(const char *name)
+bool gn__is_column_name(const char *s, size_t n)
 {
-    for (int role = 0; role < GN__ROLES; role++)
+    for (int role = GN__TEXT; role <= GN__LABEL; role++)
         for (const char *const *f = fallback[role]; *f != NULL; f++)
-            if (role != GN__ID && strcasecmp(name, *f) == 0) return true;
+            if (strlen(*f) == n && strncasecmp(s, *f, n) == 0) return true;
     return false;
 }
 
@@ -188,7 +188,7 @@ static bool detect_header(const gn__columns *c, const survey *s, const gn_datase
         if (want != NULL && *want != '\0' && !is_position(want)) return true;
     }
     for (size_t i = 0; i < c->count; i++)
-        if (is_fallback(c->name[i])) return true;
+        if (gn__is_column_name(c->name[i], strlen(c->name[i]))) return true;
     for (size_t i = 0; i < c->count; i++) {
         double x;
         if (gn__number(c->name[i], &x)) return false;

@@ -83,6 +83,8 @@ typedef struct gn__columns {
     gn__arena arena;
 } gn__columns;
 
+/* One of the names that a text or label column goes by, any case. */
+bool gn__is_column_name(const char *s, size_t n);
 /* Looks at the first records. Errors: GN_INVALID_ARGUMENT (a column that is not there). */
 gn_status gn__columns_of_table(const char *name, gn__cursor start, const gn__decoder *d,
                                const gn_dataset_options *o, gn__columns *out, gn_error *err);

@@ -272,7 +272,7 @@ static gn_status read_records(builder *b, gn__cursor c)
         size_t done = (size_t)(c.at - begin);
         if (++seen % CHECK_EVERY == 0 || done - marked > (16u << 20)) {
             marked = done;
-            gn__progress(b->ctx, GN_STAGE_READ, done, total);
+            gn__progress(b->ctx, GN_STAGE_READ, total + done, 2 * total); /* source.c was the first half */
             status = gn__check_cancel(b->ctx, b->err);
             if (status != GN_OK) break;
         }
@@ -286,7 +286,7 @@ static gn_status read_records(builder *b, gn__cursor c)
     }
     gn__record_free(&r);
     if (status == GN_OK && no_memory) status = gn__no_memory(b->err, 64);
-    if (status == GN_OK) gn__progress(b->ctx, GN_STAGE_READ, total, total);
+    if (status == GN_OK) gn__progress(b->ctx, GN_STAGE_READ, 2 * total, 2 * total);
     return status;
 }
 

@@ -30,20 +30,25 @@ gn_format gn__format_by_name(const char *path)
     return GN_FORMAT_AUTO;
 }
 
-/* At least two of the first records, all of them whole and of one width of two columns or more. */
+/* A first record of two columns or more that either names a text or label column, or has the width of at
+ * least nine in ten of the first records. */
 static bool looks_like(gn_format format, const char *s, size_t n)
 {
     gn__cursor c = {.at = s, .end = s + n, .line = 1, .format = format};
     gn__record r = {0};
-    bool no_memory = false, table = true;
-    size_t width = 0, records = 0;
-    while (table && records < LOOK_AHEAD && gn__next_record(&c, &r, &no_memory)) {
+    bool no_memory = false, named = false;
+    size_t width = 0, records = 0, alike = 0;
+    while (records < LOOK_AHEAD && !named && gn__next_record(&c, &r, &no_memory)) {
         if (r.blank) continue;
-        if (records++ == 0) width = r.fields;
-        table = r.problem == NULL && r.fields == width && width >= 2;
+        if (records++ == 0) {
+            width = r.problem == NULL ? r.fields : 0;
+            for (size_t i = 0; i < width && width >= 2; i++)
+                named = named || gn__is_column_name(r.field[i].at, r.field[i].length);
+        }
+        alike += r.problem == NULL && r.fields == width;
     }
     gn__record_free(&r);
-    return table && records >= 2;
+    return width >= 2 && (named || (records >= 2 && alike * 10 >= records * 9));
 }
 
 gn_format gn__format_by_content(const char *s, size_t n, bool wants_columns)

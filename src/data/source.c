@@ -50,7 +50,8 @@ static gn_status take(source *s, void *to, size_t want, size_t *got)
     if (n < 0) return gn__fail(s->err, GN_IO, "cannot read %s: %s", s->name, strerror(errno));
     gn__sha256_update(&s->hash, to, (size_t)n);
     s->read += (size_t)n;
-    if (n > 0) gn__progress(s->ctx, GN_STAGE_READ, s->read, s->total < s->read ? s->read : s->total);
+    /* the first half of the stage; the second is gn__dataset_parse */
+    if (s->read <= s->total) gn__progress(s->ctx, GN_STAGE_READ, s->read, 2 * s->total);
     *got = (size_t)n;
     return GN_OK;
 }
@@ -144,7 +145,9 @@ static gn_status inflate_gzip(source *s)
     goto done;
 damaged:
     status = gn__fail(s->err, GN_FORMAT, "%s is damaged: %s", s->name,
-                      z.msg != NULL && inside ? z.msg : "other bytes follow the gzip data");
+                      z.msg != NULL && inside ? z.msg
+                                              : gn__translate(s->err != NULL ? s->err->lang : GN_LANG_EN,
+                                                              "other bytes follow the gzip data"));
 done:
     inflateEnd(&z);
     return status;

@@ -63,12 +63,16 @@ static gn_status detect_by_label(gn_context *ctx, const gn__space *s, const gn_c
     gn_matrix x[2] = {gn__space_train(s), gn__space_test(s)};
     size_t classes = (size_t)s->classes;
     out->by_label = gn__calloc(classes, sizeof *out->by_label);
-    double *p = gn__calloc(classes, sizeof *p);
+    double *p = gn__calloc(classes, sizeof *p),
+           alpha = options->detect.alpha > 0 ? options->detect.alpha : 0.05;
+    /* so many that Holm's smallest p-value, classes / (B + 1), can still fall well below alpha */
+    size_t permutations = (size_t)(10 * (double)classes / alpha) - 1;
     gn_status status = out->by_label == NULL || p == NULL ? gn__no_memory(err, classes * sizeof *p) : GN_OK;
     for (size_t k = 0; k < classes && status == GN_OK; k++) {
         part a = {0}, b = {0};
         gn_detect_options o = options->detect;
         o.purpose += 1 + k;
+        if (o.permutations < permutations && permutations > 999) o.permutations = permutations;
         status = part_of_label(&x[0], s->train, (int)k, &a, err);
         if (status == GN_OK) status = part_of_label(&x[1], s->test, (int)k, &b, err);
         o.group_a = a.group;

@@ -17,10 +17,17 @@ gn_status gn__contour_level(const double *density, size_t cells, double mass, do
         total += sorted[i];
     }
     qsort(sorted, cells, sizeof *sorted, descending);
-    size_t i = 0;
-    while (i < cells && sum < mass * total) sum += sorted[i++];
-    /* between the last value inside and the first outside, so that the border runs between the cells */
-    *level = i == 0 ? 0 : i < cells ? (sorted[i - 1] + sorted[i]) / 2 : sorted[i - 1];
+    /* The level as a function of the mass above it: each cell's value stands at the middle of its own mass,
+     * and between two cells it runs straight. */
+    double target = mass * total, at = 0, before = 0;
+    *level = total > 0 ? sorted[0] : 0;
+    for (size_t i = 0; i < cells && at < target; i++) {
+        before = at;
+        at = sum + sorted[i] / 2;
+        sum += sorted[i];
+        double t = i > 0 && at > before ? fmin((target - before) / (at - before), 1) : 1;
+        *level = sorted[i] + (1 - t) * (sorted[i > 0 ? i - 1 : 0] - sorted[i]);
+    }
     free(sorted);
     return GN_OK;
 }

@@ -64,10 +64,11 @@ double gn__frame_y(const gn__frame *f, double value)
 void gn__svg_begin(gn__page *p, gn__layout layout, double width, double height, double most,
                    const char *title)
 {
+    double margin = layout == GN__STANDALONE ? 16 : 0;
     gn__put(p, "<svg");
     if (layout == GN__STANDALONE) {
         gn__put(p, " xmlns=\"http://www.w3.org/2000/svg\"");
-        GN__DRAW(p, " width=\"@\" height=\"@\"", width, height);
+        GN__DRAW(p, " width=\"@\" height=\"@\"", width + 2 * margin, height + 2 * margin);
         gn__put(p, p->lang == GN_LANG_JA ? " xml:lang=\"ja\"" : " xml:lang=\"en\"");
         gn__put(p, " font-family=\"");
         gn__put(p, gn__font_family(p->lang));
@@ -76,14 +77,16 @@ void gn__svg_begin(gn__page *p, gn__layout layout, double width, double height, 
         gn__put(p, layout == GN__INLINE_NARROW ? " class=\"narrow\"" : " class=\"wide\"");
         GN__DRAW(p, " style=\"max-width:@px\"", most);
     }
-    GN__DRAW(p, " viewBox=\"0 0 @ @\" role=\"img\" aria-label=\"", width, height);
+    GN__DRAW(p, " viewBox=\"@ @ @ @\" role=\"img\" aria-label=\"", -margin, -margin, width + 2 * margin,
+             height + 2 * margin);
     gn__escape(p, title);
     gn__put(p, "\">\n");
     if (layout == GN__STANDALONE) {
         gn__put(p, "<title>");
         gn__escape(p, title);
         gn__put(p, "</title>\n");
-        GN__DRAW(p, "<rect width=\"@\" height=\"@\" fill=\"#fff\"/>\n", width, height);
+        GN__DRAW(p, "<rect x=\"@\" y=\"@\" width=\"@\" height=\"@\" fill=\"#fff\"/>\n", -margin, -margin,
+                 width + 2 * margin, height + 2 * margin);
     }
 }
 

@@ -159,10 +159,10 @@ static void put_scores(gn__page *p)
             if (e->available) {
                 gn__cell(&t, gn__n_interval_percent(p, s->accuracy, 1));
                 gn__cell(&t, gn__n_interval_percent(p, s->balanced_accuracy, 1));
-                gn__cell(&t, gn__n_interval(p, s->macro_f1, 3));
-                gn__cell(&t, gn__n_interval(p, s->auc, 3));
-                gn__cell(&t, gn__n_interval(p, s->log_loss, 3));
-                gn__cell(&t, gn__n_interval(p, s->calibration, 3));
+                gn__cell(&t, gn__n_interval(p, s->macro_f1, 2));
+                gn__cell(&t, gn__n_interval(p, s->auc, 2));
+                gn__cell(&t, gn__n_interval(p, s->log_loss, 2));
+                gn__cell(&t, gn__n_interval(p, s->calibration, 2));
                 gn__cell(&t, gn__n_percent1(p, e->majority));
                 gn__cell(&t, gn__n_count(p, (double)s->rows));
                 gn__cell(&t, gn__n_count(p, (double)s->units));

@@ -31,7 +31,7 @@ static const char *const answer_names[] = {[GN_SHIFT_DIFFERENT] = "different",
                                            [GN_SHIFT_NOT_ENOUGH_DATA] = "not_enough_data",
                                            NULL};
 
-static const char *const method_names[] = {"mmd-exact", "mmd-rff", NULL};
+static const char *const method_names[] = {"mmd-exact", "mmd-rff", "none", NULL};
 
 static const gn__field shift_fields[] = {NAMED(gn_shift, "answer", ENUM, answer, .names = answer_names),
                                          SIMPLE(gn_shift, DOUBLE, p_value),

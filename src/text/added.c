@@ -26,8 +26,7 @@ static gn_status parse_token(const gn__tok_source *source, const json_t *part, g
     static const char name[] = "added token";
     bool special;
     int64_t id;
-    if (!json_is_object(part))
-        return gn__fail(source->err, GN_FORMAT, "%s: the %s must be an object", source->file, name);
+    if (!json_is_object(part)) return gn__tok_not_an_object(source, name);
     GN__TRY(gn__tok_integer(source, name, part, "id", 0, GN__TOK_MAX_ID, &id));
     GN__TRY(gn__tok_string(source, name, part, "content", GN__TOK_REQUIRED, content));
     GN__TRY(gn__tok_bool(source, name, part, "single_word", GN__TOK_REQUIRED, &out->single_word));
@@ -220,12 +219,13 @@ gn_status gn__tok_added_split(const gn__tok_added *a, const gn__tok_matcher *m, 
         if (token->single_word && ((begin > 0 && is(&text[begin - 1], GN__UNICODE_WORD)) ||
                                    (end < n && is(&text[end], GN__UNICODE_WORD))))
             continue;
+        if (token->lstrip && begin < done) begin = done; /* blanks that the token before has taken */
         if (token->lstrip)
             while (begin > done && is(&text[begin - 1], GN__UNICODE_STRIP)) begin--;
         if (token->rstrip)
             while (end < n && is(&text[end], GN__UNICODE_STRIP)) end++;
         if (done < begin) GN__TRY(stretch(arg, done, begin, -1));
-        GN__TRY(stretch(arg, begin, end, (int)which));
+        if (begin < end) GN__TRY(stretch(arg, begin, end, (int)which));
         done = end;
     }
     return done < n ? stretch(arg, done, n, -1) : GN_OK;

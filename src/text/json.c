@@ -1,10 +1,20 @@
 #include "text/json.h"
 
+const char *gn__tok_word(const gn__tok_source *source, const char *english)
+{
+    return gn__translate(source->err == NULL ? GN_LANG_EN : source->err->lang, english);
+}
+
+gn_status gn__tok_not_an_object(const gn__tok_source *source, const char *what)
+{
+    return gn__fail(source->err, GN_FORMAT, "%s: the %s must be an object", source->file,
+                    gn__tok_word(source, what));
+}
+
 gn_status gn__tok_bad_field(const gn__tok_source *source, const char *name, const char *key, const char *what)
 {
-    gn_lang lang = source->err == NULL ? GN_LANG_EN : source->err->lang;
-    return gn__fail(source->err, GN_FORMAT, "%s: %s: the field \"%s\" must be %s", source->file, name, key,
-                    gn__translate(lang, what));
+    return gn__fail(source->err, GN_FORMAT, "%s: %s: the field \"%s\" must be %s", source->file,
+                    gn__tok_word(source, name), key, gn__tok_word(source, what));
 }
 
 static bool absent(const json_t *value, gn__tok_need need)
@@ -30,7 +40,7 @@ gn_status gn__tok_integer(const gn__tok_source *source, const char *name, const 
     if (!json_is_integer(value) || n < low || n > high)
         return gn__fail(source->err, GN_FORMAT,
                         "%s: %s: the field \"%s\" must be a whole number from %lld to %lld", source->file,
-                        name, key, (long long)low, (long long)high);
+                        gn__tok_word(source, name), key, (long long)low, (long long)high);
     *out = n;
     return GN_OK;
 }

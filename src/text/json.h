@@ -25,6 +25,10 @@ gn_status gn__tok_string(const gn__tok_source *source, const char *name, const j
                          gn__tok_need need, const char **out);
 gn_status gn__tok_array(const gn__tok_source *source, const char *name, const json_t *part, const char *key,
                         const json_t **out);
+/* A word of ours that goes into a message, in the message's language. */
+const char *gn__tok_word(const gn__tok_source *source, const char *english);
+/* "%s: the %s must be an object" */
+gn_status gn__tok_not_an_object(const gn__tok_source *source, const char *what);
 /* "%s: %s: the field \"%s\" must be %s" */
 gn_status gn__tok_bad_field(const gn__tok_source *source, const char *name, const char *key,
                             const char *what);

@@ -28,7 +28,7 @@ static gn_status read_json(const gn__tok_source *source, json_t **out)
                            source->file, error.line, error.column, error.text);
     if (!json_is_object(*out)) {
         json_decref(*out);
-        return gn__fail(source->err, GN_FORMAT, "%s: the %s must be an object", source->file, "file");
+        return gn__tok_not_an_object(source, "file");
     }
     return GN_OK;
 }
@@ -75,9 +75,7 @@ static gn_status add_listed(folder *f)
     json_t *value, *listed = json_object_get(f->config, "added_tokens_decoder");
     json_object_foreach(listed, key, value)
     {
-        if (!json_is_object(value))
-            return gn__fail(f->source->err, GN_FORMAT, "%s: the %s must be an object", f->source->file,
-                            "added token");
+        if (!json_is_object(value)) return gn__tok_not_an_object(f->source, "added token");
         json_t *copy = json_copy(value);
         if (copy == NULL || json_object_set_new(copy, "id", json_integer(0)) != 0 ||
             json_array_append_new(f->added, copy) != 0)

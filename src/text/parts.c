@@ -34,8 +34,7 @@ enum { MAX_DEPTH = 8, MAX_STEPS = 64 }; /* of sequences within sequences; of par
 
 static gn_status type_of(const gn__tok_source *source, const char *kind, const json_t *part, const char **out)
 {
-    if (!json_is_object(part))
-        return gn__fail(source->err, GN_FORMAT, "%s: the %s must be an object", source->file, kind);
+    if (!json_is_object(part)) return gn__tok_not_an_object(source, kind);
     return gn__tok_string(source, kind, part, "type", GN__TOK_REQUIRED, out);
 }
 
@@ -49,7 +48,7 @@ static gn_status too_deep(const gn__tok_source *source, const char *kind)
 {
     return gn__fail(source->err, GN_UNSUPPORTED,
                     "%s: more than %d parts, or sequences more than %d deep, in the %s", source->file,
-                    MAX_STEPS, MAX_DEPTH, kind);
+                    MAX_STEPS, MAX_DEPTH, gn__tok_word(source, kind));
 }
 
 /* ---- steps --------------------------------------------------------------------------------------- */

@@ -32,8 +32,7 @@ const char *gn_tokenizer_token(const gn_tokenizer *t, int32_t id)
 
 static gn_status fill(const gn__tok_source *source, const json_t *root, gn_tokenizer *t)
 {
-    if (!json_is_object(root))
-        return gn__fail(source->err, GN_FORMAT, "%s: the %s must be an object", source->file, "tokenizer");
+    if (!json_is_object(root)) return gn__tok_not_an_object(source, "tokenizer");
     const char *version = "1.0";
     if (json_object_get(root, "version") != NULL)
         GN__TRY(gn__tok_string(source, "tokenizer", root, "version", GN__TOK_REQUIRED, &version));

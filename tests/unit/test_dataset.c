@@ -2,6 +2,7 @@
 #include "data/data.h"
 #include "test.h"
 
+#include <unistd.h>
 #include <zlib.h>
 #include <zstd.h>
 
@@ -67,6 +68,37 @@ TEST(csv_follows_rfc_4180)
     CHECK(set.group_column == NULL && set.group == NULL && set.id == NULL);
     CHECK_STR(set.path, "a.csv");
     CHECK_INT(set.format, GN_FORMAT_CSV);
+}
+
+/* Whatever a text holds, quoted it comes back. */
+TEST(quoted_texts_come_back)
+{
+    static const char *const piece[] = {"a", ",", "\"", "\n", "\r", "\t", "あ", " ", "\r\n", "\"\""};
+    gn__rng rng = gn__rng_make(1, gn__purpose("test/csv"), 0);
+    for (int file = 0; file < 40; file++) {
+        gn__buf csv = {0}, text[50] = {0};
+        bool tabs = file % 2 == 1;
+        gn__buf_puts(&csv, tabs ? "n\ttext\n" : "n,text\n");
+        for (int i = 0; i < 50; i++) {
+            gn__buf_printf(&csv, tabs ? "%d\t\"" : "%d,\"", i);
+            for (uint32_t k = gn__rng_below(&rng, 12); k > 0; k--)
+                gn__buf_puts(&text[i], piece[gn__rng_below(&rng, sizeof piece / sizeof *piece)]);
+            gn__buf_putc(&text[i], 'x');
+            for (size_t k = 0; k < text[i].length; k++) {
+                if (text[i].data[k] == '"') gn__buf_putc(&csv, '"');
+                gn__buf_putc(&csv, text[i].data[k]);
+            }
+            gn__buf_puts(&csv, file % 3 == 0 ? "\"\r\n" : "\"\n");
+        }
+        gn_status status = parse(tabs ? "a.tsv" : "a.csv", csv.data, NONE);
+        gn__buf_free(&csv);
+        CHECK_OK(status, error);
+        CHECK_INT(set.rows, 50);
+        for (int i = 0; i < 50; i++) {
+            CHECK_STR(set.text[i], text[i].data);
+            gn__buf_free(&text[i]);
+        }
+    }
 }
 
 TEST(csv_takes_quotes_inside_plain_fields)
@@ -244,6 +276,11 @@ TEST(format_by_name_and_by_content)
     CHECK_OK(parse("x", "Hello, world\nNothing here\n", NONE), error);
     CHECK_INT(set.format, GN_FORMAT_TEXT);
     CHECK_INT(set.rows, 2);
+    CHECK_OK(parse("x", "text,label\na,1\nbroken\n", NONE), error);
+    CHECK_INT(set.format, GN_FORMAT_CSV);
+    CHECK_INT(set.malformed, 1);
+    CHECK_OK(parse("x", "a,1\nb,0\nc\n", NONE), error);
+    CHECK_INT(set.format, GN_FORMAT_TEXT);
     CHECK_OK(parse("x", "body,other\n", WITH(.text = "1", .header = GN_HEADER_NO)), error);
     CHECK_INT(set.format, GN_FORMAT_CSV);
     CHECK_INT(parse("x.json", " [{\"text\":\"a\"}]", NONE), GN_UNSUPPORTED);
@@ -572,6 +609,95 @@ TEST(sha256_is_of_the_stored_bytes)
     CHECK_STR(set.sha256,
               "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"); /* FIPS 180-4 */
     CHECK_INT(set.rows, 1);
+}
+
+TEST(pipes_are_read_like_files)
+{
+    int end[2];
+    char path[64];
+    CHECK(pipe(end) == 0);
+    CHECK(write(end[1], "text,label\na,1\n", 15) == 15);
+    close(end[1]);
+    snprintf(path, sizeof path, "/dev/fd/%d", end[0]);
+    gn_status status = read_file(path, NONE);
+    close(end[0]);
+    CHECK_OK(status, error);
+    CHECK_INT(set.rows, 1);
+    CHECK_STR(set.text[0], "a");
+}
+
+TEST(standard_input_is_called_so)
+{
+    int end[2], saved = dup(STDIN_FILENO);
+    CHECK(saved >= 0 && pipe(end) == 0);
+    CHECK(write(end[1], "text,label\na\n", 13) == 13);
+    close(end[1]);
+    dup2(end[0], STDIN_FILENO);
+    gn_status status = read_file("-", WITH(.strict = true, .header = GN_HEADER_YES));
+    dup2(saved, STDIN_FILENO);
+    close(saved);
+    close(end[0]);
+    CHECK_INT(status, GN_FORMAT);
+    CHECK_STR(error.message, "standard input, line 2: columns found: 1, expected: 2");
+}
+
+TEST(a_million_malformed_rows_are_an_error)
+{
+    gn__buf b = {0};
+    gn__buf_puts(&b, "text,label\na,1\n");
+    for (int i = 0; i < 1000000; i++) gn__buf_puts(&b, "x\n");
+    CHECK_OK(parse("a.csv", b.data, NONE), error);
+    CHECK_INT(set.malformed, 1000000);
+    CHECK_INT(set.malformed_rows[999999].line, 1000002);
+    gn__buf_puts(&b, "x\n");
+    gn_status status = parse("a.csv", b.data, NONE);
+    gn__buf_free(&b);
+    CHECK_INT(status, GN_FORMAT);
+    CHECK_STR(error.message,
+              "a.csv has more than 1000000 malformed rows: is it csv in UTF-8? The first is on "
+              "line 3: columns found: 1, expected: 2");
+}
+
+TEST(too_many_columns)
+{
+    gn__buf b = {0};
+    gn__buf_puts(&b, "text,label\na,1\nb");
+    for (int i = 0; i < 65536; i++) gn__buf_putc(&b, ',');
+    gn_status status = parse("a.csv", b.data, NONE);
+    gn__buf_free(&b);
+    CHECK_OK(status, error);
+    CHECK_INT(set.malformed, 1);
+    CHECK_HAS(set.malformed_rows[0].reason, "more than 65,536 columns");
+}
+
+static void watch(void *data, gn_stage stage, size_t done, size_t total)
+{
+    double *last = data, now = (double)done / (double)total;
+    *last = stage == GN_STAGE_READ && now >= *last && done <= total ? now : 99;
+}
+
+TEST(progress_only_grows)
+{
+    double last = 0;
+    gn_context *ctx;
+    gn_dataset d;
+    gn__buf b = {0};
+    while (b.length < (1u << 21)) gn__buf_puts(&b, "a line of text\n");
+    gn_context_options o = {.threads = 1, .progress = watch, .progress_data = &last};
+    const char *plain = test_file("progress.txt", b.data, b.length);
+    const char *zipped = gzip_file("progress.txt.gz", b.data, b.length, 0, NULL);
+    gn__buf_free(&b);
+    CHECK_OK(gn_context_create(&o, &ctx, &error), error);
+    gn_status status = gn_dataset_read(ctx, plain, NULL, &d, &error);
+    CHECK_OK(status, error);
+    gn_dataset_free(&d);
+    CHECK_NEAR(last, 1, 0);
+    last = 0;
+    status = gn_dataset_read(ctx, zipped, NULL, &d, &error);
+    gn_context_free(ctx);
+    CHECK_OK(status, error);
+    gn_dataset_free(&d);
+    CHECK_NEAR(last, 1, 0);
 }
 
 TEST(cancelling_stops_the_reading)

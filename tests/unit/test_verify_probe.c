@@ -39,7 +39,7 @@ TEST(units_are_numbered_by_first_row)
     gn__units u;
     CHECK_OK(gn__units_make(group, 6, &u, &err), err);
     CHECK_INT(u.count, 3);
-    CHECK(memcmp(u.of, of, sizeof of) == 0 && memcmp(u.member, member, sizeof member) == 0);
+    CHECK(memcmp(u.of, of, sizeof of) == 0 && memcmp(u.row, member, sizeof member) == 0);
     CHECK(u.start[0] == 0 && u.start[1] == 3 && u.start[2] == 5 && u.start[3] == 6);
     gn__units_free(&u);
 }
