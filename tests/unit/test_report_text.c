@@ -108,9 +108,9 @@ TEST(only_the_steps_that_were_run)
     static const struct {
         unsigned steps;
         const char *has, *lacks[3];
-    } cases[] = {{GN_STEP_SEE, "Overlap on PC1", {"within test", "p-value", "fix_data"}},
-                 {GN_STEP_DETECT, "within “positive”", {"within test", "Overlap", "fix_data"}},
-                 {GN_STEP_VERIFY, "within test", {"Overlap", "p-value", "fix_data"}}};
+    } cases[] = {{GN_STEP_SEE, "Overlap on PC1", {"within test, by", "p-value", "fix_data"}},
+                 {GN_STEP_DETECT, "within “positive”", {"within test, by", "Overlap", "fix_data"}},
+                 {GN_STEP_VERIFY, "within test, by", {"Overlap", "p-value", "fix_data"}}};
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         gn_result r;
         fixture_result_with(&r, FIXTURE_NO_CONTROL);
