@@ -3,6 +3,9 @@
 #include "core/float16.h"
 #include "model/config.h"
 
+#include <dirent.h>
+#include <errno.h>
+#include <limits.h>
 #include <stdio.h>
 
 enum { HEADER_LIMIT = 100000000 }; /* bytes; the official library's limit */
@@ -242,9 +245,23 @@ static bool has(const char *directory, const char *name)
     return found;
 }
 
+/* The name of a pickle in the folder, the first in byte order; empty where there is none. */
+static gn_status find_pickle(const char *directory, char *name, size_t size, gn_error *err)
+{
+    DIR *d = opendir(directory);
+    if (d == NULL) return gn__fail(err, GN_IO, "cannot open %s: %s", directory, strerror(errno));
+    name[0] = '\0';
+    for (const struct dirent *e; (e = readdir(d)) != NULL;) {
+        const char *dot = strrchr(e->d_name, '.');
+        bool pickle = dot != NULL && (strcmp(dot, ".bin") == 0 || strcmp(dot, ".pt") == 0);
+        if (pickle && (name[0] == '\0' || strcmp(e->d_name, name) < 0)) snprintf(name, size, "%s", e->d_name);
+    }
+    closedir(d);
+    return GN_OK;
+}
+
 gn_status gn__weights_open(const char *directory, gn__weights *w, gn_error *err)
 {
-    static const char *const pickles[] = {"pytorch_model.bin", "pytorch_model.bin.index.json"};
     if (has(directory, "model.safetensors")) return add_file(directory, "model.safetensors", w, err);
     if (has(directory, "model.safetensors.index.json")) {
         gn__config index;
@@ -253,14 +270,15 @@ gn_status gn__weights_open(const char *directory, gn__weights *w, gn_error *err)
         gn__config_free(&index);
         return status;
     }
-    for (size_t i = 0; i < sizeof pickles / sizeof *pickles; i++)
-        if (has(directory, pickles[i]))
-            return gn__fail(err, GN_UNSUPPORTED,
-                            "%1$s has its weights only in %2$s, a pickle, which can run code when it is "
-                            "read; convert it once in Python: from transformers import AutoModel; "
-                            "AutoModel.from_pretrained(\"%1$s\").save_pretrained(\"%1$s\", "
-                            "safe_serialization=True)",
-                            directory, pickles[i]);
+    char pickle[NAME_MAX + 1];
+    GN__TRY(find_pickle(directory, pickle, sizeof pickle, err));
+    if (pickle[0] != '\0')
+        return gn__fail(err, GN_UNSUPPORTED,
+                        "%1$s has its weights only in %2$s, a pickle, which can run code when it is read; "
+                        "convert it once in Python: from transformers import AutoModel; "
+                        "AutoModel.from_pretrained(\"%1$s\").save_pretrained(\"%1$s\", "
+                        "safe_serialization=True)",
+                        directory, pickle);
     return gn__fail(err, GN_IO, "%s has no model.safetensors and no model.safetensors.index.json", directory);
 }
 
