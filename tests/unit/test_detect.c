@@ -387,8 +387,10 @@ TEST(detect_bits_do_not_depend_on_threads)
                      err);
             gn_context_free(ctx);
         }
-        CHECK(memcmp(&shift[0], &shift[1], sizeof *shift) == 0 &&
-              memcmp(&shift[0], &shift[2], sizeof *shift) == 0);
+        for (unsigned t = 1; t < 3; t++) {
+            CHECK(shift[t].p_value == shift[0].p_value && shift[t].statistic == shift[0].statistic);
+            CHECK(memcmp(&shift[t].auc, &shift[0].auc, sizeof shift[0].auc) == 0);
+        }
         CHECK(memcmp(score[0], score[1], sizeof score[0]) == 0 &&
               memcmp(score[0], score[2], sizeof score[0]) == 0);
         gn_matrix_free(&a), gn_matrix_free(&b);
