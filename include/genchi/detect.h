@@ -14,8 +14,9 @@ extern "C" {
 
 typedef enum gn_shift_answer {
     GN_SHIFT_DIFFERENT,  /* p <= alpha and the low end of the AUC's interval above the tolerance */
-    GN_SHIFT_EQUIVALENT, /* the high end of the AUC's interval is below the tolerance, whatever p: a shift may
-                            be real and too small to matter. One-sided level 2.5 % */
+    GN_SHIFT_EQUIVALENT, /* the high end of the AUC's interval (of 1/2 where the estimate is below: that is
+                            luck) is below the tolerance, whatever p: a shift may be real and too small to
+                            matter. One-sided level 2.5 % */
     GN_SHIFT_NOT_ENOUGH_DATA /* neither; rows_needed says how many rows would do */
 } gn_shift_answer;
 
@@ -40,7 +41,8 @@ typedef struct gn_shift {
     double statistic; /* of the observed labelling, see src/detect/README.md */
     gn_interval auc;  /* domain classifier on held-out folds; DeLong, DeLong & Clarke-Pearson 1988
                          interval on the logit scale, clustered (Obuchowski 1997) where groups are given;
-                         averaged over folds */
+                         averaged over folds, their variance raised by up to 2 for what
+                         the folds share (src/detect/README.md) */
     double alpha, tolerance;
     size_t permutations, rows_a, rows_b, units_a, units_b; /* units: groups, or rows without groups */
     size_t rows_needed; /* in the smaller set, at this ratio, for an interval that leaves the tolerance to one

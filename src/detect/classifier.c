@@ -32,6 +32,7 @@ typedef struct classifier {
     uint32_t *list;
     int *y;
     double *weight, *path, *best;
+    double *model; /* [folds × (dim + 1)] */
     /* Scratch of scoring. */
     size_t fold;
     float *score[2];
@@ -194,6 +195,69 @@ static gn_status fold_auc(classifier *c, gn__auc_sums *auc, double *weight, gn_e
     return gn__auc_estimate(c->part[0], n[0], c->part[1], n[1], c->part_unit[0], c->part_unit[1], auc, err);
 }
 
+/* ---- what the folds share ---------------------------------------------------------------------- */
+
+typedef struct agreement {
+    const classifier *c;
+    double *score; /* [kept × folds] */
+} agreement;
+
+static void agreement_piece(void *arg, size_t begin, size_t end, unsigned worker)
+{
+    (void)worker;
+    agreement *a = arg;
+    const classifier *c = a->c;
+    for (size_t i = begin; i < end; i++)
+        for (size_t f = 0; f < c->folds; f++)
+            a->score[i * c->folds + f] = margin(c, c->x + i * c->dim, c->model + f * (c->dim + 1));
+}
+
+/* Mean correlation, within the sides, between the scores of the folds' models. */
+static double mean_correlation(const classifier *c, double *score)
+{
+    size_t folds = c->folds, pairs = 0;
+    double sum = 0;
+    for (int side = 0; side < 2; side++)
+        for (size_t f = 0; f < folds; f++) {
+            double mean = 0, count = 0, square = 0;
+            for (size_t i = 0; i < c->kept; i++)
+                if (c->kept_side[i] == side) mean += score[i * folds + f], count++;
+            mean /= count;
+            for (size_t i = 0; i < c->kept; i++)
+                if (c->kept_side[i] == side) {
+                    score[i * folds + f] -= mean;
+                    square += score[i * folds + f] * score[i * folds + f];
+                }
+            double inverse = square > 0 ? 1 / sqrt(square) : 0;
+            for (size_t i = 0; i < c->kept; i++)
+                if (c->kept_side[i] == side) score[i * folds + f] *= inverse;
+        }
+    for (size_t f = 0; f < folds; f++)
+        for (size_t g = 0; g < f; g++, pairs++)
+            for (size_t i = 0; i < c->kept; i++) sum += score[i * folds + f] * score[i * folds + g] / 2;
+    return sum / (double)pairs;
+}
+
+/* By how much the folds' AUCs vary more together than alone: 1 for models that are all signal, 2 for models
+ * that are all noise. Folds f and g then both profit from the same chance likeness of their rows, f through
+ * g's rows in its training part and g through f's. Models share (folds - 2) / (folds - 1) of their training
+ * rows: that much their scores correlate by noise alone, and signal makes up the rest. Derivation: README.md.
+ */
+static gn_status find_inflation(classifier *c, double *inflation, gn_error *err)
+{
+    agreement a = {.c = c, .score = gn__calloc(c->kept, c->folds * sizeof *a.score)};
+    if (a.score == NULL) return gn__no_memory(err, c->kept * c->folds * sizeof *a.score);
+    gn_status status = gn__parallel_for(c->ctx, c->kept, SCORE_GRAIN, agreement_piece, &a, err);
+    if (status == GN_OK) {
+        double noise = (1 - mean_correlation(c, a.score)) * (double)(c->folds - 1);
+        *inflation = 1 + fmin(1, fmax(0, noise));
+    }
+    free(a.score);
+    return status;
+}
+
+/* ---- the whole --------------------------------------------------------------------------------- */
+
 static gn_status allocate(classifier *c, gn_error *err)
 {
     size_t width = c->dim + 1, all = c->set[0]->rows + c->set[1]->rows;
@@ -211,7 +275,8 @@ static gn_status allocate(classifier *c, gn_error *err)
     c->mean = gn__calloc(c->dim, sizeof *c->mean);
     c->path = gn__calloc(width, sizeof *c->path);
     c->best = gn__calloc(width, sizeof *c->best);
-    failed = failed || !c->mean || !c->path || !c->best;
+    c->model = gn__calloc(c->folds, width * sizeof *c->model);
+    failed = failed || !c->mean || !c->path || !c->best || !c->model;
     return failed ? gn__no_memory(err, all * 32) : GN_OK;
 }
 
@@ -252,11 +317,12 @@ done:
 static gn_status run_folds(classifier *c, gn__auc_sums *out, gn_error *err)
 {
     gn__auc_sums sum = {0};
-    double pairs = 0;
+    double pairs = 0, inflation = 1;
     for (c->fold = 0; c->fold < c->folds; c->fold++) {
         gn__auc_sums auc;
         double weight;
         GN__TRY(fit_fold(c, c->fold, err));
+        memcpy(c->model + c->fold * (c->dim + 1), c->best, (c->dim + 1) * sizeof *c->model);
         GN__TRY(
             gn__parallel_for(c->ctx, c->set[0]->rows + c->set[1]->rows, SCORE_GRAIN, score_piece, c, err));
         GN__TRY(fold_auc(c, &auc, &weight, err));
@@ -265,7 +331,8 @@ static gn_status run_folds(classifier *c, gn__auc_sums *out, gn_error *err)
         pairs += weight;
         gn__progress(c->ctx, GN_STAGE_DETECT, c->fold + 2, c->folds + 1);
     }
-    *out = (gn__auc_sums){sum.estimate / pairs, sum.variance / (pairs * pairs)};
+    GN__TRY(find_inflation(c, &inflation, err));
+    *out = (gn__auc_sums){sum.estimate / pairs, inflation * sum.variance / (pairs * pairs)};
     return GN_OK;
 }
 
@@ -305,5 +372,6 @@ done:
     free(c.weight);
     free(c.path);
     free(c.best);
+    free(c.model);
     return status;
 }

@@ -16,30 +16,35 @@ static size_t rows_needed(const gn_shift *s, gn__auc_sums auc)
 {
     size_t smaller = s->rows_a < s->rows_b ? s->rows_a : s->rows_b;
     double p = fmin(fmax(auc.estimate, 0.001), 0.999), distance = fabs(logit(p) - logit(s->tolerance));
-    double se = auc.variance > 0 ? sqrt(auc.variance) / (p * (1 - p)) : 4 * sqrt(1 / (6 * (double)smaller));
+    double se = auc.variance > 0 ? sqrt(auc.variance) / (p * (1 - p)) : 4 * sqrt(1 / (3 * (double)smaller));
     double needed = ceil((double)smaller * (z_sum * se / distance) * (z_sum * se / distance));
     if (!(needed < MOST_NEEDED)) return MOST_NEEDED;
     return needed > (double)smaller ? (size_t)needed : smaller + 1;
 }
 
 /* The same before anything could be measured: two equal populations, whose AUC has the variance
- * (1/n_a + 1/n_b) / 12 (Hanley & McNeil 1982), shown to be equivalent. */
+ * (1/n_a + 1/n_b) / 12 (Hanley & McNeil 1982), doubled by cross-validation, shown to be equivalent. */
 static size_t rows_needed_blind(const gn_shift *s, size_t min_rows)
 {
     size_t smaller = s->rows_a < s->rows_b ? s->rows_a : s->rows_b;
     size_t larger = s->rows_a < s->rows_b ? s->rows_b : s->rows_a;
     double ratio = (double)smaller / (double)larger, distance = fabs(logit(s->tolerance));
-    double needed = ceil((1 + ratio) / 12 * 16 * (z_sum / distance) * (z_sum / distance));
+    double needed = ceil((1 + ratio) / 12 * 2 * 16 * (z_sum / distance) * (z_sum / distance));
     if (needed < (double)min_rows) needed = (double)min_rows;
     return needed < MOST_NEEDED ? (size_t)needed : (size_t)MOST_NEEDED;
 }
 
 static void answer(gn_shift *s, gn__auc_sums auc)
 {
-    s->auc = gn__auc_interval(auc, s->units_a < s->units_b ? s->units_a : s->units_b);
+    size_t smaller = s->units_a < s->units_b ? s->units_a : s->units_b;
+    s->auc = gn__auc_interval(auc, smaller);
+    /* No classifier is truly worse than chance: an estimate below 1/2 is bad luck, and must not shorten the
+     * way to "equivalent". */
+    auc.estimate = fmax(auc.estimate, 0.5);
+    double high = gn__auc_interval(auc, smaller).high;
     if (s->p_value <= s->alpha && s->auc.low > s->tolerance)
         s->answer = GN_SHIFT_DIFFERENT;
-    else if (s->auc.high < s->tolerance)
+    else if (high < s->tolerance)
         s->answer = GN_SHIFT_EQUIVALENT;
     else
         s->rows_needed = rows_needed(s, auc);

@@ -17,7 +17,7 @@ typedef struct exact_job {
 } exact_job;
 
 /* The widest kernel from inner products, with K_ii left out. */
-GN__CLONES static void distances(const float *norm, float own, float factor, size_t n, float *k)
+GN__CLONES static void exact_distances(const float *norm, float own, float factor, size_t n, float *k)
 {
     for (size_t j = 0; j < n; j++) {
         float square = norm[j] + own - 2 * k[j];
@@ -26,7 +26,7 @@ GN__CLONES static void distances(const float *norm, float own, float factor, siz
 }
 
 /* Half the bandwidth is the kernel's fourth power; what would become subnormal, and slow, becomes 0. */
-GN__CLONES static void fourth_power(float *k, size_t n)
+GN__CLONES static void exact_fourth_power(float *k, size_t n)
 {
     for (size_t j = 0; j < n; j++) {
         float square = k[j] > 1e-9F ? k[j] * k[j] : 0;
@@ -34,7 +34,7 @@ GN__CLONES static void fourth_power(float *k, size_t n)
     }
 }
 
-GN__CLONES static void add_products(const float *s, const float *ks, size_t n, double *sum)
+GN__CLONES static void exact_add_products(const float *s, const float *ks, size_t n, double *sum)
 {
     for (size_t j = 0; j < n; j++) sum[j] += (double)(s[j] * ks[j]);
 }
@@ -49,18 +49,18 @@ static void exact_piece(void *arg, size_t begin, size_t end, unsigned worker)
     cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasTrans, (int)rows, (int)n, (int)m->dim, 1,
                 job->x + begin * m->dim, (int)m->dim, job->x, (int)m->dim, 0, k, (int)n);
     for (size_t i = 0; i < rows; i++) {
-        distances(job->norm, job->norm[begin + i], factor, n, k + i * n);
+        exact_distances(job->norm, job->norm[begin + i], factor, n, k + i * n);
         for (size_t j = 0; j < n; j++) k[i * n + j] = k[i * n + j] > -80 ? expf(k[i * n + j]) : 0;
         k[i * n + begin + i] = 0;
     }
     for (size_t w = 0; w < GN__BANDWIDTHS && !gn__cancelled(m->ctx); w++) {
         double *sum = job->partial + (begin / BLOCK * GN__BANDWIDTHS + w) * labellings;
         memset(sum, 0, labellings * sizeof *sum);
-        if (w > 0) fourth_power(k, rows * n);
+        if (w > 0) exact_fourth_power(k, rows * n);
         cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, (int)rows, (int)labellings, (int)n, 1, k,
                     (int)n, job->sign, (int)labellings, 0, ks, (int)labellings);
         for (size_t i = 0; i < rows; i++)
-            add_products(job->sign + (begin + i) * labellings, ks + i * labellings, labellings, sum);
+            exact_add_products(job->sign + (begin + i) * labellings, ks + i * labellings, labellings, sum);
     }
 }
 

@@ -20,7 +20,7 @@ typedef struct rff_job {
 } rff_job;
 
 /* feature: [2 GN__BANDWIDTHS × CHUNK] cosines and sines, bandwidth by bandwidth. */
-GN__CLONES static void double_angles(float *feature)
+GN__CLONES static void rff_double_angles(float *feature)
 {
     for (size_t w = 1; w < GN__BANDWIDTHS; w++) {
         float *c = feature + 2 * (w - 1) * CHUNK, *s = c + CHUNK, *c2 = s + CHUNK, *s2 = c2 + CHUNK;
@@ -31,18 +31,18 @@ GN__CLONES static void double_angles(float *feature)
     }
 }
 
-GN__CLONES static void subtract(const float *x, const float *mean, size_t n, float *out)
+GN__CLONES static void rff_subtract(const float *x, const float *mean, size_t n, float *out)
 {
     for (size_t j = 0; j < n; j++) out[j] = x[j] - mean[j];
 }
 
-GN__CLONES static void expand(const uint8_t *bits, size_t labellings, float *out)
+GN__CLONES static void rff_expand(const uint8_t *bits, size_t labellings, float *out)
 {
     for (size_t l = 0; l < labellings; l++) out[l] = (float)(bits[l / 8] >> (l % 8) & 1);
 }
 
-GN__CLONES static void add_squares(const float *sum, float total, float scale, float inverse_a, size_t n,
-                                   double *out)
+GN__CLONES static void rff_add_squares(const float *sum, float total, float scale, float inverse_a, size_t n,
+                                       double *out)
 {
     for (size_t l = 0; l < n; l++) {
         float difference = sum[l] * scale - total * inverse_a;
@@ -65,15 +65,15 @@ static void rff_piece(void *arg, size_t begin, size_t end, unsigned worker)
         size_t rows = n - at < BLOCK ? n - at : BLOCK;
         if (gn__cancelled(m->ctx)) return;
         for (size_t i = 0; i < rows; i++) {
-            subtract(m->row[at + i], m->mean, dim, x + i * dim);
-            expand(m->in_b + (at + i) * m->stride, labellings, label + i * labellings);
+            rff_subtract(m->row[at + i], m->mean, dim, x + i * dim);
+            rff_expand(m->in_b + (at + i) * m->stride, labellings, label + i * labellings);
         }
         cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasTrans, (int)rows, CHUNK, (int)dim, 1, x, (int)dim,
                     job->frequency + begin * dim, (int)dim, 0, angle, CHUNK);
         for (size_t i = 0; i < rows; i++) {
             float *out = feature + i * WIDTH;
             for (size_t f = 0; f < CHUNK; f++) sincosf(angle[i * CHUNK + f], &out[CHUNK + f], &out[f]);
-            double_angles(out);
+            rff_double_angles(out);
             for (size_t f = 0; f < WIDTH; f++) total[f] += (double)out[f];
         }
         cblas_sgemm(CblasRowMajor, CblasTrans, CblasNoTrans, WIDTH, (int)labellings, (int)rows, 1, feature,
@@ -82,8 +82,8 @@ static void rff_piece(void *arg, size_t begin, size_t end, unsigned worker)
     double inverse_a = 1 / (double)m->n_a, inverse_b = 1 / (double)(n - m->n_a);
     for (size_t f = 0; f < WIDTH; f++) {
         double *out = job->partial + (begin / CHUNK * GN__BANDWIDTHS + f / (2 * CHUNK)) * labellings;
-        add_squares(sum + f * labellings, (float)total[f], (float)(inverse_a + inverse_b), (float)inverse_a,
-                    labellings, out);
+        rff_add_squares(sum + f * labellings, (float)total[f], (float)(inverse_a + inverse_b),
+                        (float)inverse_a, labellings, out);
     }
 }
 

@@ -145,7 +145,7 @@ static size_t window(const axis *a, size_t j)
     return j * a->refine + 2;
 }
 
-GN__CLONES static double dot(const double *x, const double *y, size_t n)
+GN__CLONES static double kde_dot(const double *x, const double *y, size_t n)
 {
     double sum[8] = {0};
     size_t i = 0;
@@ -155,7 +155,7 @@ GN__CLONES static double dot(const double *x, const double *y, size_t n)
     return ((sum[0] + sum[1]) + (sum[2] + sum[3])) + ((sum[4] + sum[5]) + (sum[6] + sum[7]));
 }
 
-GN__CLONES static void add_scaled(const double *x, double w, size_t n, double *sum)
+GN__CLONES static void kde_add_scaled(const double *x, double w, size_t n, double *sum)
 {
     for (size_t j = 0; j < n; j++) sum[j] += w * x[j];
 }
@@ -216,7 +216,7 @@ gn_status gn_kde1_grid(gn_context *ctx, const double *x, size_t n, double h, dou
             if (!cubic_bins(&a, x[i], &first, w)) continue;
             for (size_t k = 0; k < 4; k++) bin[first + k] += w[k];
         }
-        for (size_t j = 0; j < points; j++) out[j] = dot(bin + window(&a, j), a.kernel, 2 * a.half + 1);
+        for (size_t j = 0; j < points; j++) out[j] = kde_dot(bin + window(&a, j), a.kernel, 2 * a.half + 1);
     }
     normalise(out, points, inverse_sqrt_2pi / (h * (double)n));
 done:
@@ -241,7 +241,8 @@ static void along_x(void *arg, size_t begin, size_t end, unsigned worker)
     const axis *a = &p->a[0];
     for (size_t r = begin; r < end; r++)
         for (size_t c = 0; c < a->points; c++)
-            p->half[r * a->points + c] = dot(p->bin + r * a->bins + window(a, c), a->kernel, 2 * a->half + 1);
+            p->half[r * a->points + c] =
+                kde_dot(p->bin + r * a->bins + window(a, c), a->kernel, 2 * a->half + 1);
 }
 
 static void along_y(void *arg, size_t begin, size_t end, unsigned worker)
@@ -252,7 +253,7 @@ static void along_y(void *arg, size_t begin, size_t end, unsigned worker)
     size_t nx = p->a[0].points;
     for (size_t r = begin; r < end; r++)
         for (size_t k = 0; k <= 2 * a->half; k++)
-            add_scaled(p->half + (window(a, r) + k) * nx, a->kernel[k], nx, p->out + r * nx);
+            kde_add_scaled(p->half + (window(a, r) + k) * nx, a->kernel[k], nx, p->out + r * nx);
 }
 
 static gn_status convolve_plane(gn_context *ctx, plane *p, const double *xy, size_t n, gn_error *err)

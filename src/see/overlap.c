@@ -177,7 +177,8 @@ static gn_status bin_rows(const overlap_job *job, sample *s, gn_error *err)
 /* ---- densities --------------------------------------------------------------------------------- */
 
 /* out[j] = t0 in[j] + sum_k t_k (in[j-k] + in[j+k]), zero outside; in has `half` zeros on each side. */
-GN__CLONES static void convolve_line(const double *in, const double *tap, size_t half, size_t n, double *out)
+GN__CLONES static void overlap_convolve_line(const double *in, const double *tap, size_t half, size_t n,
+                                             double *out)
 {
     for (size_t j = 0; j < n; j++) out[j] = tap[0] * in[j];
     for (size_t k = 1; k <= half; k++) {
@@ -186,12 +187,13 @@ GN__CLONES static void convolve_line(const double *in, const double *tap, size_t
     }
 }
 
-GN__CLONES static void add_scaled(const double *x, double w, size_t n, double *sum)
+GN__CLONES static void overlap_add_scaled(const double *x, double w, size_t n, double *sum)
 {
     for (size_t j = 0; j < n; j++) sum[j] += w * x[j];
 }
 
-GN__CLONES static double minima(const double *a, const double *b, double scale_a, double scale_b, size_t n)
+GN__CLONES static double overlap_minima(const double *a, const double *b, double scale_a, double scale_b,
+                                        size_t n)
 {
     double sum = 0;
     for (size_t j = 0; j < n; j++) {
@@ -209,7 +211,7 @@ static double smooth(const overlap_job *job, double *histogram, const kernel k[2
     memset(line, 0, 3 * job->nx * sizeof *line);
     for (size_t r = 0; r < job->ny; r++) {
         memcpy(in, histogram + r * job->nx, job->nx * sizeof *in);
-        convolve_line(in, k[0].tap, k[0].half, job->nx, temporary + r * job->nx);
+        overlap_convolve_line(in, k[0].tap, k[0].half, job->nx, temporary + r * job->nx);
     }
     if (job->dims == 1) {
         memcpy(histogram, temporary, job->cells * sizeof *histogram);
@@ -219,8 +221,8 @@ static double smooth(const overlap_job *job, double *histogram, const kernel k[2
             for (size_t i = 0; i <= 2 * k[1].half; i++) {
                 size_t from = r + i, away = i < k[1].half ? k[1].half - i : i - k[1].half;
                 if (from < k[1].half || from - k[1].half >= job->ny) continue;
-                add_scaled(temporary + (from - k[1].half) * job->nx, k[1].tap[away], job->nx,
-                           histogram + r * job->nx);
+                overlap_add_scaled(temporary + (from - k[1].half) * job->nx, k[1].tap[away], job->nx,
+                                   histogram + r * job->nx);
             }
     }
     for (size_t j = 0; j < job->cells; j++) mass += histogram[j];
@@ -233,7 +235,7 @@ static double overlap_of(const overlap_job *job, double *a, double *b, const ker
 {
     double mass_a = smooth(job, a, ka, rest, rest + 3 * job->nx);
     double mass_b = smooth(job, b, kb, rest, rest + 3 * job->nx);
-    return fmin(1, minima(a, b, 1 / mass_a, 1 / mass_b, job->cells));
+    return fmin(1, overlap_minima(a, b, 1 / mass_a, 1 / mass_b, job->cells));
 }
 
 static void bootstrap_piece(void *arg, size_t begin, size_t end, unsigned worker)

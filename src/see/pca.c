@@ -29,12 +29,12 @@ static double row_weight(const pca_sums *s, size_t row)
     return (s->weight ? s->weight[row] : 1) * s->inverse_total;
 }
 
-GN__CLONES static void add_scaled(const float *x, double w, size_t n, double *sum)
+GN__CLONES static void pca_add_scaled(const float *x, double w, size_t n, double *sum)
 {
     for (size_t j = 0; j < n; j++) sum[j] += w * (double)x[j];
 }
 
-GN__CLONES static void centre_scaled(const float *x, const double *mean, double w, size_t n, double *out)
+GN__CLONES static void pca_centre_scaled(const float *x, const double *mean, double w, size_t n, double *out)
 {
     for (size_t j = 0; j < n; j++) out[j] = ((double)x[j] - mean[j]) * w;
 }
@@ -46,7 +46,7 @@ static void mean_piece(void *arg, size_t begin, size_t end, unsigned worker)
     size_t dim = s->x->cols;
     double *sum = s->partial + begin / s->grain * dim;
     memset(sum, 0, dim * sizeof *sum);
-    for (size_t i = begin; i < end; i++) add_scaled(s->x->data + i * dim, row_weight(s, i), dim, sum);
+    for (size_t i = begin; i < end; i++) pca_add_scaled(s->x->data + i * dim, row_weight(s, i), dim, sum);
 }
 
 static void covariance_piece(void *arg, size_t begin, size_t end, unsigned worker)
@@ -58,8 +58,8 @@ static void covariance_piece(void *arg, size_t begin, size_t end, unsigned worke
     for (size_t at = begin; at < end && !gn__cancelled(s->ctx); at += BLOCK) {
         size_t m = end - at < BLOCK ? end - at : BLOCK;
         for (size_t i = 0; i < m; i++)
-            centre_scaled(s->x->data + (at + i) * dim, s->mean, sqrt(row_weight(s, at + i)), dim,
-                          rows + i * dim);
+            pca_centre_scaled(s->x->data + (at + i) * dim, s->mean, sqrt(row_weight(s, at + i)), dim,
+                              rows + i * dim);
         cblas_dsyrk(CblasRowMajor, CblasLower, CblasTrans, (int)dim, (int)m, 1, rows, (int)dim, 1, sum,
                     (int)dim);
     }

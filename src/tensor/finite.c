@@ -11,7 +11,7 @@ typedef struct finite_scan {
 } finite_scan;
 
 /* x * 0 is 0 for finite x and NaN otherwise, so one sum tells and the loop vectorises. */
-GN__CLONES static float zero_sum(const float *x, size_t n)
+GN__CLONES static float finite_zero_sum(const float *x, size_t n)
 {
     float sum[16] = {0};
     size_t i = 0;
@@ -26,7 +26,7 @@ static void scan_piece(void *arg, size_t begin, size_t end, unsigned worker)
 {
     (void)worker;
     finite_scan *s = arg;
-    if (isnan(zero_sum(s->x + begin, end - begin))) atomic_store(&s->bad, true);
+    if (isnan(finite_zero_sum(s->x + begin, end - begin))) atomic_store(&s->bad, true);
 }
 
 gn_status gn__check_finite(gn_context *ctx, const gn_matrix *x, const char *what, gn_error *err)

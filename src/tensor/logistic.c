@@ -30,7 +30,8 @@ typedef struct fit_state {
 } fit_state;
 
 /* out = (x - mean) * factor; mean may be NULL. */
-GN__CLONES static void centre(const float *x, const float *mean, float factor, size_t dim, float *out)
+GN__CLONES static void logistic_centre(const float *x, const float *mean, float factor, size_t dim,
+                                       float *out)
 {
     if (mean == NULL)
         for (size_t j = 0; j < dim; j++) out[j] = x[j] * factor;
@@ -38,7 +39,7 @@ GN__CLONES static void centre(const float *x, const float *mean, float factor, s
         for (size_t j = 0; j < dim; j++) out[j] = (x[j] - mean[j]) * factor;
 }
 
-GN__CLONES static void add_to(double *sum, const float *x, size_t n)
+GN__CLONES static void logistic_add_to(double *sum, const float *x, size_t n)
 {
     for (size_t j = 0; j < n; j++) sum[j] += (double)x[j];
 }
@@ -85,7 +86,7 @@ static void evaluate_piece(void *arg, size_t begin, size_t end, unsigned worker)
         size_t m = end - at < BLOCK ? end - at : BLOCK;
         for (size_t i = 0; i < m; i++) {
             size_t r = p->row ? p->row[at + i] : at + i;
-            centre(p->x + r * p->ld, p->mean, factor, dim, rows + i * dim);
+            logistic_centre(p->x + r * p->ld, p->mean, factor, dim, rows + i * dim);
         }
         if (outputs == 1)
             cblas_sgemv(CblasRowMajor, CblasNoTrans, (int)m, (int)dim, 1, rows, (int)dim, f->w, 1, 0, logit,
@@ -105,7 +106,7 @@ static void evaluate_piece(void *arg, size_t begin, size_t end, unsigned worker)
         else
             cblas_sgemm(CblasRowMajor, CblasTrans, CblasNoTrans, (int)outputs, (int)dim, (int)m, 1, logit,
                         (int)outputs, rows, (int)dim, 0, part, (int)dim);
-        for (size_t c = 0; c < outputs; c++) add_to(gradient + c * width, part + c * dim, dim);
+        for (size_t c = 0; c < outputs; c++) logistic_add_to(gradient + c * width, part + c * dim, dim);
     }
 }
 
