@@ -7,7 +7,6 @@
 #include <jansson.h>
 #include <math.h>
 #include <stdio.h>
-#include <sys/resource.h>
 #include <time.h>
 #include <unicode/uversion.h>
 
@@ -107,7 +106,7 @@ static gn_status model_info_copy(const gn_model_info *from, gn_model_evidence_in
 
 /* Loads a model, embeds both sets in one call (train first) and fills the evidence's model part. */
 static gn_status embed(run *r, const char *name, const gn_model_options *model_options, gn_matrix *out,
-                       gn_model_evidence *evidence, double *load_time, double *embed_time)
+                       gn_model_evidence *evidence, gn_timing *timing)
 {
     size_t n_train = r->train.rows, n = n_train + r->test.rows;
     gn_model *model = NULL;
@@ -130,9 +129,11 @@ static gn_status embed(run *r, const char *name, const gn_model_options *model_o
     GN__TRY_GOTO(gn_model_load(r->ctx, name, model_options, &model, r->err), done);
     GN__TRY_GOTO(model_info_copy(gn_model_get_info(model), &evidence->model, r->err), done);
     double t1 = gn__now();
+    timing->load = t1 - t0;
+    timing->peak_after.load = gn__peak_memory();
     GN__TRY_GOTO(gn_model_embed(r->ctx, model, text, length, n, out, cut, &stats, r->err), done);
-    *load_time += t1 - t0;
-    *embed_time += gn__now() - t1;
+    timing->embed = gn__now() - t1;
+    timing->peak_after.embed = gn__peak_memory();
     for (size_t i = 0; i < n; i++)
         *(i < n_train ? &evidence->model.cut_train : &evidence->model.cut_test) += cut[i];
     evidence->model.tokens = stats.tokens;
@@ -354,12 +355,6 @@ static gn_status provenance(run *r)
     return libraries(r);
 }
 
-static double peak_memory(void)
-{
-    struct rusage usage;
-    return getrusage(RUSAGE_SELF, &usage) == 0 ? 1024.0 * (double)usage.ru_maxrss : NAN;
-}
-
 /* ---- the line ---------------------------------------------------------------------------------- */
 
 static gn_status space_of(run *r, const gn_matrix *pooled, gn__space *out)
@@ -377,14 +372,15 @@ static gn_status run_control(run *r)
     gn_result *q = r->result;
     gn__space space;
     gn_timing aside = {0}; /* all of the control's time counts as control */
-    double t0 = gn__now(), load = 0, embedding = 0;
+    double t0 = gn__now();
     q->has_control = true;
-    GN__TRY(embed(r, "builtin:char-ngram", NULL, &r->control, &q->control, &load, &embedding));
+    GN__TRY(embed(r, "builtin:char-ngram", NULL, &r->control, &q->control, &aside));
     GN__TRY(space_of(r, &r->control, &space));
     GN__TRY(gn__evidence_run(r->ctx, &space, r->options, r->steps, false, &q->control, NULL, NULL, &aside,
                              r->err));
     GN__TRY(compare_with_control(r));
     q->timing.control = gn__now() - t0;
+    q->timing.peak_after.control = gn__peak_memory();
     gn_matrix_free(&r->control);
     return GN_OK;
 }
@@ -413,13 +409,13 @@ static gn_status run_all(run *r)
     GN__TRY(set_info(r, &r->test, vectors, &q->test));
     GN__TRY(provenance(r));
     q->timing.read = gn__now() - start;
+    q->timing.peak_after.read = gn__peak_memory();
     gn__progress(r->ctx, GN_STAGE_READ, 2, 2);
     GN__TRY(gn__check_cancel(r->ctx, r->err));
     if (vectors)
         GN__TRY(vectors_info(r));
     else
-        GN__TRY(
-            embed(r, o->model, &o->model_options, &r->pooled, &q->main, &q->timing.load, &q->timing.embed));
+        GN__TRY(embed(r, o->model, &o->model_options, &r->pooled, &q->main, &q->timing));
     GN__TRY(space_of(r, &r->pooled, &space));
     gn_matrix train = gn__space_train(&space), test = gn__space_test(&space);
     GN__TRY(keep(&train, o->keep_train, r->err));
@@ -440,7 +436,7 @@ static gn_status run_all(run *r)
         decide(r);
     }
     q->timing.total = gn__now() - start;
-    q->timing.peak_memory = peak_memory();
+    q->timing.peak_memory = gn__peak_memory();
     return GN_OK;
 }
 

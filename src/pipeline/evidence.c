@@ -2,6 +2,7 @@
 #include "pipeline/pipeline.h"
 
 #include <math.h>
+#include <sys/resource.h>
 
 gn_matrix gn__space_train(const gn__space *s)
 {
@@ -115,6 +116,12 @@ static gn_status verify(gn_context *ctx, const gn__space *s, const gn_check_opti
     return gn_verify(ctx, &in, &options->probe, &out->probe, err);
 }
 
+double gn__peak_memory(void)
+{
+    struct rusage usage;
+    return getrusage(RUSAGE_SELF, &usage) == 0 ? 1024.0 * (double)usage.ru_maxrss : NAN;
+}
+
 gn_status gn__evidence_run(gn_context *ctx, const gn__space *space, const gn_check_options *options,
                            unsigned steps, bool picture, gn_model_evidence *out, float *score_train,
                            float *score_test, gn_timing *timing, gn_error *err)
@@ -122,11 +129,14 @@ gn_status gn__evidence_run(gn_context *ctx, const gn__space *space, const gn_che
     double t0 = gn__now();
     if (steps & GN_STEP_VERIFY) GN__TRY(verify(ctx, space, options, out, err));
     double t1 = gn__now();
+    timing->peak_after.verify = gn__peak_memory();
     if (steps & GN_STEP_SEE)
         GN__TRY(gn__picture_make(ctx, space, options, picture, out->probe.train_margin,
                                  out->probe.test_margin, &out->picture, err));
     double t2 = gn__now();
+    timing->peak_after.see = gn__peak_memory();
     if (steps & GN_STEP_DETECT) GN__TRY(detect(ctx, space, options, out, score_train, score_test, err));
+    timing->peak_after.detect = gn__peak_memory();
     timing->verify += t1 - t0;
     timing->see += t2 - t1;
     timing->detect += gn__now() - t2;

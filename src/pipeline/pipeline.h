@@ -24,6 +24,9 @@ gn_status gn__evidence_run(gn_context *ctx, const gn__space *space, const gn_che
                            unsigned steps, bool picture, gn_model_evidence *out, float *score_train,
                            float *score_test, gn_timing *timing, gn_error *err);
 
+/* Peak resident memory of the process so far, bytes; NaN where the system does not tell. */
+double gn__peak_memory(void);
+
 /* gn_picture of the space: PCA, overlaps, and (full) densities and points; margins are the probe's, or NULL.
  */
 gn_status gn__picture_make(gn_context *ctx, const gn__space *space, const gn_check_options *options,

@@ -223,12 +223,24 @@ static const gn__field examples_fields[] = {
           .of = example_fields, .size = sizeof(gn_example)),
     END};
 
+static const gn__field peak_fields[] = {
+    SIMPLE(gn_peak_memory, DOUBLE, read),    SIMPLE(gn_peak_memory, DOUBLE, load),
+    SIMPLE(gn_peak_memory, DOUBLE, embed),   SIMPLE(gn_peak_memory, DOUBLE, see),
+    SIMPLE(gn_peak_memory, DOUBLE, detect),  SIMPLE(gn_peak_memory, DOUBLE, verify),
+    SIMPLE(gn_peak_memory, DOUBLE, control), END};
+
 static const gn__field timing_fields[] = {
-    SIMPLE(gn_timing, DOUBLE, read),        SIMPLE(gn_timing, DOUBLE, load),
-    SIMPLE(gn_timing, DOUBLE, embed),       SIMPLE(gn_timing, DOUBLE, control),
-    SIMPLE(gn_timing, DOUBLE, see),         SIMPLE(gn_timing, DOUBLE, detect),
-    SIMPLE(gn_timing, DOUBLE, verify),      SIMPLE(gn_timing, DOUBLE, total),
-    SIMPLE(gn_timing, DOUBLE, peak_memory), END};
+    SIMPLE(gn_timing, DOUBLE, read),
+    SIMPLE(gn_timing, DOUBLE, load),
+    SIMPLE(gn_timing, DOUBLE, embed),
+    SIMPLE(gn_timing, DOUBLE, control),
+    SIMPLE(gn_timing, DOUBLE, see),
+    SIMPLE(gn_timing, DOUBLE, detect),
+    SIMPLE(gn_timing, DOUBLE, verify),
+    SIMPLE(gn_timing, DOUBLE, total),
+    SIMPLE(gn_timing, DOUBLE, peak_memory),
+    NAMED(gn_timing, "peak_memory_after", OBJECT, peak_after, .of = peak_fields),
+    END};
 
 const gn__field gn__result_fields[] = {
     SIMPLE(gn_result, STRING, created),

@@ -415,7 +415,16 @@ void fixture_result_with(gn_result *r, unsigned flags)
     r->only_train = fill_examples(false, classes, flags, &r->examples_train);
     r->only_test = fill_examples(true, classes, flags, &r->examples_test);
     fill_verdict(&r->verdict, flags);
-    r->timing = (gn_timing){0.021, 0.043, 2.914, 0.382, 0.561, 1.874, 1.442, 7.361, 187.0 * 1024 * 1024};
+    r->timing = (gn_timing){0.021,
+                            0.043,
+                            2.914,
+                            0.382,
+                            0.561,
+                            1.874,
+                            1.442,
+                            7.361,
+                            187.0 * 1024 * 1024,
+                            {12e6, 60e6, 150e6, 151e6, 170e6, 180e6, 187.0 * 1024 * 1024}};
     r->libraries = sizeof libraries / sizeof *libraries;
     r->library = need(gn__calloc(r->libraries, sizeof *r->library));
     for (size_t i = 0; i < r->libraries; i++) r->library[i] = copy(libraries[i]);
