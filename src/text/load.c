@@ -15,13 +15,13 @@ static gn_status json_no_memory(const gn__tok_source *source)
     return gn__no_memory(source->err, sizeof(json_t *));
 }
 
-static gn_status read_json(const gn__tok_source *source, json_t **out)
+static gn_status read_json(const gn__tok_source *source, size_t flags, json_t **out)
 {
     char *text;
     size_t length;
     json_error_t error;
     GN__TRY(gn__read_file(source->file, MAX_FILE, &text, &length, source->err));
-    *out = json_loadb(text, length, JSON_REJECT_DUPLICATES, &error);
+    *out = json_loadb(text, length, flags, &error);
     free(text);
     if (*out == NULL)
         return gn__fail_at(source->err, GN_FORMAT, error.line, "%s is not valid JSON: line %d, column %d: %s",
@@ -45,25 +45,28 @@ static gn_status check_class(const folder *f, const char *const *known, size_t c
                     f->source->file, name);
 }
 
-/* A special token's content: the configuration gives a string or an object with "content". */
-static const char *special_content(const folder *f, const char *key, const char *standard)
+/* The content of a special token, which the configuration gives as a string or an object. */
+static const char *content_of(const json_t *value, const char *standard)
 {
-    const json_t *value = json_object_get(f->config, key);
     if (json_is_object(value)) value = json_object_get(value, "content");
     return json_is_string(value) ? json_string_value(value) : standard;
 }
 
-static gn_status add_special(folder *f, const char *key, const char *standard)
+static const char *special_content(const folder *f, const char *key, const char *standard)
+{
+    return content_of(json_object_get(f->config, key), standard);
+}
+
+static gn_status add_special(folder *f, const json_t *value, const char *standard)
 {
     static const char *const flags[] = {"single_word", "lstrip", "rstrip", "normalized"};
-    const char *content = special_content(f, key, standard);
-    const json_t *described = json_object_get(f->config, key);
+    const char *content = content_of(value, standard);
     if (content == NULL) return GN_OK;
     json_t *token = json_pack("{s:i, s:s, s:b}", "id", 0, "content", content, "special", 1);
     if (token == NULL || json_array_append_new(f->added, token) != 0) return json_no_memory(f->source);
     for (size_t i = 0; i < sizeof flags / sizeof *flags; i++)
         if (json_object_set_new(token, flags[i],
-                                json_boolean(json_is_true(json_object_get(described, flags[i])))) != 0)
+                                json_boolean(json_is_true(json_object_get(value, flags[i])))) != 0)
             return json_no_memory(f->source);
     return GN_OK;
 }
@@ -86,8 +89,15 @@ static gn_status add_listed(folder *f)
 
 static gn_status add_all(folder *f, const char *const (*special)[2], size_t count)
 {
+    static const char *const lists[] = {"additional_special_tokens", "extra_special_tokens"};
     GN__TRY(add_listed(f));
-    for (size_t i = 0; i < count; i++) GN__TRY(add_special(f, special[i][0], special[i][1]));
+    for (size_t i = 0; i < count; i++)
+        GN__TRY(add_special(f, json_object_get(f->config, special[i][0]), special[i][1]));
+    for (size_t k = 0; k < sizeof lists / sizeof *lists; k++) {
+        const json_t *list = json_object_get(f->config, lists[k]);
+        for (size_t i = 0; i < json_array_size(list); i++)
+            GN__TRY(add_special(f, json_array_get(list, i), NULL));
+    }
     return GN_OK;
 }
 
@@ -262,7 +272,7 @@ static gn_status load_gpt2(folder *f, const char *merges_path, gn_tokenizer **ou
     GN__TRY(check_class(f, classes, sizeof classes / sizeof *classes));
     GN__TRY(add_all(f, special, sizeof special / sizeof *special));
     gn_status status;
-    GN__TRY_GOTO(read_json(f->source, &vocab), fail);
+    GN__TRY_GOTO(read_json(f->source, JSON_REJECT_DUPLICATES, &vocab), fail);
     GN__TRY_GOTO(read_merges(&merges_source, &merges), fail);
     GN__TRY_GOTO(
         make_template(f,
@@ -287,7 +297,10 @@ static gn_status load_older(const char *const path[5], gn_tokenizer **out, gn_er
     gn__tok_source source = {path[1], err}, config = {path[4], err};
     folder f = {.source = &source};
     gn_status status = GN_OK;
-    if (gn__file_exists(path[4])) GN__TRY(read_json(&config, &f.config));
+    if (gn__file_exists(path[4])) {
+        /* its "model_max_length" is often 10^30; no number in it matters here */
+        GN__TRY(read_json(&config, JSON_DECODE_INT_AS_REAL, &f.config));
+    }
     f.added = json_array();
     if (f.added == NULL) {
         status = json_no_memory(&source);

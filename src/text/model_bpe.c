@@ -6,6 +6,8 @@
 
 static const char name[] = "BPE";
 
+enum { MAX_AFFIX = 256 }; /* bytes; the working memory of a word grows with it */
+
 typedef struct bpe {
     gn__tok_vocab vocab;
     gn__bpe_merges merges;
@@ -106,6 +108,10 @@ static gn_status fill(const gn__tok_source *source, const json_t *part, bpe *b)
     GN__TRY(gn__tok_bool(source, name, part, "fuse_unk", GN__TOK_OPTIONAL, &b->fuse_unk));
     GN__TRY(gn__tok_bool(source, name, part, "byte_fallback", GN__TOK_OPTIONAL, &b->byte_fallback));
     GN__TRY(gn__tok_bool(source, name, part, "ignore_merges", GN__TOK_OPTIONAL, &b->ignore_merges));
+    if (strlen(prefix) > MAX_AFFIX)
+        return gn__tok_bad_field(source, name, "continuing_subword_prefix", "a short string");
+    if (strlen(suffix) > MAX_AFFIX)
+        return gn__tok_bad_field(source, name, "end_of_word_suffix", "a short string");
     const json_t *vocab = json_object_get(part, "vocab"), *merges = NULL;
     if (!json_is_object(vocab))
         return gn__tok_bad_field(source, name, "vocab", "an object of tokens and ids");

@@ -2,6 +2,7 @@
 """Holds genchi's tokenizer against the `tokenizers` library on random text, and on the lines of given files.
 
     tests/tools/tokenizer_diff.py LIBGENCHI.so [--strings N] [--seed S] [--model DIR]... [--lines FILE]...
+        [--every-code-point]
 
 Random texts go through pipelines made on the spot (every option of each part); the lines of files also through
 the tokenizer.json of each --model. Ids, byte offsets and truncation are compared; exits 1 on any difference.
@@ -193,6 +194,42 @@ def random_text(rng, words):
     return raw
 
 
+def transparent():
+    """Pipelines whose ids spell out the normalized text and where it was cut: a token a byte, "|" after a word."""
+    model = {"type": "BPE", "vocab": {f"<0x{b:02X}>": b for b in range(256)}, "merges": [], "byte_fallback": True,
+             "end_of_word_suffix": "|"}
+    for lower in (True, False):
+        for strip in (True, False):
+            yield {"version": "1.0", "model": model, "pre_tokenizer": {"type": "BertPreTokenizer"},
+                   "normalizer": {"type": "BertNormalizer", "clean_text": lower == strip,
+                                  "handle_chinese_chars": True, "strip_accents": strip, "lowercase": lower}}
+    yield {"version": "1.0", "model": model,
+           "pre_tokenizer": {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": True}}
+    yield {"version": "1.0", "model": dict(model, vocab={**model["vocab"], "x": 256}),
+           "added_tokens": [token("<<", single_word=True), token("((", lstrip=True, rstrip=True)]}
+
+
+def every_code_point(library, counts):
+    contexts = ["a{0}1", " {0} ", "!{0}a", "{0}{0}", "<<{0}", "{0}<<", "{0}(({0} ", "e\u0301{0}\u0323\u0301"]
+    for description in transparent():
+        with tempfile.TemporaryDirectory() as folder:
+            with open(folder + "/tokenizer.json", "w", encoding="utf-8") as f:
+                json.dump(description, f)
+            ours, theirs = Genchi(library, folder), Tokenizer.from_str(json.dumps(
+                {"truncation": None, "padding": None, "added_tokens": [], "normalizer": None, "pre_tokenizer": None,
+                 "post_processor": None, "decoder": None, **description}))
+        for first in range(0, 0x110000, 16):
+            if 0xD800 <= first <= 0xDFFF:
+                continue
+            text = "".join(c.format(chr(k)) for k in range(first, first + 16) for c in contexts)
+            counts["texts"] += 1
+            # the places of these tokens mean nothing: "|" is no part of the text
+            if ours.encode(text.encode(), True, 0)[0] != theirs.encode(text).ids:
+                counts["ids"] += 1
+                print(f"code points from U+{first:04X}: ids differ")
+        library.gn_tokenizer_free(ours.handle)
+
+
 def compare(name, ours, theirs, raw, special, limit, counts):
     a = ours.encode(raw, special, limit)
     try:
@@ -218,6 +255,7 @@ def main():
     p.add_argument("--seed", type=int, default=1)
     p.add_argument("--model", action="append", default=[])
     p.add_argument("--lines", action="append", default=[])
+    p.add_argument("--every-code-point", action="store_true")
     o = p.parse_args()
     lib, rng = ctypes.CDLL(os.path.abspath(o.library)), random.Random(o.seed)
     counts = {"texts": 0, "ids": 0, "offsets": 0, "cut": 0, "panics": 0}
@@ -251,6 +289,9 @@ def main():
                     print("  with", json.dumps(brief, ensure_ascii=False))
                 lib.gn_tokenizer_free(ours.handle)
     print("random:", counts)
+    if o.every_code_point:
+        every_code_point(lib, counts)
+        print("with every code point:", counts)
     bad = counts["ids"] + counts["offsets"] + counts["cut"]
     lines = []
     for path in o.lines:

@@ -387,7 +387,7 @@ TEST(malformed_descriptions_are_refused)
     }
 }
 
-TEST(sequences_too_deep_or_too_long_are_refused)
+TEST(too_deep_and_too_long_descriptions_are_refused)
 {
     gn_error err = {0};
     gn_tokenizer *t;
@@ -398,6 +398,12 @@ TEST(sequences_too_deep_or_too_long_are_refused)
     gn__buf_puts(&json, "}");
     CHECK(parse(json.data, &t, &err) == GN_UNSUPPORTED);
     CHECK_HAS(err.message, "sequences more than 8 deep, in the normalizer");
+    json.length = 0;
+    gn__buf_puts(&json, "{\"model\":{\"type\":\"BPE\",\"vocab\":{},\"merges\":[],\"end_of_word_suffix\":\"");
+    for (int i = 0; i < 300; i++) gn__buf_puts(&json, "x");
+    gn__buf_puts(&json, "\"}}");
+    CHECK(parse(json.data, &t, &err) == GN_FORMAT);
+    CHECK_HAS(err.message, "\"end_of_word_suffix\" must be a short string");
     json.length = 0;
     gn__buf_puts(&json, "{" WORDPIECE ",\"post_processor\":{\"type\":\"Sequence\",\"processors\":[");
     for (int i = 0; i < 20; i++)
@@ -463,13 +469,15 @@ TEST(folder_priority_and_old_files)
         {"vocab.json", "{\"a\":0,\"b\":1,\"<s>\":2,\"\xC4\xA0\":3}"},
         {"merges.txt", "#version: 0.2\r\n\r\n"},
         {"tokenizer_config.json",
-         "{\"add_prefix_space\":true,\"add_bos_token\":true,\"tokenizer_class\":\"GPT2Tokenizer\","
+         "{\"model_max_length\":1000000000000000019884624838656,\"add_prefix_space\":true,\"additional_"
+         "special_tokens\":[\"Q\"],\"add_bos_token\":true,\"tokenizer_class\":\"GPT2Tokenizer\","
          "\"bos_token\":{\"content\":\"<s>\",\"lstrip\":true},\"add_eos_token\":true,"
          "\"eos_token\":\"b\",\"unk_token\":\"<s>\",\"added_tokens_decoder\":{\"5\":"
          "{\"content\":\"zz\",\"single_word\":false,\"lstrip\":false,\"rstrip\":false,"
          "\"normalized\":false,\"special\":true}}}"}};
     CHECK_OK(gn_tokenizer_load(folder_with("f4", options, 3), &t, &err), err);
     CHECK_STR(ids(t, "azza  <s>", true, 0), "2 3 0 4 3 0 3 3 2 1");
+    CHECK_STR(ids(t, "Q", true, 0), "2 5 1");
     gn_tokenizer_free(t);
 }
 
