@@ -135,7 +135,7 @@ static gn_status read_tensors(gn__weights *w, size_t file, const char *path, jso
         if (found != w->tensors) return gn__fail(err, GN_FORMAT, "%s: tensor %s occurs twice", path, name);
         w->tensors++;
     }
-    return check_overlap(path, w->tensor + first, w->tensors - first, err);
+    return w->tensors == first ? GN_OK : check_overlap(path, w->tensor + first, w->tensors - first, err);
 }
 
 gn_status gn__safetensors_parse(gn__weights *w, size_t file, const char *path, const unsigned char *data,

@@ -1,7 +1,7 @@
 """Embeds 1,000 varied texts with sentence-transformers and with genchi and reports how far apart they are.
 
     python tests/tools/compare_sentence_transformers.py --model DIR [--library build/gcc/libgenchi.so]
-        [--texts FILE ...]        one text a line, or the .csv of Sentiment140 / JCoLA
+        [--texts FILE ...]        one text a line, or .csv / .tsv (the widest column is taken)
 
 Fails (exit status 1) unless every float32 vector has a cosine of at least 0.99999 with its counterpart. Not
 part of `make test`: it needs Python and a real model.
@@ -70,8 +70,8 @@ def gather(files, count, seed=1):
     for name in files:
         encoding = "latin-1" if "sentiment140" in name else "utf-8"
         with open(name, encoding=encoding, newline="") as f:
-            if name.endswith(".csv"):
-                table = list(csv.reader(f))
+            if name.endswith((".csv", ".tsv")):
+                table = list(csv.reader(f, delimiter="," if name.endswith(".csv") else "\t"))
                 column = max(range(len(table[0])), key=lambda c: sum(len(r[c]) for r in table[1:200] if len(r) > c))
                 rows.append([r[column] for r in table[1:] if len(r) > column])
             else:
