@@ -20,7 +20,8 @@ static void step(gn_verdict *v, gn__reason_id id, const double value[6])
 
 static double field_rows(const gn__facts *f)
 {
-    return f->own != NULL && f->own->fit_rows > 0 ? (double)f->own->fit_rows : FIELD_ROWS;
+    return f->own != NULL && f->own->fit_rows > 0 ? (double)gn__round_rows((double)f->own->fit_rows)
+                                                  : FIELD_ROWS;
 }
 
 static double labelled_test_rows(const gn_evidence *e, const gn__facts *f)
@@ -45,7 +46,7 @@ static void act_linear_probe(const gn_evidence *e, const gn__facts *f, gn_verdic
     }
     if (gn__has_reason(v, GN__REASON_CALIBRATION_POOR)) DO(CALIBRATE, CALIBRATE_ROWS);
     if (f->fact[GN__FACT_DIFFERENT] == GN__YES)
-        DO(WATCH_SHIFT, (double)e->test_rows);
+        DO(WATCH_SHIFT, (double)gn__round_rows((double)e->test_rows));
     else
         DO(GATE, (double)e->test_rows);
 }

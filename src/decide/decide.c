@@ -4,8 +4,7 @@
 #include <math.h>
 #include <stdio.h>
 
-/* Two significant digits, upwards: a count of rows is a plan, not a measurement. */
-static size_t round_up(double rows)
+size_t gn__round_rows(double rows)
 {
     if (!(rows > 0)) return 0;
     if (rows > 1e9) rows = 1e9;
@@ -23,7 +22,7 @@ static size_t rows_needed(const gn_evidence *e, const gn__facts *f)
         rows = fmax(rows, f->rows_shift);
     /* an interval that is not symmetric may ask for fewer than there are; a fifth more is the least step */
     if (rows > 0 && f->test_labelled) rows = fmax(rows, 1.2 * (double)e->test_rows);
-    return round_up(rows);
+    return gn__round_rows(rows);
 }
 
 void gn_decide(const gn_evidence *e, gn_verdict *out)

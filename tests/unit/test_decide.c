@@ -494,6 +494,17 @@ TEST(reason_ids_are_unique_and_their_values_named)
     CHECK_INT(gn__reason_find("no_such_reason"), GN__REASON_COUNT);
 }
 
+TEST(rows_to_label_are_round)
+{
+    static const struct {
+        double rows;
+        size_t round;
+    } cases[] = {{0, 0},     {NAN, 0},   {7.2, 8},   {10, 10},       {99.5, 100},
+                 {171, 180}, {180, 180}, {359, 360}, {12345, 13000}, {INFINITY, 1000000000}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+        CHECK_INT(gn__round_rows(cases[i].rows), cases[i].round);
+}
+
 TEST(names)
 {
     CHECK_STR(gn_verdict_name(GN_VERDICT_RETHINK_DATA), "rethink_data");
