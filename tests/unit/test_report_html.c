@@ -316,7 +316,7 @@ TEST(html_says_what_the_result_says)
         "customer (43 groups)", "separates_not_carried",
         /* the grouped score lies below the ordinary one, and the report says so */
         "flatters the probe: 83.5% there, but 74.1% when every “customer” is kept whole", "196 MB",
-        "OpenBLAS 0.3.21", "--group customer --model"};
+        "OpenBLAS 0.3.21", "--test-group customer --model"};
     for (size_t i = 0; i < sizeof shown / sizeof *shown; i++) CHECK_HAS(html, shown[i]);
     free(html);
     r.main.probe.grouped_vs_ungrouped.difference = (gn_interval){-0.01, -0.04, 0.02};
