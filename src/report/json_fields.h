@@ -22,7 +22,7 @@ typedef enum gn__kind {
     GN__KIND_LINE,        /* int64_t >= 0 */
     GN__KIND_SEED,        /* uint64_t: an integer up to 2^53, a string of digits beyond */
     GN__KIND_DOUBLE,      /* shortest digits that read back the same; null for NaN */
-    GN__KIND_FLOAT,       /* six digits */
+    GN__KIND_FLOAT,       /* nine digits, which read back to the same float */
     GN__KIND_LABEL,       /* int, index of a class; null for -1 */
     GN__KIND_ENUM,        /* int-sized enum, by its name in names */
     GN__KIND_INTERVAL,    /* {estimate, low, high} */

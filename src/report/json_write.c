@@ -97,7 +97,7 @@ static void write_number(writer *w, double x, int digits, int most)
     }
 }
 
-enum { EXACT_FROM = 1, EXACT_TO = 17, COARSE = 6 };
+enum { EXACT_FROM = 1, EXACT_TO = 17, FLOAT_DIGITS = 9, COARSE = 6 };
 
 static void write_exact(writer *w, double x)
 {
@@ -269,7 +269,7 @@ static void write_value(writer *w, const gn__field *f, const char *base)
         write_exact(w, *(const double *)p);
         break;
     case GN__KIND_FLOAT:
-        write_number(w, *(const float *)p, COARSE, COARSE);
+        write_number(w, *(const float *)p, FLOAT_DIGITS, FLOAT_DIGITS);
         break;
     case GN__KIND_LABEL:
         if (*(const int *)p < 0)
