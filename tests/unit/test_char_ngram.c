@@ -21,7 +21,7 @@ static gn_matrix embed(unsigned threads, uint64_t seed, const char *const *text,
     uint32_t *length = gn__calloc(n, sizeof *length);
     for (size_t i = 0; i < n; i++) length[i] = (uint32_t)strlen(text[i]);
     CHECK_OK(gn_model_load(ctx, "builtin:char-ngram", NULL, &m, &err), err);
-    CHECK_OK(gn_model_embed(ctx, m, text, length, n, &x, &s, &err), err);
+    CHECK_OK(gn_model_embed(ctx, m, text, length, n, &x, NULL, &s, &err), err);
     CHECK_INT(s.texts, n);
     CHECK_INT(x.rows, n);
     CHECK_INT(x.cols, 512);

@@ -147,7 +147,7 @@ TEST(embeddings_agree_with_transformers)
             CHECK_INT(m->info.max_length, e.max_length);
             gn_matrix x;
             gn_embed_stats stats;
-            CHECK_OK(gn_model_embed(ctx, m, e.text, e.length, e.count, &x, &stats, &err), err);
+            CHECK_OK(gn_model_embed(ctx, m, e.text, e.length, e.count, &x, NULL, &stats, &err), err);
             CHECK_INT(x.rows, e.count);
             CHECK_INT(x.cols, m->info.dim);
             for (size_t i = 0; i < e.count; i++) {
@@ -256,14 +256,15 @@ TEST(a_text_has_the_same_bits_in_any_company)
                 backwards[i] = text[MANY - 1 - i];
                 lengths[i] = length[MANY - 1 - i];
             }
-            CHECK_OK(gn_model_embed(one, m, (const char *const *)text, length, MANY, &all, NULL, &err), err);
-            CHECK_OK(gn_model_embed(five, m, backwards, lengths, MANY - 7, &again, NULL, &err), err);
+            CHECK_OK(gn_model_embed(one, m, (const char *const *)text, length, MANY, &all, NULL, NULL, &err),
+                     err);
+            CHECK_OK(gn_model_embed(five, m, backwards, lengths, MANY - 7, &again, NULL, NULL, &err), err);
             for (size_t i = 0; i < MANY - 7; i++)
                 CHECK(memcmp(again.data + i * again.cols, all.data + (MANY - 1 - i) * all.cols, bytes) == 0);
             for (size_t i = 0; i < MANY; i += 37) {
-                CHECK_OK(
-                    gn_model_embed(five, m, (const char *const *)&text[i], &length[i], 1, &alone, NULL, &err),
-                    err);
+                CHECK_OK(gn_model_embed(five, m, (const char *const *)&text[i], &length[i], 1, &alone, NULL,
+                                        NULL, &err),
+                         err);
                 CHECK(memcmp(alone.data, all.data + i * all.cols, bytes) == 0);
                 gn_matrix_free(&alone);
             }
@@ -287,7 +288,8 @@ TEST(bf16_stays_close_to_float32)
     for (int d = 0; d < 2; d++) {
         gn_model *m =
             load(ctx, golden("bert"), (gn_model_options){.dtype = d ? GN_DTYPE_BF16 : GN_DTYPE_F32});
-        CHECK_OK(gn_model_embed(ctx, m, (const char *const *)text, length, MANY, &x[d], NULL, &err), err);
+        CHECK_OK(gn_model_embed(ctx, m, (const char *const *)text, length, MANY, &x[d], NULL, NULL, &err),
+                 err);
         gn_model_free(m);
     }
     for (size_t i = 0; i < MANY; i++) {
@@ -312,7 +314,7 @@ TEST(embedding_counts_what_it_did)
     const uint32_t length[] = {2, 26, 2, 26, 0};
     gn_matrix x;
     gn_embed_stats s;
-    CHECK_OK(gn_model_embed(ctx, m, text, length, 5, &x, &s, &err), err);
+    CHECK_OK(gn_model_embed(ctx, m, text, length, 5, &x, NULL, &s, &err), err);
     CHECK_INT(s.texts, 5);
     CHECK_INT(s.distinct, 3);
     CHECK_INT(s.cut, 2);
@@ -322,7 +324,7 @@ TEST(embedding_counts_what_it_did)
     CHECK(memcmp(x.data + x.cols, x.data + 3 * x.cols, x.cols * sizeof(float)) == 0);
     CHECK(memcmp(x.data, x.data + x.cols, x.cols * sizeof(float)) != 0);
     gn_matrix_free(&x);
-    CHECK_OK(gn_model_embed(ctx, m, text, length, 0, &x, &s, &err), err);
+    CHECK_OK(gn_model_embed(ctx, m, text, length, 0, &x, NULL, &s, &err), err);
     CHECK_INT(x.rows, 0);
     CHECK_INT(x.cols, 32);
     gn_matrix_free(&x);
@@ -373,14 +375,15 @@ TEST(embedding_reports_progress_and_can_be_stopped)
     CHECK_OK(gn_context_create(&(gn_context_options){.threads = 1, .progress = watch}, &ctx, &err), err);
     gn_model *m = load(ctx, golden("bert"), (gn_model_options){.dtype = GN_DTYPE_F32});
     gn_embed_stats s;
-    CHECK_OK(gn_model_embed(ctx, m, (const char *const *)text, length, MANY, &x, &s, &err), err);
+    CHECK_OK(gn_model_embed(ctx, m, (const char *const *)text, length, MANY, &x, NULL, &s, &err), err);
     CHECK(reports > 4);
     CHECK_INT(last_done, s.distinct);
     gn_matrix_free(&x);
     gn_context_free(ctx);
     static volatile sig_atomic_t cancel = 1;
     CHECK_OK(gn_context_create(&(gn_context_options){.threads = 2, .cancel = &cancel}, &ctx, &err), err);
-    CHECK_INT(gn_model_embed(ctx, m, (const char *const *)text, length, MANY, &x, &s, &err), GN_CANCELLED);
+    CHECK_INT(gn_model_embed(ctx, m, (const char *const *)text, length, MANY, &x, NULL, &s, &err),
+              GN_CANCELLED);
     gn_model_free(m);
     CHECK_INT(gn_model_load(ctx, golden("bert"), NULL, &m, &err), GN_CANCELLED);
     gn_context_free(ctx);

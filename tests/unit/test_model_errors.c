@@ -437,10 +437,10 @@ TEST(weights_that_are_not_numbers)
     put("model.safetensors", data, length);
     free(data);
     CHECK_OK(gn_model_load(ctx, folder, NULL, &m, &err), err);
-    CHECK_INT(gn_model_embed(ctx, m, text, bytes, 3, &x, NULL, &err), GN_NUMERIC);
+    CHECK_INT(gn_model_embed(ctx, m, text, bytes, 3, &x, NULL, NULL, &err), GN_NUMERIC);
     CHECK_HAS(err.message, "the embedding of text 2 by");
     CHECK_HAS(err.message, "is not finite");
-    CHECK_OK(gn_model_embed(ctx, m, text, bytes, 1, &x, NULL, &err), err);
+    CHECK_OK(gn_model_embed(ctx, m, text, bytes, 1, &x, NULL, NULL, &err), err);
     gn_matrix_free(&x);
     gn_model_free(m);
 }
@@ -457,7 +457,7 @@ TEST(tokens_that_the_model_does_not_know)
     copy("bert", "model.safetensors");
     CHECK_OK(gn_model_load(ctx, folder, NULL, &m, &err), err);
     m->recipe.vocab = 5; /* the special tokens */
-    CHECK_INT(gn_model_embed(ctx, m, text, bytes, 2, &x, NULL, &err), GN_DATA);
+    CHECK_INT(gn_model_embed(ctx, m, text, bytes, 2, &x, NULL, NULL, &err), GN_DATA);
     CHECK_HAS(err.message, "text 1 has the token");
     CHECK_HAS(err.message, "have only 5 rows");
     gn_model_free(m);
