@@ -13,6 +13,7 @@
 #include "genchi/model.h"
 #include "genchi/report.h"
 #include "genchi/see.h"
+#include "genchi/stream.h"
 #include "genchi/tokenizer.h"
 #include "genchi/verify.h"
 
