@@ -1,5 +1,6 @@
 /* look → detect → verify → decide, joined. */
 #include "data/vectors.h"
+#include "genchi/embed.h"
 #include "pipeline/pipeline.h"
 
 #include <cblas.h>
@@ -131,7 +132,9 @@ static gn_status embed(run *r, const char *name, const gn_model_options *model_o
     double t1 = gn__now();
     timing->load = t1 - t0;
     timing->peak_after.load = gn__peak_memory();
-    GN__TRY_GOTO(gn_model_embed(r->ctx, model, text, length, n, out, cut, &stats, r->err), done);
+    GN__TRY_GOTO(
+        gn_model_embed_cached(r->ctx, r->options->cache, model, text, length, n, out, cut, &stats, r->err),
+        done);
     timing->embed = gn__now() - t1;
     timing->peak_after.embed = gn__peak_memory();
     for (size_t i = 0; i < n; i++)
