@@ -42,6 +42,7 @@ typedef struct job {
     size_t left_outs;
     gn__journal journal;
     gn__sidecar side;
+    char *column; /* side.input.text_column, once the stream is closed */
     slot slots[2], *reading;
     /* what the writing thread works on */
     gn_matrix vectors;
@@ -429,6 +430,11 @@ static gn_status run(job *j, gn_embed_file_result *result)
     gn__aside_wait(&writer);
     gn__aside_wait(&reader);
     if (status == GN_OK) status = written(j, &writer);
+    if (j->side.input.text_column != NULL) { /* owned by the stream */
+        j->column = gn__strdup(j->side.input.text_column);
+        if (j->column == NULL && status == GN_OK) status = gn__no_memory(j->err, 64);
+        j->side.input.text_column = j->column;
+    }
     gn_dataset_stream_close(j->stream, j->side.input_sha256);
     j->stream = NULL;
     if (status == GN_OK && j->side.input.rows == 0) status = no_rows(j);
@@ -472,6 +478,7 @@ gn_status gn_embed_file(gn_context *ctx, const gn_model *m, const gn_embed_file_
         fclose(j.left_out);
         unlink(j.list_partial);
     }
+    free(j.column);
     free(j.list);
     free(j.list_partial);
     for (size_t i = 0; i < 2; i++) {
