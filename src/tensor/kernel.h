@@ -38,21 +38,55 @@ static inline vf choose(vi where, vf yes, vf no)
     return (vf)((where & (vi)yes) | (~where & (vi)no));
 }
 
-static inline float sum(vf x)
+/* x with lanes whose numbers differ in the bits of k exchanged. */
+#if defined(__AVX512F__)
+#define EXCHANGE(x, k)                                                                                  \
+    __builtin_shufflevector(x, x, 0 ^ k, 1 ^ k, 2 ^ k, 3 ^ k, 4 ^ k, 5 ^ k, 6 ^ k, 7 ^ k, 8 ^ k, 9 ^ k, \
+                            10 ^ k, 11 ^ k, 12 ^ k, 13 ^ k, 14 ^ k, 15 ^ k)
+static const vi lane_number = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
+#elif defined(__AVX2__)
+#define EXCHANGE(x, k) __builtin_shufflevector(x, x, 0 ^ k, 1 ^ k, 2 ^ k, 3 ^ k, 4 ^ k, 5 ^ k, 6 ^ k, 7 ^ k)
+static const vi lane_number = {0, 1, 2, 3, 4, 5, 6, 7};
+#else
+#define EXCHANGE(x, k) __builtin_shufflevector(x, x, 0 ^ k, 1 ^ k, 2 ^ k, 3 ^ k)
+static const vi lane_number = {0, 1, 2, 3};
+#endif
+
+static inline vf larger(vf x, vf y)
 {
-    float half[W];
-    store(half, x);
-    for (int n = W / 2; n > 0; n /= 2)
-        for (int i = 0; i < n; i++) half[i] += half[i + n];
-    return half[0];
+    return choose(x > y, x, y);
 }
 
-/* e^x, relative error below 2e-7 on [−87, 88], held at the ends; NaN stays NaN. x = n ln 2 + r;
- * e^r = 1 + r + r² p(r) with p fitted (Lawson's weighted least squares) on |r| ≤ ln 2 / 2. */
+static inline float sum(vf x)
+{
+#if defined(__AVX512F__)
+    x += EXCHANGE(x, 8);
+#endif
+#if defined(__AVX2__)
+    x += EXCHANGE(x, 4);
+#endif
+    x += EXCHANGE(x, 2);
+    x += EXCHANGE(x, 1);
+    return x[0];
+}
+
+static inline float largest(vf x)
+{
+#if defined(__AVX512F__)
+    x = larger(x, EXCHANGE(x, 8));
+#endif
+#if defined(__AVX2__)
+    x = larger(x, EXCHANGE(x, 4));
+#endif
+    x = larger(x, EXCHANGE(x, 2));
+    x = larger(x, EXCHANGE(x, 1));
+    return x[0];
+}
+
+/* e^x, relative error below 2e-7, for x in [−87, 88] or NaN. x = n ln 2 + r; e^r = 1 + r + r² p(r) with
+ * p fitted (Lawson's weighted least squares) on |r| ≤ ln 2 / 2. */
 static inline vf exponential(vf x)
 {
-    x = choose(x < -87.0f, all(-87.0f), x);
-    x = choose(x > 88.0f, all(88.0f), x);
     const float magic = 0x1.8p23f; /* adding it leaves the nearest integer in the low mantissa bits */
     vf shifted = x * 0x1.715476p0f + magic;
     vf n = shifted - magic;
@@ -66,8 +100,14 @@ static inline vf exponential(vf x)
     return p * (vf)scale;
 }
 
+static inline vf at_least(float low, vf x)
+{
+    return choose(x < low, all(low), x); /* NaN stays NaN */
+}
+
 static inline vf sigmoid(vf x)
 {
+    x = choose(x > 87.0f, all(87.0f), at_least(-88.0f, x));
     return 1.0f / (1.0f + exponential(-x));
 }
 
@@ -209,37 +249,68 @@ static inline void tile(const float *const a[QUERIES], const float *b, size_t b_
 }
 
 /* Turns s[0..n) into exp(scale (s − max)), s[n..padded) into 0; returns 1 / their sum. padded is a
- * multiple of STEP. */
+ * multiple of W. */
 static inline float softmax(float *s, size_t n, size_t padded, float scale)
 {
-    float top = s[0];
     vf best = all(s[0]), total = {0};
-    for (size_t j = n; j < padded; j++) s[j] = s[0];
     for (size_t j = 0; j < padded; j += W) {
-        vf x = load(s + j);
-        best = choose(x > best, x, best);
+        vi there = lane_number < (int32_t)(n - j);
+        best = larger(choose(there, load(s + j), best), best);
     }
-    float lane[W];
-    store(lane, best);
-    for (int i = 0; i < W; i++) top = lane[i] > top ? lane[i] : top;
-    for (size_t j = 0; j < padded; j += W) store(s + j, exponential((load(s + j) - top) * scale));
-    for (size_t j = n; j < padded; j++) s[j] = 0;
-    for (size_t j = 0; j < padded; j += W) total += load(s + j);
+    float top = largest(best);
+    for (size_t j = 0; j < padded; j += W) {
+        vi there = lane_number < (int32_t)(n - j);
+        vf x = choose(there, (load(s + j) - top) * scale, all(0.0f));
+        vf e = (vf)(there & (vi)exponential(at_least(-87.0f, x)));
+        store(s + j, e);
+        total += e;
+    }
     return 1.0f / sum(total);
+}
+
+typedef float v4 __attribute__((vector_size(16)));
+typedef float v4u __attribute__((vector_size(16), aligned(4)));
+
+static inline void transpose4(const float *x, size_t x_stride, float *y, size_t y_stride)
+{
+    v4 a = *(const v4u *)x, b = *(const v4u *)(x + x_stride);
+    v4 c = *(const v4u *)(x + 2 * x_stride), d = *(const v4u *)(x + 3 * x_stride);
+    v4 ab0 = __builtin_shufflevector(a, b, 0, 4, 1, 5), ab1 = __builtin_shufflevector(a, b, 2, 6, 3, 7);
+    v4 cd0 = __builtin_shufflevector(c, d, 0, 4, 1, 5), cd1 = __builtin_shufflevector(c, d, 2, 6, 3, 7);
+    *(v4u *)y = __builtin_shufflevector(ab0, cd0, 0, 1, 4, 5);
+    *(v4u *)(y + y_stride) = __builtin_shufflevector(ab0, cd0, 2, 3, 6, 7);
+    *(v4u *)(y + 2 * y_stride) = __builtin_shufflevector(ab1, cd1, 0, 1, 4, 5);
+    *(v4u *)(y + 3 * y_stride) = __builtin_shufflevector(ab1, cd1, 2, 3, 6, 7);
+}
+
+/* y[d * columns + t] = x[t * stride + d]. What lies past T in a row of y is never looked at. */
+static void transpose(const float *x, size_t stride, size_t T, size_t D, float *y, size_t columns)
+{
+    size_t t = 0;
+    for (; t + 4 <= T; t += 4) {
+        size_t d = 0;
+        for (; d + 4 <= D; d += 4) transpose4(x + t * stride + d, stride, y + d * columns + t, columns);
+        for (; d < D; d++)
+            for (size_t i = t; i < t + 4; i++) y[d * columns + i] = x[i * stride + d];
+    }
+    for (; t < T; t++)
+        for (size_t d = 0; d < D; d++) y[d * columns + t] = x[t * stride + d];
 }
 
 static void attend_head(const gn__attention *a, size_t offset)
 {
     size_t T = a->tokens, D = a->head_dim, columns = up(T), width = up(D);
     float *keys = a->scratch;                  /* [D × columns], transposed */
-    float *values = keys + D * columns;        /* [columns × width] */
-    float *score = values + columns * width;   /* [QUERIES × columns] */
+    float *copied = keys + D * columns;        /* [T × width], where the values' rows are not whole steps */
+    float *score = copied + columns * width;   /* [QUERIES × columns] */
     float *result = score + QUERIES * columns; /* [QUERIES × width] */
-    memset(keys, 0, (D * columns + columns * width) * sizeof *keys);
-    for (size_t t = 0; t < T; t++) {
-        const float *k = a->k + t * a->stride + offset;
-        for (size_t d = 0; d < D; d++) keys[d * columns + t] = k[d];
-        memcpy(values + t * width, a->v + t * a->stride + offset, D * sizeof *values);
+    const float *values = a->v + offset;
+    size_t values_stride = a->stride;
+    transpose(a->k + offset, a->stride, T, D, keys, columns);
+    if (D != width) {
+        for (size_t t = 0; t < T; t++) memcpy(copied + t * width, values + t * a->stride, D * sizeof *copied);
+        values = copied;
+        values_stride = width;
     }
     for (size_t first = 0; first < T; first += QUERIES) {
         const float *query[QUERIES], *weight[QUERIES];
@@ -260,7 +331,7 @@ static void attend_head(const gn__attention *a, size_t offset)
         }
         for (size_t d = 0; d < width; d += STEP) {
             for (size_t r = 0; r < QUERIES; r++) o[r] = result + r * width + d;
-            tile(weight, values + d, width, seen, o);
+            tile(weight, values + d, values_stride, seen, o);
         }
         for (size_t r = 0; r < QUERIES && first + r < T; r++) {
             float *y = a->out + (first + r) * a->out_stride + offset;
