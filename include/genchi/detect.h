@@ -54,7 +54,7 @@ typedef struct gn_shift {
 /* Tests a against b (same number of columns). score_a, score_b (may be NULL): [rows] held-out
  * probability, at equal priors, that the row belongs to b: the rows least like the other set are the
  * extremes. Errors: GN_INVALID_ARGUMENT (columns differ, alpha or tolerance out of
- * range), GN_DATA (not finite; fewer than two rows). */
+ * range), GN_DATA (not finite). */
 GN_API gn_status gn_detect(gn_context *ctx, const gn_matrix *a, const gn_matrix *b,
                            const gn_detect_options *options, gn_shift *out, float *score_a, float *score_b,
                            gn_error *err);

@@ -6,8 +6,8 @@ static const struct {
     const char *text[2]; /* by gn_lang */
 } helps[] = {
     {0,
-     {"genchi - do my training data and the data I am judged on look like one population\n"
-      "to this pre-trained model, and what should I do about it?\n"
+     {"genchi - does this pre-trained model see my training data and the data I am\n"
+      "judged on as one population, and what should I do about it?\n"
       "\n"
       "Usage: genchi COMMAND [OPTION]...\n"
       "\n"
@@ -176,7 +176,7 @@ static const struct {
       "  genchi probe train.npy field.npy --train-labels a.txt --test-labels b.txt\n"}},
     {CLI_EMBED,
      {"Usage: genchi embed --model DIR|NAME --input FILE --out X.npy [OPTION]...\n"
-      "Embeds the texts of a file: X.npy is float32, one row a text, in the file's order.\n"
+      "Embeds the texts of a file: X.npy is float32, one row a text, in file order.\n"
       "\n"
       "  --text COL            the text column\n"
       "  --pooling mean|cls|last|max  --dtype float32|bfloat16  --max-length N\n"
@@ -224,7 +224,7 @@ static const struct {
       "Example:\n"
       "  genchi model inspect ./all-MiniLM-L6-v2\n",
       "使い方: genchi model inspect DIR|NAME [オプション]...\n"
-      "モデルの読み取り結果: アーキテクチャ、大きさ、トークナイザー、プーリング、ハッシュ。\n"
+      "モデルの読み取り結果: 構造、大きさ、トークナイザー、プーリング、ハッシュ。\n"
       "\n"
       "  --pooling mean|cls|last|max  --dtype float32|bfloat16  --max-length N\n"
       "  --json                JSON で表示\n"

@@ -9,18 +9,18 @@ typedef struct gn__message {
 
 static const gn__message messages[] = {
 #define M(en, ja) {en, ja},
+#include "core/messages/cli.def"
 #include "core/messages/core.def"
-#include "core/messages/tensor.def"
 #include "core/messages/data.def"
-#include "core/messages/text.def"
-#include "core/messages/model.def"
-#include "core/messages/see.def"
-#include "core/messages/detect.def"
-#include "core/messages/verify.def"
 #include "core/messages/decide.def"
+#include "core/messages/detect.def"
+#include "core/messages/model.def"
 #include "core/messages/pipeline.def"
 #include "core/messages/report.def"
-#include "core/messages/cli.def"
+#include "core/messages/see.def"
+#include "core/messages/tensor.def"
+#include "core/messages/text.def"
+#include "core/messages/verify.def"
 #undef M
 };
 

@@ -28,7 +28,7 @@ static size_t rows_needed_blind(const gn_shift *s, size_t min_rows)
 {
     size_t smaller = s->rows_a < s->rows_b ? s->rows_a : s->rows_b;
     size_t larger = s->rows_a < s->rows_b ? s->rows_b : s->rows_a;
-    double ratio = (double)smaller / (double)larger, distance = fabs(logit(s->tolerance));
+    double ratio = larger > 0 ? (double)smaller / (double)larger : 1, distance = fabs(logit(s->tolerance));
     double needed = ceil((1 + ratio) / 12 * 2 * 16 * (z_sum / distance) * (z_sum / distance));
     if (needed < (double)min_rows) needed = (double)min_rows;
     return needed < MOST_NEEDED ? (size_t)needed : (size_t)MOST_NEEDED;

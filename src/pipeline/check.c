@@ -258,6 +258,9 @@ static void decide(run *r)
                            .train_rows = q->train.rows,
                            .test_rows = q->test.rows,
                            .duplicates_across = q->duplicates.across,
+                           .conflicting_train = q->duplicates.conflicting_train,
+                           .conflicting_test = q->duplicates.conflicting_test,
+                           .duplicates_kept = q->kept_duplicates,
                            .cut_texts = q->main.model.cut_train + q->main.model.cut_test,
                            .grouped = r->test.group != NULL};
     gn_decide(&e, &r->result->verdict);

@@ -236,8 +236,7 @@ static gn_status read_merges(const gn__tok_source *source, json_t **out)
         const char *end = memchr(text + at, '\n', length - at);
         size_t n = end == NULL ? length - at : (size_t)(end - text) - at;
         size_t kept = n > 0 && text[at + n - 1] == '\r' ? n - 1 : n;
-        bool header = line == 1 && kept > 0 && text[at] == '#' && memchr(text + at, ' ', kept) != NULL &&
-                      kept >= 8 && memcmp(text + at, "#version", 8) == 0;
+        bool header = kept >= 8 && memcmp(text + at, "#version", 8) == 0;
         const char *space = memchr(text + at, ' ', kept);
         if (!header) {
             json_t *merge = json_stringn(text + at, kept);
@@ -261,7 +260,7 @@ static gn_status read_merges(const gn__tok_source *source, json_t **out)
 
 static gn_status load_gpt2(folder *f, const char *merges_path, gn_tokenizer **out)
 {
-    static const char *const classes[] = {"GPT2Tokenizer", "GPT2TokenizerFast", "PreTrainedTokenizerFast"};
+    static const char *const classes[] = {"GPT2Tokenizer", "GPT2TokenizerFast"};
     static const char end_of_text[] = "<|endoftext|>";
     static const char *const special[][2] = {{"bos_token", end_of_text},
                                              {"eos_token", end_of_text},

@@ -265,5 +265,10 @@ static gn_status tokenize(const void *state, const gn__glyph *word, size_t n, gn
 }
 
 extern const gn__tok_model_type gn__tok_model_bpe;
-const gn__tok_model_type gn__tok_model_bpe = {
-    .name = name, .parse = parse, .free = destroy, .check = check, .vocab = vocab_of, .tokenize = tokenize};
+const gn__tok_model_type gn__tok_model_bpe = {.name = name,
+                                              .mark = "merges",
+                                              .parse = parse,
+                                              .free = destroy,
+                                              .check = check,
+                                              .vocab = vocab_of,
+                                              .tokenize = tokenize};

@@ -98,5 +98,9 @@ unknown:
 }
 
 extern const gn__tok_model_type gn__tok_model_wordpiece;
-const gn__tok_model_type gn__tok_model_wordpiece = {
-    .name = "WordPiece", .parse = parse, .free = destroy, .vocab = vocab_of, .tokenize = tokenize};
+const gn__tok_model_type gn__tok_model_wordpiece = {.name = "WordPiece",
+                                                    .mark = "max_input_chars_per_word",
+                                                    .parse = parse,
+                                                    .free = destroy,
+                                                    .vocab = vocab_of,
+                                                    .tokenize = tokenize};

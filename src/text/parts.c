@@ -131,7 +131,9 @@ void gn__tok_steps_free(gn__tok_steps *steps)
 gn_status gn__tok_model_parse(const gn__tok_source *source, const json_t *part, gn__tok_model *out)
 {
     const char *type = NULL;
-    GN__TRY(type_of(source, "model", part, &type));
+    for (size_t i = 0; type == NULL && i < COUNT(models) && json_object_get(part, "type") == NULL; i++)
+        if (models[i]->mark != NULL && json_object_get(part, models[i]->mark) != NULL) type = models[i]->name;
+    if (type == NULL) GN__TRY(type_of(source, "model", part, &type));
     for (size_t i = 0; i < COUNT(models); i++) {
         if (strcmp(models[i]->name, type) != 0) continue;
         gn__tok_model model = {models[i], NULL};

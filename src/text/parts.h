@@ -60,6 +60,7 @@ bool gn__tok_push(gn__tok_scratch *scratch, gn_tokens *tokens, int32_t id, uint3
 
 typedef struct gn__tok_model_type {
     const char *name;
+    const char *mark; /* the field that gives it away in old files without "type"; NULL: they must have one */
     gn_status (*parse)(const gn__tok_source *source, const json_t *part, void **state);
     void (*free)(void *state);
     /* NULL: every word can be tokenized. Otherwise why not, for words that hold what the model lacks; it may

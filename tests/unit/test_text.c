@@ -273,6 +273,33 @@ TEST(bpe)
     gn_tokenizer_free(t);
 }
 
+/* As gpt2 and other early models are published: no "type", and an unknown token that the vocabulary lacks. */
+TEST(old_files_without_a_model_type)
+{
+    gn_tokenizer *t = parsed("{\"model\":{\"vocab\":{\"a\":0,\"b\":1,\"ab\":2},\"merges\":[\"a b\"]}}");
+    CHECK_STR(gn_tokenizer_kind(t), "BPE");
+    CHECK_STR(ids(t, "aab", true, 0), "0 2");
+    gn_tokenizer_free(t);
+    t = parsed("{\"model\":{\"unk_token\":\"u\",\"continuing_subword_prefix\":\"##\","
+               "\"max_input_chars_per_word\":100,\"vocab\":{\"u\":0,\"a\":1}}}");
+    CHECK_STR(gn_tokenizer_kind(t), "WordPiece");
+    CHECK_STR(ids(t, "a", true, 0), "1");
+    gn_tokenizer_free(t);
+    gn_error err = {0};
+    json_error_t error;
+    json_t *root = json_load_file(test_path("tests/golden/text/gpt2/tokenizer.json"), 0, &error);
+    json_t *model = json_object_get(root, "model");
+    CHECK(root != NULL && json_object_del(model, "type") == 0);
+    CHECK(json_object_set_new(model, "unk_token", json_string("")) == 0);
+    gn__tok_source source = {"gpt2", &err};
+    CHECK_OK(gn__tokenizer_build(&source, root, &t), err);
+    gn_tokenizer_free(t);
+    CHECK(json_object_set_new(root, "pre_tokenizer", json_null()) == 0);
+    CHECK(gn__tokenizer_build(&source, root, &t) == GN_FORMAT); /* now anything may be unknown */
+    CHECK_HAS(err.message, "the unknown token \"\" is not in the vocabulary");
+    json_decref(root);
+}
+
 /* ---- refusals ------------------------------------------------------------------------------------ */
 
 static const struct {

@@ -5,12 +5,14 @@
 TEST(units_collect_rows_by_group)
 {
     static const uint32_t group[] = {7, 2, UINT32_MAX, 7, 2, 7};
-    static const uint32_t row[] = {1, 4, 0, 3, 5, 2}, start[] = {0, 2, 5, 6};
+    static const uint32_t row[] = {0, 3, 5, 1, 4, 2}, of[] = {0, 1, 2, 0, 1, 0};
+    static const size_t start[] = {0, 3, 5, 6};
     gn_error err = {0};
     gn__units u;
     CHECK_OK(gn__units_make(group, 6, &u, &err), err);
     CHECK_INT(u.count, 3);
     CHECK(memcmp(u.row, row, sizeof row) == 0 && memcmp(u.start, start, sizeof start) == 0);
+    CHECK(memcmp(u.of, of, sizeof of) == 0);
     gn__units_free(&u);
     CHECK(u.row == NULL && u.count == 0);
     CHECK_OK(gn__units_make(NULL, 4, &u, &err), err);
