@@ -134,6 +134,45 @@ static gn_status read_max_length(gn__settings *s, gn_error *err)
     return GN_OK;
 }
 
+/* Settings by which sentence-transformers would change every text before it is tokenized. */
+static gn_status refuse_text_changes(const char *root, const char *directory, gn_error *err)
+{
+    static const char prompts[] = "config_sentence_transformers.json", lower[] = "sentence_bert_config.json";
+    bool there = false, on = false;
+    gn__config c;
+    gn_status status = GN_OK;
+    GN__TRY(exists(root, prompts, &there, err));
+    if (there) {
+        GN__TRY(gn__config_read(root, prompts, JSON_OBJECT, &c, err));
+        const char *name = gn__config_string(&c, "default_prompt_name");
+        if (name != NULL)
+            status = gn__fail(err, GN_UNSUPPORTED,
+                              "%s: the prompt \"%s\" that the model puts before every text is not supported",
+                              c.path, name);
+        gn__config_free(&c);
+        GN__TRY(status);
+    }
+    GN__TRY(exists(directory, lower, &there, err));
+    if (!there) return GN_OK;
+    GN__TRY(gn__config_read(directory, lower, JSON_OBJECT, &c, err));
+    status = gn__config_bool(&c, "do_lower_case", false, &on, err);
+    gn__config_free(&c);
+    GN__TRY(status);
+    if (!on) return GN_OK;
+    /* Harmless where the tokenizer lowers the case anyway. */
+    GN__TRY(exists(directory, "tokenizer_config.json", &there, err));
+    on = false;
+    if (there) {
+        GN__TRY(gn__config_read(directory, "tokenizer_config.json", JSON_OBJECT, &c, err));
+        status = gn__config_bool(&c, "do_lower_case", false, &on, err);
+        gn__config_free(&c);
+        GN__TRY(status);
+    }
+    return on ? GN_OK
+              : gn__fail(err, GN_UNSUPPORTED, "%s/%s: \"do_lower_case\" is not supported with this tokenizer",
+                         directory, lower);
+}
+
 gn_status gn__settings_read(const char *directory, gn__settings *out, gn_error *err)
 {
     gn_status status = GN_OK;
@@ -152,6 +191,7 @@ gn_status gn__settings_read(const char *directory, gn__settings *out, gn_error *
         free(pooling);
         if (status != GN_OK) goto done;
     }
+    GN__TRY_GOTO(refuse_text_changes(directory, s.directory, err), done);
     GN__TRY_GOTO(read_max_length(&s, err), done);
     *out = s;
     return GN_OK;

@@ -314,7 +314,9 @@ TEST(embedding_counts_what_it_did)
     const uint32_t length[] = {2, 26, 2, 26, 0};
     gn_matrix x;
     gn_embed_stats s;
-    CHECK_OK(gn_model_embed(ctx, m, text, length, 5, &x, NULL, &s, &err), err);
+    unsigned char cut[5];
+    CHECK_OK(gn_model_embed(ctx, m, text, length, 5, &x, cut, &s, &err), err);
+    CHECK(memcmp(cut, (unsigned char[]){0, 1, 0, 1, 0}, 5) == 0);
     CHECK_INT(s.texts, 5);
     CHECK_INT(s.distinct, 3);
     CHECK_INT(s.cut, 2);
