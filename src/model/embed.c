@@ -23,7 +23,7 @@ typedef struct hand {
     gn_tokens tokens;
     gn__arena ids;
     gn__workspace workspace;
-    gn__sequence *sequence; /* [most] */
+    gn__sequence *sequence; /* [most_texts]; with the workspace made for this thread's first chunk */
     gn_error error;         /* of the lowest text that failed on this thread */
     size_t failed;          /* that text; SIZE_MAX: none */
 } hand;
@@ -37,7 +37,8 @@ typedef struct job {
     size_t distinct;
     size_t *chunk; /* [chunks + 1] first item of each */
     size_t chunks;
-    hand *hands; /* [threads] */
+    size_t most_tokens, most_texts; /* of a chunk */
+    hand *hands;                    /* [threads] */
     unsigned threads;
     float *out;         /* [texts × dim] */
     unsigned char *cut; /* [texts] or NULL */
@@ -111,11 +112,10 @@ static int by_count(const void *a, const void *b)
     return x->text < y->text ? -1 : 1;
 }
 
-/* Cuts the sorted items into chunks; tells the most tokens and the most texts of one. */
-static gn_status cut_chunks(job *j, size_t *most_tokens, size_t *most_texts, gn_error *err)
+/* Cuts the sorted items into chunks. */
+static gn_status cut_chunks(job *j, gn_error *err)
 {
     size_t tokens = 0;
-    *most_tokens = *most_texts = 0;
     j->chunk = gn__calloc(j->distinct + 1, sizeof *j->chunk);
     if (j->chunk == NULL) return gn__no_memory(err, (j->distinct + 1) * sizeof *j->chunk);
     for (size_t i = 0; i < j->distinct; i++) {
@@ -125,11 +125,19 @@ static gn_status cut_chunks(job *j, size_t *most_tokens, size_t *most_texts, gn_
         }
         tokens += j->items[i].count;
         size_t texts = i + 1 - j->chunk[j->chunks];
-        if (tokens > *most_tokens) *most_tokens = tokens;
-        if (texts > *most_texts) *most_texts = texts;
+        if (tokens > j->most_tokens) j->most_tokens = tokens;
+        if (texts > j->most_texts) j->most_texts = texts;
     }
     j->chunk[++j->chunks] = j->distinct;
     return GN_OK;
+}
+
+/* A thread that gets no chunk needs no workspace, and which threads do is not known before. */
+static gn_status prepare_hand(const job *j, hand *h, gn_error *err)
+{
+    if (h->workspace.lane == NULL) GN__TRY(gn__workspace_create(j->m, j->most_tokens, &h->workspace, err));
+    if (h->sequence == NULL) h->sequence = gn__calloc(j->most_texts, sizeof *h->sequence);
+    return h->sequence != NULL ? GN_OK : gn__no_memory(err, j->most_texts * sizeof *h->sequence);
 }
 
 static gn_status check_finite(const gn_model *m, size_t text, const float *row, gn_error *err)
@@ -142,13 +150,19 @@ static gn_status check_finite(const gn_model *m, size_t text, const float *row, 
     return GN_OK;
 }
 
+static gn_status run_chunk(const job *j, hand *h, const item *items, size_t count, gn_error *err)
+{
+    GN__TRY(prepare_hand(j, h, err));
+    for (size_t i = 0; i < count; i++) h->sequence[i] = (gn__sequence){items[i].id, items[i].count};
+    return gn__model_forward(j->ctx, j->m, &h->workspace, h->sequence, count, err);
+}
+
 static void embed_chunk(const job *j, hand *h, const item *items, size_t count)
 {
     const gn_model *m = j->m;
     size_t dim = m->recipe.dim;
     gn_error err = {.lang = h->error.lang};
-    for (size_t i = 0; i < count; i++) h->sequence[i] = (gn__sequence){items[i].id, items[i].count};
-    if (gn__model_forward(j->ctx, m, &h->workspace, h->sequence, count, &err) != GN_OK) {
+    if (run_chunk(j, h, items, count, &err) != GN_OK) {
         note(h, items[0].text, &err);
         return;
     }
@@ -172,15 +186,8 @@ static void embed_chunks(void *arg, size_t begin, size_t end, unsigned worker)
 
 static gn_status run_chunks(job *j, gn_error *err)
 {
-    size_t tokens, texts;
     qsort(j->items, j->distinct, sizeof *j->items, by_count);
-    GN__TRY(cut_chunks(j, &tokens, &texts, err));
-    for (unsigned i = 0; i < j->threads && i < j->chunks; i++) {
-        hand *h = &j->hands[i];
-        h->sequence = gn__calloc(texts, sizeof *h->sequence);
-        if (h->sequence == NULL) return gn__no_memory(err, texts * sizeof *h->sequence);
-        GN__TRY(gn__workspace_create(j->m, tokens, &h->workspace, err));
-    }
+    GN__TRY(cut_chunks(j, err));
     GN__TRY(gn__parallel_for(j->ctx, j->chunks, 1, embed_chunks, j, err));
     return failure(j, err);
 }

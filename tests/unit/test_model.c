@@ -277,6 +277,29 @@ TEST(a_text_has_the_same_bits_in_any_company)
     free_texts(text);
 }
 
+/* Few chunks for many threads: any of them may get one. */
+TEST(more_threads_than_work)
+{
+    gn_error err = {0};
+    gn_context *many = context(16);
+    gn_model *m = load(many, golden("bert"), (gn_model_options){.dtype = GN_DTYPE_F32});
+    char *text[MANY];
+    uint32_t length[MANY];
+    gn_matrix first;
+    make_texts(text, length);
+    CHECK_OK(gn_model_embed(many, m, (const char *const *)text, length, 60, &first, NULL, NULL, &err), err);
+    for (int i = 0; i < 50; i++) {
+        gn_matrix x;
+        CHECK_OK(gn_model_embed(many, m, (const char *const *)text, length, 60, &x, NULL, NULL, &err), err);
+        CHECK(memcmp(x.data, first.data, 60 * x.cols * sizeof(float)) == 0);
+        gn_matrix_free(&x);
+    }
+    gn_matrix_free(&first);
+    gn_model_free(m);
+    gn_context_free(many);
+    free_texts(text);
+}
+
 TEST(bf16_stays_close_to_float32)
 {
     char *text[MANY];
