@@ -322,7 +322,7 @@ gn_status gn__html_pictures(gn__page *p, gn_error *err)
         gn_figure figure = pictures[i].figure;
         bool available = gn__figure_available(p->r, figure), narrow = gn__figure_has_narrow(figure);
         /* what missing labels cost is said in the place of the picture that they would have made */
-        if (!available && figure != GN_FIGURE_PROBES) continue;
+        if (!available && (figure != GN_FIGURE_PROBES || (p->r->steps & GN_STEP_VERIFY) == 0)) continue;
         gn__put(p, narrow ? "<figure class=\"two\">\n<div class=\"whole\"><h3>"
                           : "<figure>\n<div class=\"whole\"><h3>");
         gn__say(p, pictures[i].title);
