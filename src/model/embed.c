@@ -6,7 +6,7 @@
 #include <stdatomic.h>
 
 enum {
-    CHUNK = 256, /* tokens a chunk holds, unless one text is longer */
+    CHUNK = 6 * GN__ROWS, /* tokens a chunk holds, unless one text is longer */
     TOKENIZE_GRAIN = 32
 };
 

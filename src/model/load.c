@@ -93,10 +93,11 @@ static gn_status choose_dtype(gn_model *m, gn_dtype wish, gn_error *err)
     gn__linear *probe = NULL;
     m->info.dtype = wish == GN_DTYPE_AUTO ? gn__best_dtype() : wish;
     if (m->info.dtype == GN_DTYPE_F32) return GN_OK;
-    gn_status status = gn__linear_create(m->engine, &one, NULL, 1, 1, false, m->info.dtype, &probe, err);
+    gn_status status = gn__linear_create(m->engine, &one, NULL, 1, 1, false, m->info.dtype, &probe, NULL);
     gn__linear_free(probe);
-    if (status == GN_UNSUPPORTED) m->info.dtype = GN_DTYPE_F32;
-    return status == GN_NO_MEMORY ? status : GN_OK;
+    if (status == GN_NO_MEMORY) return gn__no_memory(err, sizeof one);
+    if (status != GN_OK) m->info.dtype = GN_DTYPE_F32;
+    return GN_OK;
 }
 
 static gn_status choose_max_length(gn_model *m, size_t wish, size_t said, gn_error *err)

@@ -48,8 +48,10 @@ size_t gn__attention_scratch(size_t tokens, size_t head_dim);
 /* ---- linear layers ------------------------------------------------------------------------------ */
 
 /* Rows a product works on at once. Always this many: a product of another shape could sum in another
- * order, and a text's bits would depend on its neighbours. Shorter ends are padded with zero rows. */
-enum { GN__ROWS = 32 };
+ * order, and a text's bits would depend on its neighbours. Shorter ends are padded with zero rows. A
+ * multiple of 16 (tiles of AMX) and of 6 (oneDNN's AVX2 kernel takes 6 rows at a time and sums what is
+ * left over differently). */
+enum { GN__ROWS = 48 };
 
 /* oneDNN's; one a model, shared by its layers and by the lanes that run them. */
 typedef struct dnnl_engine gn__engine;

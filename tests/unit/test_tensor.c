@@ -2,6 +2,9 @@
 #include "tensor/tensor.h"
 #include "test.h"
 
+#include <sys/wait.h>
+#include <unistd.h>
+
 static void fill(float *x, size_t n, uint64_t stream, float scale)
 {
     gn__rng r = gn__rng_make(11, gn__purpose("test/tensor"), stream);
@@ -245,5 +248,24 @@ TEST(a_row_has_the_same_bits_in_every_place)
     for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
         rows_stand_alone(sizes[i][0], sizes[i][1], GN_DTYPE_F32);
         if (gn__best_dtype() == GN_DTYPE_BF16) rows_stand_alone(sizes[i][0], sizes[i][1], GN_DTYPE_BF16);
+    }
+}
+
+/* The same on lesser processors: oneDNN is told to behave as on one, in a process of its own. */
+TEST(rows_stand_alone_on_lesser_processors)
+{
+    static const char *const isa[] = {"SSE41", "AVX", "AVX2", "AVX512_CORE"};
+    for (size_t i = 0; i < sizeof isa / sizeof *isa; i++) {
+        int status;
+        pid_t child = fork();
+        CHECK(child >= 0);
+        if (child == 0) {
+            if (freopen("/dev/null", "w", stdout) == NULL) _exit(3);
+            setenv("DNNL_MAX_CPU_ISA", isa[i], 1);
+            execl("/proc/self/exe", "test_tensor", "a_row_has_the_same_bits", (char *)NULL);
+            _exit(3);
+        }
+        CHECK(waitpid(child, &status, 0) == child);
+        if (status != 0) test_fail(__FILE__, __LINE__, "%s: wait status %d", isa[i], status);
     }
 }
