@@ -63,7 +63,7 @@ $(BUILD)/%.o: %.c
 
 # The kernels are one body compiled for each instruction set; a*b+c is fused there and nowhere else.
 KERNEL_FLAGS := -ffp-contract=fast $(if $(DEBUG),,-O3)
-ifneq ($(filter x86_64%,$(shell $(CC) -dumpmachine)),)
+ifneq ($(filter x86_64%,$(shell $(CC) -dumpmachine 2>/dev/null)),)
 AVX2_FLAGS := -mavx2 -mfma
 AVX512_FLAGS := -mavx512f -mavx512bw -mavx512vl -mfma
 endif
