@@ -225,8 +225,7 @@ static void put_group_notes(gn__page *p)
         gn_interval d = e->grouped_vs_ungrouped.difference;
         bool part = d.high < 0;
         const char *whole = gn__n_percent1(p, grouped->scores.accuracy.estimate);
-        const char *column =
-            p->r->test.group_column ? p->r->test.group_column : gn__word_of(p, GN__H_COL_GROUP);
+        const char *column = gn__group_word(p);
         const char *points = GN__COMPOSE(p, IN_POINTS, gn__n_signed_points(p, d.estimate));
         note(p, part,
              part ? GN__COMPOSE(p, GROUPS_PART, ordinary, whole, column, points, points_range(p, d))

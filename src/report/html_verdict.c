@@ -3,6 +3,7 @@
 #include "report/sentences.h"
 
 #include <math.h>
+#include <string.h>
 
 static void put_reason(gn__page *p, const gn_reason *reason)
 {
@@ -78,6 +79,13 @@ static void put_overlap_tile(gn__page *p)
                          gn__n_range(p, o->yardstick, 2)));
 }
 
+const char *gn__group_word(gn__page *p)
+{
+    const char *name = p->r->test.group_column;
+    if (name == NULL) return gn__word_of(p, GN__H_COL_GROUP);
+    return name[strspn(name, "0123456789")] == '\0' ? GN__COMPOSE(p, COLUMN_NUMBER, name) : name;
+}
+
 static void put_probe_tiles(gn__page *p)
 {
     const gn_probe_evidence *e = &p->r->main.probe;
@@ -88,7 +96,7 @@ static void put_probe_tiles(gn__page *p)
         const char *majority = gn__n_percent(p, own->majority);
         bool grouped = gn__honest_eval(e) == GN_EVAL_TEST_CV_GROUPED && p->r->test.group_column != NULL;
         put_tile(p, GN__H_TILE_PROBE, gn__n_percent(p, own->scores.accuracy.estimate),
-                 grouped ? GN__COMPOSE(p, TILE_PROBE_NOTE_GROUPED, p->r->test.group_column, range, majority)
+                 grouped ? GN__COMPOSE(p, TILE_PROBE_NOTE_GROUPED, gn__group_word(p), range, majority)
                          : GN__COMPOSE(p, TILE_PROBE_NOTE, range, majority));
     } else {
         put_tile(p, GN__H_TILE_PROBE, not_measured, gn__word_of(p, GN__H_TILE_NO_LABELS_NOTE));
