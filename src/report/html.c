@@ -123,6 +123,13 @@ static void put_head(gn__page *p)
     gn__put(p, "</nav>\n</header>\n<main>\n");
 }
 
+const char *gn__group_word(gn__page *p)
+{
+    const char *name = p->r->test.group_column;
+    if (name == NULL) return gn__word_of(p, GN__H_COL_GROUP);
+    return name[strspn(name, "0123456789")] == '\0' ? GN__COMPOSE(p, COLUMN_NUMBER, name) : name;
+}
+
 gn_status gn_report_html(const gn_result *r, gn_lang lang, char **out, size_t *length, gn_error *err)
 {
     gn__page page;

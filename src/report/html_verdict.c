@@ -3,7 +3,6 @@
 #include "report/sentences.h"
 
 #include <math.h>
-#include <string.h>
 
 static void put_reason(gn__page *p, const gn_reason *reason)
 {
@@ -77,13 +76,6 @@ static void put_overlap_tile(gn__page *p)
     put_tile(p, GN__H_TILE_OVERLAP, gn__n_fixed(p, o->overlap.estimate, 2),
              GN__COMPOSE(p, TILE_OVERLAP_NOTE, gn__n_fixed(p, o->yardstick.estimate, 2),
                          gn__n_range(p, o->yardstick, 2)));
-}
-
-const char *gn__group_word(gn__page *p)
-{
-    const char *name = p->r->test.group_column;
-    if (name == NULL) return gn__word_of(p, GN__H_COL_GROUP);
-    return name[strspn(name, "0123456789")] == '\0' ? GN__COMPOSE(p, COLUMN_NUMBER, name) : name;
 }
 
 static void put_probe_tiles(gn__page *p)
