@@ -158,16 +158,16 @@ format:
 	clang-format -i $(C_FILES)
 
 check-format:
-	clang-format --dry-run --Werror $(C_FILES)
+	@clang-format --dry-run --Werror $(C_FILES)
 
 lint:
 	tests/tools/check_floors.sh
 	python3 tests/tools/check_messages.py
 
 # The tests that are small enough for an interpreter of instructions.
-VALGRIND_TESTS := core dataset npy safetensors tokenizer decide
+VALGRIND_TESTS := core units npy sets encoding decide model_errors
 valgrind: $(VALGRIND_TESTS:%=$(BUILD)/tests/test_%)
-	for t in $^; do valgrind -q --error-exitcode=9 --leak-check=full --errors-for-leak-kinds=definite $$t \
+	@for t in $^; do valgrind -q --error-exitcode=9 --leak-check=full --errors-for-leak-kinds=definite $$t \
 	    > $(BUILD)/valgrind.log 2>&1 || { cat $(BUILD)/valgrind.log; exit 1; }; done
 
 # Fuzz targets (clang, libFuzzer). fuzz-corpus runs each on its kept corpus; fuzz FUZZ=name runs on.
@@ -185,7 +185,7 @@ $(FUZZ_BUILD)/fuzz_%: $(FUZZ_BUILD)/fuzz/fuzz_%.o $(FUZZ_BUILD)/libgenchi.a
 	$(Q)clang -fsanitize=fuzzer,address,undefined -pthread -o $@ $< $(FUZZ_BUILD)/libgenchi.a $(LDLIBS)
 
 fuzz-corpus: fuzz-build
-	for f in $(FUZZ_NAMES); do $(FUZZ_BUILD)/fuzz_$$f -runs=0 fuzz/corpus/$$f > $(FUZZ_BUILD)/log 2>&1 \
+	@for f in $(FUZZ_NAMES); do $(FUZZ_BUILD)/fuzz_$$f -runs=0 fuzz/corpus/$$f > $(FUZZ_BUILD)/log 2>&1 \
 	    || { cat $(FUZZ_BUILD)/log; exit 1; }; done
 
 fuzz: fuzz-build
