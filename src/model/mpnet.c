@@ -28,6 +28,8 @@ static gn_status read_config(const gn__config *c, gn__recipe *r, gn_error *err)
     GN__TRY(gn__config_size(c, "max_position_embeddings", 512, GN__MOST_ROWS, &r->position_rows, err));
     GN__TRY(gn__config_size(c, "relative_attention_num_buckets", 32, GN__MOST_DIM, &r->buckets, err));
     GN__TRY(gn__read_eps(c, "layer_norm_eps", 1e-12, r, err));
+    if (r->buckets != 32)
+        return gn__refused(c, "relative_attention_num_buckets", err); /* in effect a constant */
     r->bias = GN__BIAS_BUCKETS;
     r->farthest = 128; /* transformers has no setting for it */
     r->pad_token = 1;  /* nor for this, whatever pad_token_id says */

@@ -1,10 +1,10 @@
-/* NomicBERT (Nussbaum et al. 2024): BERT with rotary positions, a gated MLP and no biases; under the names
- * that its authors' checkpoints have ("n_embd" in config.json) and those that transformers 5 saves. */
+/* NomicBERT (Nussbaum et al. 2024): BERT with rotary positions, a gated MLP and no biases. config.json has
+ * its authors' keys ("n_embd") or those of transformers 5; tensors have the authors' names in both. */
 #include "model/recipe.h"
 
 static const char *const prefix[] = {"", "nomic_bert.", "bert.", "model.", NULL};
 
-static const gn__tensor_names authors = {
+static const gn__tensor_names names = {
     .prefix = prefix,
     .words = "embeddings.word_embeddings.weight",
     .token_types = "embeddings.token_type_embeddings.weight",
@@ -17,19 +17,6 @@ static const gn__tensor_names authors = {
     .norm = {[GN__ATTENTION_POST] = "norm1", [GN__MLP_POST] = "norm2"},
 };
 
-static const gn__tensor_names renamed = {
-    .prefix = prefix,
-    .words = "embeddings.word_embeddings.weight",
-    .token_types = "embeddings.token_type_embeddings.weight",
-    .embedding_norm = "embeddings.LayerNorm",
-    .layer = "layers.",
-    .attention_in = {"self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj"},
-    .attention_out = "self_attn.o_proj",
-    .mlp_in = {"mlp.gate_proj", "mlp.up_proj"},
-    .mlp_out = "mlp.down_proj",
-    .norm = {[GN__ATTENTION_POST] = "post_attention_layernorm", [GN__MLP_POST] = "post_mlp_layernorm"},
-};
-
 static gn_status read_authors(const gn__config *c, gn__recipe *r, gn_error *err)
 {
     static const gn__size_keys keys = {"n_embd", "n_layer", "n_head", "n_inner", "vocab_size", "n_positions"};
@@ -38,7 +25,6 @@ static gn_status read_authors(const gn__config *c, gn__recipe *r, gn_error *err)
         "mlp_fc2_bias", "rotary_emb_interleaved", "use_rms_norm",  NULL};
     static const gn__rotary_keys rotary = {"rotary_emb_base", "rotary_emb_fraction", 1000, 1, false};
     const char *activation = gn__config_string(c, "activation_function");
-    r->names = &authors;
     GN__TRY(gn__refuse(c, refused, err));
     GN__TRY(gn__read_sizes(c, &keys, r, err));
     GN__TRY(gn__read_eps(c, "layer_norm_epsilon", 1e-12, r, err));
@@ -49,10 +35,9 @@ static gn_status read_authors(const gn__config *c, gn__recipe *r, gn_error *err)
     return gn__read_rotary(c, &rotary, 0, r, err);
 }
 
-static gn_status read_renamed(const gn__config *c, gn__recipe *r, gn_error *err)
+static gn_status read_usual(const gn__config *c, gn__recipe *r, gn_error *err)
 {
     static const gn__rotary_keys rotary = {"rope_theta", NULL, 1000, 1, true};
-    r->names = &renamed;
     GN__TRY(gn__read_sizes(c, &gn__usual_keys, r, err));
     GN__TRY(gn__read_grouped_heads(c, r, err));
     r->kv_heads = r->heads;
@@ -64,8 +49,9 @@ static gn_status read_renamed(const gn__config *c, gn__recipe *r, gn_error *err)
 static gn_status read_config(const gn__config *c, gn__recipe *r, gn_error *err)
 {
     GN__TRY(gn__config_size(c, "type_vocab_size", 2, GN__MOST_ROWS, &r->token_types, err));
+    r->names = &names;
     r->gated = true;
-    return json_object_get(c->root, "n_embd") != NULL ? read_authors(c, r, err) : read_renamed(c, r, err);
+    return json_object_get(c->root, "n_embd") != NULL ? read_authors(c, r, err) : read_usual(c, r, err);
 }
 
 const gn__family gn__family_nomic_bert = {"nomic_bert", read_config};
