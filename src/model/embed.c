@@ -21,8 +21,10 @@ typedef struct item {
 /* One thread's things. */
 typedef struct hand {
     gn_tokens tokens;
+    gn__buf prompted; /* the prompt and a text */
     gn__arena ids;
     gn__workspace workspace;
+    float *spare;           /* for the head */
     gn__sequence *sequence; /* [most_texts]; with the workspace made for this thread's first chunk */
     gn_error error;         /* of the lowest text that failed on this thread */
     size_t failed;          /* that text; SIZE_MAX: none */
@@ -67,15 +69,23 @@ static gn_status failure(const job *j, gn_error *err)
 
 /* ---- tokens ------------------------------------------------------------------------------------- */
 
-static gn_status encode(const gn_model *m, const char *text, size_t length, gn_tokens *tokens, gn_error *err)
+static gn_status encode(const gn_model *m, hand *h, const char *text, size_t length, gn_error *err)
 {
-    return gn_tokenizer_encode(m->tokenizer, text, length, true, m->info.max_length, tokens, err);
+    if (m->prompt[0] != '\0') {
+        h->prompted.length = 0;
+        gn__buf_puts(&h->prompted, m->prompt);
+        gn__buf_append(&h->prompted, text, length);
+        if (h->prompted.failed) return gn__no_memory(err, length);
+        text = h->prompted.data;
+        length = h->prompted.length;
+    }
+    return gn_tokenizer_encode(m->tokenizer, text, length, true, m->info.max_length, &h->tokens, err);
 }
 
 static gn_status tokenize_one(const job *j, hand *h, item *x, gn_error *err)
 {
     const gn_model *m = j->m;
-    GN__TRY(encode(m, j->text[x->text], j->length[x->text], &h->tokens, err));
+    GN__TRY(encode(m, h, j->text[x->text], j->length[x->text], err));
     size_t n = h->tokens.count;
     int32_t *id = gn__arena_alloc(&h->ids, (n ? n : 1) * sizeof *id);
     if (id == NULL) return gn__no_memory(err, n * sizeof *id);
@@ -137,12 +147,13 @@ static gn_status prepare_hand(const job *j, hand *h, gn_error *err)
 {
     if (h->workspace.lane == NULL) GN__TRY(gn__workspace_create(j->m, j->most_tokens, &h->workspace, err));
     if (h->sequence == NULL) h->sequence = gn__calloc(j->most_texts, sizeof *h->sequence);
-    return h->sequence != NULL ? GN_OK : gn__no_memory(err, j->most_texts * sizeof *h->sequence);
+    if (h->spare == NULL) h->spare = gn__calloc(2 * j->m->head.widest, sizeof *h->spare);
+    return h->sequence && h->spare ? GN_OK : gn__no_memory(err, j->most_texts * sizeof *h->sequence);
 }
 
 static gn_status check_finite(const gn_model *m, size_t text, const float *row, gn_error *err)
 {
-    for (size_t d = 0; d < m->recipe.dim; d++)
+    for (size_t d = 0; d < m->info.dim; d++)
         if (!isfinite(row[d]))
             return gn__fail(err, GN_NUMERIC,
                             "the embedding of text %zu by %s is not finite (are its weights damaged?)",
@@ -168,8 +179,8 @@ static void embed_chunk(const job *j, hand *h, const item *items, size_t count)
     }
     const float *hidden = h->workspace.hidden;
     for (size_t i = 0; i < count; hidden += items[i].count * dim, i++) {
-        float *row = j->out + items[i].text * dim;
-        gn__pool(m->info.pooling, m->info.normalize, hidden, items[i].count, dim, row);
+        float *row = j->out + items[i].text * m->info.dim;
+        gn__head_run(&m->head, hidden, items[i].count, dim, h->spare, row);
         if (check_finite(m, items[i].text, row, &err) != GN_OK) note(h, items[i].text, &err);
     }
 }
@@ -218,7 +229,7 @@ static gn_status embed_texts(job *j, size_t texts, gn_embed_stats *stats, gn_err
 {
     gn_status status;
     uint32_t *same = gn__calloc(texts, sizeof *same);
-    size_t *first = NULL, dim = j->m->recipe.dim;
+    size_t *first = NULL, dim = j->m->info.dim;
     bool *cut = NULL;
     if (same == NULL) return gn__no_memory(err, texts * sizeof *same);
     GN__TRY_GOTO(find_distinct(j, texts, same, err), done);
@@ -254,7 +265,9 @@ static void free_hand(hand *h)
 {
     gn_tokens_free(&h->tokens);
     gn__arena_free(&h->ids);
+    gn__buf_free(&h->prompted);
     gn__workspace_free(&h->workspace);
+    free(h->spare);
     free(h->sequence);
 }
 

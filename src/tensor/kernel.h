@@ -3,6 +3,8 @@
  * compiler's vector extension; a*b+c is fused here (-ffp-contract=fast for these files only). */
 #include "tensor/tensor.h"
 
+#include <stddef.h>
+
 #if defined(__AVX512F__)
 enum { W = 16 };
 #elif defined(__AVX2__)
@@ -201,6 +203,46 @@ static void layer_norm(float *y, const float *x, const float *gamma, const float
     }
 }
 
+static void rms_norm(float *y, const float *x, const float *gamma, size_t rows, size_t cols, float eps)
+{
+    size_t whole = cols / W * W;
+    for (size_t row = 0; row < rows; row++, x += cols, y += cols) {
+        vf q0 = {0};
+        for (size_t j = 0; j < whole; j += W) q0 += load(x + j) * load(x + j);
+        float square = sum(q0);
+        for (size_t j = whole; j < cols; j++) square += x[j] * x[j];
+        float scale = 1.0f / __builtin_sqrtf(square / (float)cols + eps);
+        for (size_t j = 0; j < whole; j += W) store(y + j, load(x + j) * scale * load(gamma + j));
+        for (size_t j = whole; j < cols; j++) y[j] = x[j] * scale * gamma[j];
+    }
+}
+
+static void gate(gn__activation kind, float *x, size_t rows, size_t cols)
+{
+    float *y = x;
+    for (size_t i = 0; i < rows; i++, x += 2 * cols, y += cols) {
+        activate(kind, x, cols);
+        for (size_t j = 0; j < cols; j++) y[j] = x[j] * x[cols + j];
+    }
+}
+
+static void rotate(float *x, const float *cosine, const float *sine, size_t heads, size_t head_dim, size_t n)
+{
+    size_t whole = n / W * W;
+    for (size_t h = 0; h < heads; h++, x += head_dim) {
+        for (size_t i = 0; i < whole; i += W) {
+            vf a = load(x + i), b = load(x + i + n), c = load(cosine + i), s = load(sine + i);
+            store(x + i, a * c - b * s);
+            store(x + i + n, b * c + a * s);
+        }
+        for (size_t i = whole; i < n; i++) {
+            float a = x[i], b = x[i + n];
+            x[i] = a * cosine[i] - b * sine[i];
+            x[i + n] = b * cosine[i] + a * sine[i];
+        }
+    }
+}
+
 static inline vh narrow(vf x)
 {
     vw u = (vw)x, rounded = (u + 0x7FFFu + (u >> 16 & 1u)) >> 16, quiet = u >> 16 | 0x40u;
@@ -248,18 +290,20 @@ static inline void tile(const float *const a[QUERIES], const float *b, size_t b_
     }
 }
 
-/* Turns s[0..n) into exp(scale (s − max)), s[n..padded) into 0; returns 1 / their sum. padded is a
- * multiple of W. */
-static inline float softmax(float *s, size_t n, size_t padded, float scale)
+/* Turns s[first..n) into exp(scale (s − max)), the rest of s[begin..padded) into 0; returns 1 / their sum.
+ * begin and padded are multiples of W. */
+static inline float softmax(float *s, size_t begin, size_t first, size_t n, size_t padded, float scale)
 {
-    vf best = all(s[0]), total = {0};
-    for (size_t j = 0; j < padded; j += W) {
+    vf best = all(s[first]), total = {0};
+    for (size_t j = begin; j < padded; j += W) {
         vi there = lane_number < (int32_t)(n - j);
+        if (first > 0) there &= lane_number >= (int32_t)(first - j);
         best = larger(choose(there, load(s + j), best), best);
     }
     float top = largest(best);
-    for (size_t j = 0; j < padded; j += W) {
+    for (size_t j = begin; j < padded; j += W) {
         vi there = lane_number < (int32_t)(n - j);
+        if (first > 0) there &= lane_number >= (int32_t)(first - j);
         vf x = choose(there, (load(s + j) - top) * scale, all(0.0f));
         vf e = (vf)(there & (vi)exponential(at_least(-87.0f, x)));
         store(s + j, e);
@@ -297,41 +341,155 @@ static void transpose(const float *x, size_t stride, size_t T, size_t D, float *
         for (size_t d = 0; d < D; d++) y[d * columns + t] = x[t * stride + d];
 }
 
-static void attend_head(const gn__attention *a, size_t offset)
+/* Where things lie in the scratch. */
+typedef struct parts {
+    size_t columns, width; /* tokens and head_dim in whole steps */
+    float *keys;           /* [head_dim × columns], transposed */
+    float *copied;         /* [tokens × width], where the values' rows are not whole steps */
+    float *score;          /* [QUERIES × columns] */
+    float *result;         /* [QUERIES × width] */
+    float *by_query;       /* [QUERIES × positions->columns] q · key[row] */
+    float *by_key;         /* [rows that occur × columns] query[row] · k */
+    const float *values;
+    size_t values_stride;
+} parts;
+
+static parts divide(const gn__attention *a)
 {
-    size_t T = a->tokens, D = a->head_dim, columns = up(T), width = up(D);
-    float *keys = a->scratch;                  /* [D × columns], transposed */
-    float *copied = keys + D * columns;        /* [T × width], where the values' rows are not whole steps */
-    float *score = copied + columns * width;   /* [QUERIES × columns] */
-    float *result = score + QUERIES * columns; /* [QUERIES × width] */
-    const float *values = a->v + offset;
-    size_t values_stride = a->stride;
-    transpose(a->k + offset, a->stride, T, D, keys, columns);
-    if (D != width) {
-        for (size_t t = 0; t < T; t++) memcpy(copied + t * width, values + t * a->stride, D * sizeof *copied);
-        values = copied;
-        values_stride = width;
+    parts p = {.columns = up(a->tokens), .width = up(a->head_dim), .keys = a->scratch};
+    p.copied = p.keys + a->head_dim * p.columns;
+    p.score = p.copied + p.columns * p.width;
+    p.result = p.score + QUERIES * p.columns;
+    p.by_query = p.result + QUERIES * p.width;
+    p.by_key = p.by_query + (a->positions ? QUERIES * a->positions->columns : 0);
+    return p;
+}
+
+/* Keys and values of one of the kv_heads. */
+static void gather(const gn__attention *a, size_t head, parts *p)
+{
+    size_t T = a->tokens, D = a->head_dim;
+    p->values = a->v + head * D;
+    p->values_stride = a->stride;
+    transpose(a->k + head * D, a->stride, T, D, p->keys, p->columns);
+    if (D == p->width) return;
+    for (size_t t = 0; t < T; t++)
+        memcpy(p->copied + t * p->width, p->values + t * a->stride, D * sizeof *p->copied);
+    p->values = p->copied;
+    p->values_stride = p->width;
+}
+
+/* The two ends of the range of positions->row that this text uses, the lower one in whole steps. */
+static inline size_t lowest_row(const gn__attention *a)
+{
+    return a->positions->row[1 - (ptrdiff_t)a->tokens] / STEP * STEP;
+}
+
+static inline size_t highest_row(const gn__attention *a)
+{
+    return a->positions->row[(ptrdiff_t)a->tokens - 1];
+}
+
+static void positions_by_key(const gn__attention *a, size_t head, const parts *p)
+{
+    const gn__disentangled *d = a->positions;
+    size_t low = lowest_row(a), rows = highest_row(a) + 1 - low;
+    const float *query = d->query + (head * d->rows + low) * a->head_dim;
+    for (size_t first = 0; first < rows; first += QUERIES) {
+        const float *row[QUERIES];
+        float *out[QUERIES];
+        for (size_t j = 0; j < p->columns; j += STEP) {
+            for (size_t r = 0; r < QUERIES; r++) { /* past the end: the last row again */
+                size_t i = first + r < rows ? first + r : rows - 1;
+                row[r] = query + i * a->head_dim;
+                out[r] = p->by_key + i * p->columns + j;
+            }
+            tile(row, p->keys + j, p->columns, a->head_dim, out);
+        }
     }
+}
+
+static void positions_by_query(const gn__attention *a, size_t head, const parts *p,
+                               const float *const query[QUERIES])
+{
+    const gn__disentangled *d = a->positions;
+    const float *key = d->key + head * a->head_dim * d->columns;
+    float *out[QUERIES];
+    for (size_t j = lowest_row(a); j <= highest_row(a); j += STEP) {
+        for (size_t r = 0; r < QUERIES; r++) out[r] = p->by_query + r * d->columns + j;
+        tile(query, key + j, d->columns, a->head_dim, out);
+    }
+}
+
+/* Whatever a score gains beside q · k; scaling is then done. s: of the query at t, row r of its block. */
+static void adjust(const gn__attention *a, size_t head, const parts *p, size_t r, size_t t, float *s,
+                   size_t begin, size_t padded)
+{
+    const gn__disentangled *d = a->positions;
+    ptrdiff_t at = (ptrdiff_t)t;
+    if (d != NULL) {
+        size_t low = lowest_row(a), end = padded < a->tokens ? padded : a->tokens;
+        const float *by_query = p->by_query + r * d->columns;
+        for (size_t j = begin; j < end; j++) {
+            size_t row = d->row[at - (ptrdiff_t)j];
+            if (d->key != NULL) s[j] += by_query[row];
+            if (d->query != NULL) s[j] += p->by_key[(row - low) * p->columns + j];
+        }
+    }
+    float cap = a->cap, inverse = cap > 0 ? 2 * a->scale / cap : 0;
+    const float *bias = a->bias ? a->bias + head * a->bias_stride - at : NULL;
+    for (size_t j = begin; j < padded; j += W) {
+        vf x = load(s + j);
+        x = cap > 0 ? cap * (2.0f * sigmoid(x * inverse) - 1.0f) : x * a->scale;
+        if (bias != NULL) x += load(bias + j);
+        store(s + j, x);
+    }
+}
+
+/* The tokens that the query at t sees. */
+static inline size_t first_seen(const gn__attention *a, size_t t)
+{
+    return a->before != 0 && t > a->before ? t - a->before : 0;
+}
+
+static inline size_t end_seen(const gn__attention *a, size_t t)
+{
+    size_t beyond = a->causal ? t + 1 : a->after != 0 ? t + a->after + 1 : a->tokens;
+    return beyond < a->tokens ? beyond : a->tokens;
+}
+
+static void attend_head(const gn__attention *a, size_t head, const parts *p)
+{
+    size_t T = a->tokens, D = a->head_dim, columns = p->columns, width = p->width, offset = head * D;
+    bool plain = a->cap == 0 && a->bias == NULL && a->positions == NULL;
+    float *score = p->score, *result = p->result;
+    if (a->positions != NULL && a->positions->query != NULL) positions_by_key(a, head, p);
     for (size_t first = 0; first < T; first += QUERIES) {
         const float *query[QUERIES], *weight[QUERIES];
         float *s[QUERIES], *o[QUERIES], inverse[QUERIES];
-        size_t seen = a->causal && first + QUERIES < T ? first + QUERIES : T, padded = up(seen);
+        size_t last = first + QUERIES < T ? first + QUERIES - 1 : T - 1;
+        size_t begin = first_seen(a, first) / STEP * STEP, seen = end_seen(a, last), padded = up(seen);
         for (size_t r = 0; r < QUERIES; r++) { /* rows past the end repeat the last one */
             size_t t = first + r < T ? first + r : T - 1;
             query[r] = a->q + t * a->stride + offset;
         }
-        for (size_t j = 0; j < padded; j += STEP) {
+        for (size_t j = begin; j < padded; j += STEP) {
             for (size_t r = 0; r < QUERIES; r++) s[r] = score + r * columns + j;
-            tile(query, keys + j, columns, D, s);
+            tile(query, p->keys + j, columns, D, s);
         }
+        if (a->positions != NULL && a->positions->key != NULL) positions_by_query(a, head, p, query);
         for (size_t r = 0; r < QUERIES; r++) {
-            size_t n = a->causal && first + r + 1 < T ? first + r + 1 : T;
-            weight[r] = score + r * columns;
-            inverse[r] = softmax(score + r * columns, n, padded, a->scale);
+            size_t t = first + r < T ? first + r : T - 1, from = first_seen(a, t), n = end_seen(a, t);
+            float *row = score + r * columns;
+            if (!plain) adjust(a, head, p, r, t, row, begin, padded);
+            weight[r] = row + begin;
+            float scale = plain ? a->scale : 1.0f;
+            inverse[r] = from == 0 ? softmax(row, 0, 0, n, padded, scale)
+                                   : softmax(row, begin, from, n, padded, scale);
         }
         for (size_t d = 0; d < width; d += STEP) {
             for (size_t r = 0; r < QUERIES; r++) o[r] = result + r * width + d;
-            tile(weight, values + d, values_stride, seen, o);
+            tile(weight, p->values + begin * p->values_stride + d, p->values_stride, seen - begin, o);
         }
         for (size_t r = 0; r < QUERIES && first + r < T; r++) {
             float *y = a->out + (first + r) * a->out_stride + offset;
@@ -342,7 +500,12 @@ static void attend_head(const gn__attention *a, size_t offset)
 
 static void attention(const gn__attention *a)
 {
-    for (size_t h = 0; h < a->heads; h++) attend_head(a, h * a->head_dim);
+    size_t kv_heads = a->kv_heads ? a->kv_heads : a->heads, group = a->heads / kv_heads;
+    parts p = divide(a);
+    for (size_t h = 0; h < a->heads; h++) {
+        if (h % group == 0) gather(a, h / group, &p);
+        attend_head(a, h, &p);
+    }
 }
 
-const gn__ops KERNEL_NAME = {KERNEL_LABEL, layer_norm, activate, to_bf16, attention};
+const gn__ops KERNEL_NAME = {KERNEL_LABEL, layer_norm, rms_norm, activate, gate, rotate, to_bf16, attention};

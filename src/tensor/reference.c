@@ -3,6 +3,7 @@
 #include "tensor/tensor.h"
 
 #include <math.h>
+#include <stddef.h>
 
 static void layer_norm(float *y, const float *x, const float *gamma, const float *beta, size_t rows,
                        size_t cols, float eps)
@@ -13,6 +14,16 @@ static void layer_norm(float *y, const float *x, const float *gamma, const float
         for (size_t j = 0; j < cols; j++) variance += (x[j] - mean) * (x[j] - mean) / (double)cols;
         double scale = 1 / sqrt(variance + (double)eps);
         for (size_t j = 0; j < cols; j++) y[j] = (float)((x[j] - mean) * scale * gamma[j] + beta[j]);
+    }
+}
+
+static void rms_norm(float *y, const float *x, const float *gamma, size_t rows, size_t cols, float eps)
+{
+    for (size_t i = 0; i < rows; i++, x += cols, y += cols) {
+        double square = 0;
+        for (size_t j = 0; j < cols; j++) square += (double)x[j] * (double)x[j] / (double)cols;
+        double scale = 1 / sqrt(square + (double)eps);
+        for (size_t j = 0; j < cols; j++) y[j] = (float)(x[j] * scale * gamma[j]);
     }
 }
 
@@ -37,28 +48,69 @@ static void activate(gn__activation kind, float *x, size_t n)
     for (size_t i = 0; i < n; i++) x[i] = (float)activated(kind, (double)x[i]);
 }
 
+static void gate(gn__activation kind, float *x, size_t rows, size_t cols)
+{
+    for (size_t i = 0; i < rows; i++)
+        for (size_t j = 0; j < cols; j++)
+            x[i * cols + j] =
+                (float)(activated(kind, (double)x[i * 2 * cols + j]) * (double)x[i * 2 * cols + cols + j]);
+}
+
+static void rotate(float *x, const float *cosine, const float *sine, size_t heads, size_t head_dim, size_t n)
+{
+    for (size_t h = 0; h < heads; h++, x += head_dim)
+        for (size_t i = 0; i < n; i++) {
+            double a = (double)x[i], b = (double)x[i + n], c = (double)cosine[i], s = (double)sine[i];
+            x[i] = (float)(a * c - b * s);
+            x[i + n] = (float)(b * c + a * s);
+        }
+}
+
 static void to_bf16(uint16_t *y, const float *x, size_t n)
 {
     for (size_t i = 0; i < n; i++) y[i] = gn__f32_to_bf16(x[i]);
 }
 
+static double dot(const float *x, const float *y, size_t n, size_t y_step)
+{
+    double s = 0;
+    for (size_t i = 0; i < n; i++) s += (double)x[i] * (double)y[i * y_step];
+    return s;
+}
+
+static float score(const gn__attention *a, size_t head, size_t from, size_t t, size_t j)
+{
+    size_t D = a->head_dim;
+    const float *q = a->q + t * a->stride + head * D, *k = a->k + j * a->stride + from * D;
+    const gn__disentangled *p = a->positions;
+    double s = dot(q, k, D, 1);
+    size_t row = p ? p->row[(ptrdiff_t)t - (ptrdiff_t)j] : 0;
+    if (p != NULL && p->key != NULL) s += dot(q, p->key + head * D * p->columns + row, D, p->columns);
+    if (p != NULL && p->query != NULL) s += dot(k, p->query + (head * p->rows + row) * D, D, 1);
+    s *= (double)a->scale;
+    if (a->cap > 0) s = (double)a->cap * tanh(s / (double)a->cap);
+    if (a->bias != NULL)
+        s += (double)a->bias[(ptrdiff_t)(head * a->bias_stride) + (ptrdiff_t)j - (ptrdiff_t)t];
+    return (float)s;
+}
+
 static void attend(const gn__attention *a, size_t head, size_t t)
 {
-    size_t seen = a->causal ? t + 1 : a->tokens, offset = head * a->head_dim;
+    size_t kv_heads = a->kv_heads ? a->kv_heads : a->heads, from = head * kv_heads / a->heads;
+    size_t first = a->before && t > a->before ? t - a->before : 0;
+    size_t end = a->causal ? t + 1 : a->after && t + a->after < a->tokens ? t + a->after + 1 : a->tokens;
     double top = -INFINITY, total = 0;
-    for (size_t j = 0; j < seen; j++) {
-        double s = 0;
-        for (size_t d = 0; d < a->head_dim; d++)
-            s += (double)a->q[t * a->stride + offset + d] * (double)a->k[j * a->stride + offset + d];
-        a->scratch[j] = (float)(s * (double)a->scale);
+    for (size_t j = first; j < end; j++) {
+        a->scratch[j] = score(a, head, from, t, j);
         top = fmax(top, (double)a->scratch[j]);
     }
-    for (size_t j = 0; j < seen; j++) total += exp((double)a->scratch[j] - top);
+    for (size_t j = first; j < end; j++) total += exp((double)a->scratch[j] - top);
     for (size_t d = 0; d < a->head_dim; d++) {
         double y = 0;
-        for (size_t j = 0; j < seen; j++)
-            y += exp((double)a->scratch[j] - top) / total * (double)a->v[j * a->stride + offset + d];
-        a->out[t * a->out_stride + offset + d] = (float)y;
+        for (size_t j = first; j < end; j++)
+            y += exp((double)a->scratch[j] - top) / total *
+                 (double)a->v[j * a->stride + from * a->head_dim + d];
+        a->out[t * a->out_stride + head * a->head_dim + d] = (float)y;
     }
 }
 
@@ -68,4 +120,5 @@ static void attention(const gn__attention *a)
         for (size_t t = 0; t < a->tokens; t++) attend(a, h, t);
 }
 
-const gn__ops gn__ops_reference = {"reference", layer_norm, activate, to_bf16, attention};
+const gn__ops gn__ops_reference = {"reference", layer_norm, rms_norm, activate,
+                                   gate,        rotate,     to_bf16,  attention};

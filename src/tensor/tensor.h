@@ -14,9 +14,20 @@ typedef enum gn__activation {
     GN__SILU /* x σ(x) */
 } gn__activation;
 
+/* Positions that enter attention as content does (DeBERTa, He et al. 2021): the score of query t and key
+ * j gains q_t · key[row] + query[row] · k_j with row = row[t − j], before scaling. */
+typedef struct gn__disentangled {
+    const float *key;    /* [heads × head_dim × columns], transposed; NULL: none */
+    const float *query;  /* [heads × rows × head_dim]; NULL: none */
+    size_t rows;         /* at most GN__POSITION_ROWS */
+    size_t columns;      /* gn__position_columns(rows) */
+    const uint16_t *row; /* at distance 0; from 1 − tokens to tokens − 1, never falling */
+} gn__disentangled;
+enum { GN__POSITION_ROWS = 1 << 15 };
+
 /* Softmax attention of one text: row t of out is, head by head, softmax(scale q_t Kᵀ) V, over all
  * tokens or (causal) those up to t. q, k, v start at their first token; head h of token t lies at
- * t * stride + h * head_dim. */
+ * t * stride + h * head_dim. What follows scratch may be left zero: */
 typedef struct gn__attention {
     const float *q, *k, *v;
     size_t stride;
@@ -25,16 +36,31 @@ typedef struct gn__attention {
     size_t tokens, heads, head_dim;
     bool causal;
     float scale;
-    float *scratch; /* gn__attention_scratch(tokens, head_dim) floats, 64-byte aligned */
+    float *scratch;       /* gn__attention_scratch() floats, 64-byte aligned */
+    size_t kv_heads;      /* keys and values of head h are those of h · kv_heads / heads; 0: one each */
+    size_t before, after; /* the most tokens seen on either side of t; 0: all */
+    float cap;            /* a score s becomes cap tanh(s / cap); 0: stays */
+    const float *bias; /* bias[h · bias_stride + j − t] is added to the scaled, capped score; NULL: none.
+                          There are GN__BIAS_SLACK more at the end of a head's. */
+    size_t bias_stride;
+    const gn__disentangled *positions; /* NULL: none */
 } gn__attention;
+enum { GN__BIAS_SLACK = 32 };
 
 typedef struct gn__ops {
     const char *name;
     /* y = (x − mean) / √(variance + eps) · gamma + beta, a row at a time; y may be x. */
     void (*layer_norm)(float *y, const float *x, const float *gamma, const float *beta, size_t rows,
                        size_t cols, float eps);
+    /* y = x / √(mean of squares + eps) · gamma (Zhang & Sennrich 2019). */
+    void (*rms_norm)(float *y, const float *x, const float *gamma, size_t rows, size_t cols, float eps);
     void (*activate)(gn__activation kind, float *x, size_t n); /* in place */
-    void (*to_bf16)(uint16_t *y, const float *x, size_t n);    /* nearest, ties to even */
+    /* x: [rows × 2 cols] becomes [rows × cols]: the activated first half times the second. */
+    void (*gate)(gn__activation kind, float *x, size_t rows, size_t cols);
+    /* Rotary positions (Su et al. 2021) of one token: in each head the pairs (x_i, x_{i + n}), i < n, turn by
+     * the angle whose cosine is cosine[i]. */
+    void (*rotate)(float *x, const float *cosine, const float *sine, size_t heads, size_t head_dim, size_t n);
+    void (*to_bf16)(uint16_t *y, const float *x, size_t n); /* nearest, ties to even */
     void (*attention)(const gn__attention *a);
 } gn__ops;
 
@@ -43,7 +69,9 @@ const gn__ops *gn__cpu_ops(void);
 extern const gn__ops gn__ops_reference;
 /* The compiled tables, for tests: NULL past the last; those the processor lacks are passed over. */
 const gn__ops *gn__cpu_ops_at(size_t i);
-size_t gn__attention_scratch(size_t tokens, size_t head_dim);
+/* position_rows: of a->positions; 0: none. */
+size_t gn__attention_scratch(size_t tokens, size_t head_dim, size_t position_rows);
+size_t gn__position_columns(size_t rows);
 
 /* ---- linear layers ------------------------------------------------------------------------------ */
 

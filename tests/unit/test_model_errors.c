@@ -383,8 +383,8 @@ static gn_pooling pooling_of(const char *text)
     CHECK_OK(gn__make_directory(inside, &err), err);
     char *path = gn__path_join(inside, "config.json");
     CHECK_OK(gn__write_file(path, text, strlen(text), &err), err);
-    CHECK_OK(gn__settings_read(folder, &s, &err), err);
-    gn_pooling p = s.pooling;
+    CHECK_OK(gn__settings_read(folder, NULL, &s, &err), err);
+    gn_pooling p = s.head.pooling[0];
     gn__settings_free(&s);
     free(path);
     free(inside);

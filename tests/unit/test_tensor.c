@@ -117,9 +117,19 @@ static void attention_case(const gn__ops *ops, size_t tokens, size_t heads, size
     size_t dim = heads * head_dim, stride = 3 * dim + 5, n = tokens * stride;
     float *x = numbers(n, tokens * 1000 + head_dim, 1.5f);
     float *y = numbers(tokens * dim, 1, 1), *z = numbers(tokens * dim, 2, 1);
-    float *scratch = numbers(gn__attention_scratch(tokens, head_dim), 3, 1e6f);
-    gn__attention a = {x,      x + dim, x + 2 * dim, stride, y,    dim,
-                       tokens, heads,   head_dim,    causal, 0.7f, scratch};
+    float *scratch = numbers(gn__attention_scratch(tokens, head_dim, 0), 3, 1e6f);
+    gn__attention a = {.q = x,
+                       .k = x + dim,
+                       .v = x + 2 * dim,
+                       .stride = stride,
+                       .out = y,
+                       .out_stride = dim,
+                       .tokens = tokens,
+                       .heads = heads,
+                       .head_dim = head_dim,
+                       .causal = causal,
+                       .scale = 0.7f,
+                       .scratch = scratch};
     ops->attention(&a);
     a.out = z;
     gn__ops_reference.attention(&a);
@@ -149,8 +159,18 @@ TEST(attention_survives_large_scores)
     const gn__ops *ops;
     for (size_t t = 0; (ops = gn__cpu_ops_at(t)) != NULL; t++) {
         float q[4] = {400, -400, 1000, 0}, k[4] = {300, -300, 2, 1}, v[4] = {1, 2, 3, 4}, y[4];
-        float *scratch = numbers(gn__attention_scratch(4, 1), 0, 1);
-        gn__attention a = {q, k, v, 1, y, 1, 4, 1, 1, false, 1, scratch};
+        float *scratch = numbers(gn__attention_scratch(4, 1, 0), 0, 1);
+        gn__attention a = {.q = q,
+                           .k = k,
+                           .v = v,
+                           .stride = 1,
+                           .out = y,
+                           .out_stride = 1,
+                           .tokens = 4,
+                           .heads = 1,
+                           .head_dim = 1,
+                           .scale = 1,
+                           .scratch = scratch};
         ops->attention(&a);
         CHECK_NEAR(y[0], 1, 1e-6);
         CHECK_NEAR(y[1], 2, 1e-6);
