@@ -133,8 +133,7 @@ static bool after_attention(const pass *p, const gn__layer *l, size_t row)
     } else {
         norm(p, &l->attention_norm, hidden, hidden);
     }
-    if (!gn__linear_run(l->mlp_in, ws->lane, x, ws->inner)) return false;
-    p->ops->activate(r->activation, ws->inner, GN__ROWS * r->inner);
+    if (!gn__linear_run_activated(l->mlp_in, ws->lane, x, ws->inner, r->activation)) return false;
     if (!gn__linear_run(l->mlp_out, ws->lane, ws->inner, hidden)) return false;
     if (!r->norm_first) norm(p, &l->mlp_norm, hidden, hidden);
     return true;

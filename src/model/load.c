@@ -7,7 +7,7 @@
 #include <stdio.h>
 
 static const char *const pooling_names[] = {"auto", "mean", "cls", "last", "max"};
-static const char *const dtype_names[] = {"auto", "float32", "bf16"};
+static const char *const dtype_names[] = {"auto", "float32", "bf16", "int8"};
 
 const char *gn_pooling_name(gn_pooling p)
 {
@@ -86,7 +86,7 @@ static gn_status read_recipe(const char *directory, const gn__family **family, g
     return status;
 }
 
-/* A wish for bf16 that oneDNN cannot fulfil here gives float32. */
+/* A wish for a type that oneDNN cannot fulfil here gives float32. */
 static gn_status choose_dtype(gn_model *m, gn_dtype wish, gn_error *err)
 {
     const float one = 1;
