@@ -50,7 +50,7 @@ SHARED := $(BUILD)/libgenchi.so.$(VERSION)
 GENCHI := $(BUILD)/genchi
 
 .PHONY: all demo test run-tests unit-tests check-unit packages install uninstall check-install format \
-        check-format lint valgrind fuzz fuzz-build fuzz-corpus bench clean
+        check-format lint valgrind fuzz fuzz-build fuzz-corpus bench bench-peers clean
 .DELETE_ON_ERROR:
 .SECONDARY:
 
@@ -194,6 +194,16 @@ fuzz: fuzz-build
 
 bench: all
 	bench/check.sh $(GENCHI)
+
+# Against other tools, in a Python environment of its own (minutes to hours): PEERS="embed …", all by default.
+$(BUILD)/product: bench/product.c
+	@mkdir -p $(@D)
+	$(say) LD $@
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $< $(LDLIBS)
+
+PEERS ?= all
+bench-peers: all $(BUILD)/product
+	PEERS="$(PEERS)" bench/peers/run.sh $(BUILD)
 
 clean:
 	rm -rf build

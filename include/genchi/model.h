@@ -28,8 +28,10 @@ typedef enum gn_pooling {
 
 /* Arithmetic of the matrix products inside the model; everything else is float32.
  * AUTO: bf16 where the processor multiplies it faster than float32 (AMX-BF16, or AVX512-BF16 on AMD
- * from Zen 4), else float32. */
-typedef enum gn_dtype { GN_DTYPE_AUTO, GN_DTYPE_F32, GN_DTYPE_BF16 } gn_dtype;
+ * from Zen 4), else float32. INT8, only by choice: weights rounded to 8 bits with a scale an output, inputs
+ * to 8 bits with a scale and a zero a row, found as it comes. A type that the processor lacks (INT8
+ * needs VNNI) gives float32; gn_model_info says which is in use. */
+typedef enum gn_dtype { GN_DTYPE_AUTO, GN_DTYPE_F32, GN_DTYPE_BF16, GN_DTYPE_INT8 } gn_dtype;
 
 typedef struct gn_model_options {
     gn_pooling pooling; /* AUTO: as 1_Pooling/config.json says, else mean (encoders), last (causal) */

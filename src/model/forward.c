@@ -223,11 +223,12 @@ static bool add_mlp(const pass *p, const gn__layer *l, const float *x, float *hi
 {
     const gn__recipe *r = &p->m->recipe;
     gn__workspace *ws = p->ws;
-    if (!gn__linear_run(l->mlp_in, ws->lane, x, ws->inner)) return false;
-    if (r->gated)
+    if (r->gated) {
+        if (!gn__linear_run(l->mlp_in, ws->lane, x, ws->inner)) return false;
         p->ops->gate(r->activation, ws->inner, GN__ROWS, r->inner);
-    else
-        p->ops->activate(r->activation, ws->inner, GN__ROWS * r->inner);
+    } else if (!gn__linear_run_activated(l->mlp_in, ws->lane, x, ws->inner, r->activation)) {
+        return false;
+    }
     return add_part(p, l->mlp_out, &l->norm[GN__MLP_INSIDE], ws->inner, hidden);
 }
 

@@ -9,7 +9,7 @@
 
 static const char *const pooling_names[] = {"auto", "mean",          "cls",      "last",
                                             "max",  "weighted-mean", "mean-sqrt"};
-static const char *const dtype_names[] = {"auto", "float32", "bf16"};
+static const char *const dtype_names[] = {"auto", "float32", "bf16", "int8"};
 
 const char *gn_pooling_name(gn_pooling p)
 {
@@ -91,7 +91,7 @@ static gn_status read_recipe(const char *directory, gn_model *m, gn_error *err)
     return status;
 }
 
-/* A wish for bf16 that oneDNN cannot fulfil here gives float32. */
+/* A wish for a type that oneDNN cannot fulfil here gives float32. */
 static gn_status choose_dtype(gn_model *m, gn_dtype wish, gn_error *err)
 {
     const float one = 1;

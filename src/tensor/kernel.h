@@ -144,6 +144,8 @@ static inline vf apply(gn__activation kind, vf x)
         return x * sigmoid(x * (1.5957691216057308f + 0.07135481627159605f * (x * x)));
     case GN__RELU:
         return choose(x < 0.0f, all(0.0f), x);
+    case GN__NO_ACTIVATION:
+        return x;
     case GN__SILU:
         break;
     }
@@ -176,6 +178,8 @@ static void activate(gn__activation kind, float *x, size_t n)
         break;
     case GN__SILU:
         activate_as(GN__SILU, x, n);
+        break;
+    case GN__NO_ACTIVATION:
         break;
     }
 }
@@ -260,6 +264,125 @@ static void to_bf16(uint16_t *y, const float *x, size_t n)
         memcpy(rest, x + i, (n - i) * sizeof *x);
         *(vhu *)out = narrow(load(rest));
         memcpy(y + i, out, (n - i) * sizeof *y);
+    }
+}
+
+/* ---- 8 bits ---------------------------------------------------------------------------------------- */
+
+typedef uint8_t vb __attribute__((vector_size(W)));
+typedef uint8_t vbu __attribute__((vector_size(W), aligned(1)));
+typedef int32_t viu __attribute__((vector_size(4 * W), aligned(4)));
+
+/* The nearest integer, |x| < 2^22; anything else gives some integer. */
+static inline vi nearest(vf x)
+{
+    const float magic = 0x1.8p23f;
+    return (vi)(x + magic) - 0x4B400000;
+}
+
+static inline vb to_byte(vf x, float inverse, int32_t zero)
+{
+    vi q = nearest(x * inverse) + zero, low = q & ~(q < 0);
+    vi over = low > 255;
+    return __builtin_convertvector((low & ~over) | (over & 255), vb);
+}
+
+/* What a row spans; odd is 0, but NaN from an infinity or a NaN. */
+typedef struct span {
+    vf most, least, odd;
+} span;
+
+static inline span widen(span s, vf x)
+{
+    return (span){larger(x, s.most), larger(-x, s.least), s.odd + x * 0.0f};
+}
+
+/* Scale and zero of a row; returns the scale's inverse. */
+static inline float range(const float *x, size_t cols, gn__row8 *row)
+{
+    span s[4] = {{{0}, {0}, {0}}}; /* four, because one would wait for itself */
+    size_t j = 0;
+    for (; j + 4 * W <= cols; j += 4 * W)
+        for (int k = 0; k < 4; k++) s[k] = widen(s[k], load(x + j + k * W));
+    for (; j + W <= cols; j += W) s[0] = widen(s[0], load(x + j));
+    if (j < cols) {
+        float rest[W] = {0};
+        memcpy(rest, x + j, (cols - j) * sizeof *x);
+        s[0] = widen(s[0], load(rest));
+    }
+    for (int k = 1; k < 4; k++) {
+        s[0].most = larger(s[k].most, s[0].most);
+        s[0].least = larger(s[k].least, s[0].least);
+        s[0].odd += s[k].odd;
+    }
+    float low = largest(s[0].least), width = largest(s[0].most) + low;
+    float inverse = width > 1e-30f ? 255.0f / width : 0.0f;
+    row->scale = (inverse > 0.0f ? width * (1.0f / 255.0f) : 0.0f) + sum(s[0].odd);
+    row->zero = nearest(all(low * inverse))[0];
+    return inverse;
+}
+
+static void to_u8(uint8_t *q, gn__row8 *row, const float *x, size_t rows, size_t cols)
+{
+    for (size_t i = 0; i < rows; i++, x += cols, q += cols) {
+        float inverse = range(x, cols, &row[i]);
+        size_t j = 0;
+        for (; j + W <= cols; j += W) *(vbu *)(q + j) = to_byte(load(x + j), inverse, row[i].zero);
+        if (j < cols) {
+            float rest[W] = {0};
+            uint8_t out[W];
+            memcpy(rest, x + j, (cols - j) * sizeof *x);
+            *(vbu *)out = to_byte(load(rest), inverse, row[i].zero);
+            memcpy(q + j, out, cols - j);
+        }
+    }
+}
+
+static inline vf from_sum(const gn__sums *s, const int32_t *sum, size_t row, size_t j)
+{
+    vi exact = *(const viu *)(sum + j) - s->row[row].zero * *(const viu *)(s->total + j);
+    return __builtin_convertvector(exact, vf) * (s->row[row].scale * load(s->scale + j)) + load(s->bias + j);
+}
+
+static inline void from_sums_as(gn__activation kind, bool add, const gn__sums *s, float *y)
+{
+    const int32_t *sums = s->sum;
+    for (size_t i = 0; i < s->rows; i++, sums += s->cols, y += s->cols) {
+        size_t j = 0;
+        for (; j + W <= s->cols; j += W) {
+            vf x = from_sum(s, sums, i, j);
+            store(y + j, add ? load(y + j) + x : apply(kind, x));
+        }
+        for (; j < s->cols; j++) {
+            int32_t exact = sums[j] - s->row[i].zero * s->total[j];
+            float x = (float)exact * (s->row[i].scale * s->scale[j]) + s->bias[j];
+            y[j] = add ? y[j] + x : apply(kind, all(x))[0];
+        }
+    }
+}
+
+static void from_sums(const gn__sums *s, float *y)
+{
+    if (s->add) {
+        from_sums_as(GN__NO_ACTIVATION, true, s, y);
+        return;
+    }
+    switch (s->activation) { /* the kind is a constant in each loop */
+    case GN__GELU:
+        from_sums_as(GN__GELU, false, s, y);
+        break;
+    case GN__GELU_TANH:
+        from_sums_as(GN__GELU_TANH, false, s, y);
+        break;
+    case GN__RELU:
+        from_sums_as(GN__RELU, false, s, y);
+        break;
+    case GN__SILU:
+        from_sums_as(GN__SILU, false, s, y);
+        break;
+    case GN__NO_ACTIVATION:
+        from_sums_as(GN__NO_ACTIVATION, false, s, y);
+        break;
     }
 }
 
@@ -508,4 +631,5 @@ static void attention(const gn__attention *a)
     }
 }
 
-const gn__ops KERNEL_NAME = {KERNEL_LABEL, layer_norm, rms_norm, activate, gate, rotate, to_bf16, attention};
+const gn__ops KERNEL_NAME = {KERNEL_LABEL, layer_norm, rms_norm,  activate, gate,
+                             rotate,       to_bf16,    attention, to_u8,    from_sums};

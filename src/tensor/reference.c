@@ -37,6 +37,8 @@ static double activated(gn__activation kind, double x)
         return 0.5 * x * (1 + tanh(root_2_over_pi * (x + 0.044715 * x * x * x)));
     case GN__RELU:
         return x < 0 ? 0 : x;
+    case GN__NO_ACTIVATION:
+        return x;
     case GN__SILU:
         break;
     }
@@ -94,6 +96,36 @@ static float score(const gn__attention *a, size_t head, size_t from, size_t t, s
     return (float)s;
 }
 
+static void to_u8(uint8_t *q, gn__row8 *row, const float *x, size_t rows, size_t cols)
+{
+    for (size_t i = 0; i < rows; i++, x += cols, q += cols) {
+        double least = 0, most = 0, odd = 0;
+        for (size_t j = 0; j < cols; j++) {
+            least = fmin(least, (double)x[j]);
+            most = fmax(most, (double)x[j]);
+            odd += 0 * (double)x[j];
+        }
+        double scale = most - least > 1e-30 ? (most - least) / 255 : 0;
+        row[i].scale = (float)(scale + odd);
+        row[i].zero = scale > 0 ? (int32_t)nearbyint(-least / scale) : 0;
+        for (size_t j = 0; j < cols; j++) {
+            double level = scale > 0 && odd == 0 ? nearbyint((double)x[j] / scale) + row[i].zero : 0;
+            q[j] = (uint8_t)fmax(0, fmin(level, 255));
+        }
+    }
+}
+
+static void from_sums(const gn__sums *s, float *y)
+{
+    for (size_t i = 0; i < s->rows; i++)
+        for (size_t j = 0; j < s->cols; j++) {
+            size_t at = i * s->cols + j;
+            double exact = (double)s->sum[at] - (double)s->row[i].zero * (double)s->total[j];
+            double x = exact * (double)s->row[i].scale * (double)s->scale[j] + (double)s->bias[j];
+            y[at] = (float)(s->add ? (double)y[at] + x : activated(s->activation, x));
+        }
+}
+
 static void attend(const gn__attention *a, size_t head, size_t t)
 {
     size_t kv_heads = a->kv_heads ? a->kv_heads : a->heads, from = head * kv_heads / a->heads;
@@ -120,5 +152,5 @@ static void attention(const gn__attention *a)
         for (size_t t = 0; t < a->tokens; t++) attend(a, h, t);
 }
 
-const gn__ops gn__ops_reference = {"reference", layer_norm, rms_norm, activate,
-                                   gate,        rotate,     to_bf16,  attention};
+const gn__ops gn__ops_reference = {"reference", layer_norm, rms_norm,  activate, gate,
+                                   rotate,      to_bf16,    attention, to_u8,    from_sums};

@@ -11,7 +11,8 @@ typedef enum gn__activation {
     GN__GELU,      /* x Φ(x) (Hendrycks & Gimpel 2016) */
     GN__GELU_TANH, /* its tanh approximation, "gelu_new": x σ(2 √(2/π) (x + 0.044715 x³)) */
     GN__RELU,
-    GN__SILU /* x σ(x) */
+    GN__SILU,         /* x σ(x) */
+    GN__NO_ACTIVATION /* x */
 } gn__activation;
 
 /* Positions that enter attention as content does (DeBERTa, He et al. 2021): the score of query t and key
@@ -47,6 +48,23 @@ typedef struct gn__attention {
 } gn__attention;
 enum { GN__BIAS_SLACK = 32 };
 
+/* A row in 8 bits: x ≈ scale (q − zero), 0 ≤ q ≤ 255. scale is NaN if the row holds one, or an infinity. */
+typedef struct gn__row8 {
+    float scale;
+    int32_t zero;
+} gn__row8;
+
+/* What a product of 8-bit factors leaves: sums of q · w, where column j's weights are scale[j] w. */
+typedef struct gn__sums {
+    const int32_t *sum;        /* [rows × cols] */
+    const gn__row8 *row;       /* [rows] of q */
+    const float *scale, *bias; /* [cols] */
+    const int32_t *total;      /* [cols] Σ w, which the rows' zeros are taken out with */
+    size_t rows, cols;
+    bool add; /* to what y holds */
+    gn__activation activation;
+} gn__sums;
+
 typedef struct gn__ops {
     const char *name;
     /* y = (x − mean) / √(variance + eps) · gamma + beta, a row at a time; y may be x. */
@@ -62,6 +80,10 @@ typedef struct gn__ops {
     void (*rotate)(float *x, const float *cosine, const float *sine, size_t heads, size_t head_dim, size_t n);
     void (*to_bf16)(uint16_t *y, const float *x, size_t n); /* nearest, ties to even */
     void (*attention)(const gn__attention *a);
+    /* Rows to 8 bits between their least and largest element, 0 included; nearest, ties to even. */
+    void (*to_u8)(uint8_t *q, gn__row8 *row, const float *x, size_t rows, size_t cols);
+    /* y = f(row's scale · scale · (sum − zero · total) + bias), [rows × cols]; added, no f. */
+    void (*from_sums)(const gn__sums *s, float *y);
 } gn__ops;
 
 /* The fastest table that this processor runs; static storage. */
@@ -89,7 +111,8 @@ void gn__engine_free(gn__engine *engine);
 /* y = x Wᵀ + b, or y += x Wᵀ + b when made with `add`. W and b are copied (packed) for the processor;
  * immutable, shared by threads. */
 typedef struct gn__linear gn__linear;
-/* weight: [outputs × inputs]; bias: [outputs] or NULL. dtype: F32 or BF16.
+/* weight: [outputs × inputs]; bias: [outputs] or NULL. dtype: not AUTO. INT8 rounds each output's
+ * weights to a scale of their own, and the inputs as to_u8 does; the sums are exact.
  * Errors: GN_NO_MEMORY; GN_UNSUPPORTED (oneDNN cannot multiply this dtype here). */
 gn_status gn__linear_create(gn__engine *engine, const float *weight, const float *bias, size_t inputs,
                             size_t outputs, bool add, gn_dtype dtype, gn__linear **out, gn_error *err);
@@ -105,6 +128,9 @@ void gn__lane_free(gn__lane *lane);
 /* x: [GN__ROWS × inputs], y: [GN__ROWS × outputs]; must not overlap. l: a layer of one of the shapes the
  * lane was made for. false: oneDNN failed. Call between gn__serial_begin and gn__serial_end. */
 bool gn__linear_run(const gn__linear *l, gn__lane *lane, const float *x, float *y);
+/* The same and an activation, for layers without `add`. */
+bool gn__linear_run_activated(const gn__linear *l, gn__lane *lane, const float *x, float *y,
+                              gn__activation activation);
 
 /* Keeps OpenMP inside oneDNN to this one thread, until gn__serial_end(the value returned). */
 int gn__serial_begin(void);
