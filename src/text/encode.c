@@ -45,6 +45,7 @@ typedef struct job {
     const char *text; /* the input */
     gn__tok_scratch scratch;
     gn_tokens *tokens;
+    size_t first; /* the token that will be the first of those kept */
     size_t limit; /* tokens of the text that are wanted; encoding stops soon after */
 } job;
 
@@ -87,7 +88,7 @@ static void trim(const job *j, size_t token, blanks b)
     for (size_t k = 0; k < j->t->post.trims; k++) {
         uint32_t begin = j->tokens->begin[token], end = j->tokens->end[token];
         size_t before = b.before, after = b.after;
-        bool first = token == 0 || begin == 0;
+        bool first = token == j->first || begin == 0;
         if (first && j->t->post.trim[k].add_prefix_space && before == 1) before = 0;
         for (; before > 0 && begin < end; before--) {
             uint32_t code;
@@ -188,6 +189,7 @@ static gn_status raw_stretch(void *arg, size_t begin, size_t end, int token)
 static gn_status run(job *j, size_t length)
 {
     gn__tok_pieces *raw = &j->scratch.raw;
+    gn__tok_pieces_clear(raw);
     if (!gn__tok_reserve_glyphs(raw, length)) return no_memory(j);
     for (size_t at = 0; at < length;) {
         uint32_t code;
@@ -237,14 +239,25 @@ gn_status gn_tokenizer_encode(const gn_tokenizer *t, const char *text, size_t le
                         MAX_TEXT);
     size_t specials = add_special ? t->post.added : 0;
     job j = {.t = t, .text = text, .tokens = tokens, .limit = SIZE_MAX, .scratch = {.err = err}};
-    if (max_length > 0) j.limit = max_length > specials ? max_length - specials : 0;
+    size_t limit = SIZE_MAX;
+    if (max_length > 0) limit = max_length > specials ? max_length - specials : 0;
+    if (!t->truncate_left) j.limit = limit; /* to keep the end one must go there */
     tokens->count = 0;
     tokens->cut = false;
     gn_status status = run(&j, length);
+    if (status == GN_OK && t->truncate_left && t->post.trims > 0 && tokens->count > limit) {
+        j.first = tokens->count - limit; /* offsets are trimmed with that in mind: once more */
+        tokens->count = 0;
+        status = run(&j, length);
+    }
     gn__tok_scratch_free(&j.scratch);
     if (status != GN_OK) return status;
-    if (tokens->count > j.limit) {
-        tokens->count = j.limit;
+    if (tokens->count > limit) {
+        size_t cut = t->truncate_left ? tokens->count - limit : 0;
+        memmove(tokens->id, tokens->id + cut, limit * sizeof *tokens->id);
+        memmove(tokens->begin, tokens->begin + cut, limit * sizeof *tokens->begin);
+        memmove(tokens->end, tokens->end + cut, limit * sizeof *tokens->end);
+        tokens->count = limit;
         tokens->cut = true;
     }
     return t->post.item == NULL ? GN_OK : apply_template(&t->post, add_special, tokens, err);

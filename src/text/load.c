@@ -325,6 +325,24 @@ static gn_status load_json(const char *path, gn_tokenizer **out, gn_error *err)
     return status;
 }
 
+/* tokenizer_config.json's "truncation_side" goes before what tokenizer.json says, as in `transformers`. */
+static gn_status read_side(const char *path, gn_tokenizer *t, gn_error *err)
+{
+    gn__tok_source source = {path, err};
+    json_t *config = NULL;
+    if (!gn__file_exists(path)) return GN_OK;
+    GN__TRY(read_json(&source, JSON_DECODE_INT_AS_REAL, &config));
+    const json_t *side = json_object_get(config, "truncation_side");
+    const char *s = json_string_value(side);
+    gn_status status = GN_OK;
+    if (side != NULL && (s == NULL || (strcmp(s, "left") != 0 && strcmp(s, "right") != 0)))
+        status = gn__tok_bad_field(&source, "tokenizer", "truncation_side", "\"left\" or \"right\"");
+    else if (s != NULL)
+        t->truncate_left = strcmp(s, "left") == 0;
+    json_decref(config);
+    return status;
+}
+
 gn_status gn_tokenizer_load(const char *directory, gn_tokenizer **out, gn_error *err)
 {
     static const char *const name[5] = {"tokenizer.json", "vocab.json", "merges.txt", "vocab.txt",
@@ -350,6 +368,10 @@ gn_status gn_tokenizer_load(const char *directory, gn_tokenizer **out, gn_error 
             err, GN_IO,
             "%s holds no tokenizer: neither tokenizer.json, nor vocab.json with merges.txt, nor vocab.txt",
             directory);
+    if (status == GN_OK && (status = read_side(path[4], *out, err)) != GN_OK) {
+        gn_tokenizer_free(*out);
+        *out = NULL;
+    }
 end:
     for (int i = 0; i < 5; i++) free(path[i]);
     return status;

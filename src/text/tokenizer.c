@@ -30,6 +30,20 @@ const char *gn_tokenizer_token(const gn_tokenizer *t, int32_t id)
     return entry == NULL ? NULL : entry->token;
 }
 
+/* "truncation": {"direction": "Left" or "Right", …}; its other fields do not matter here. */
+static gn_status parse_truncation(const gn__tok_source *source, const json_t *part, bool *left)
+{
+    const char *direction = "Right";
+    if (part == NULL || json_is_null(part)) return GN_OK;
+    if (!json_is_object(part)) return gn__tok_not_an_object(source, "truncation");
+    if (json_object_get(part, "direction") != NULL)
+        GN__TRY(gn__tok_string(source, "truncation", part, "direction", GN__TOK_REQUIRED, &direction));
+    *left = strcmp(direction, "Left") == 0;
+    if (!*left && strcmp(direction, "Right") != 0)
+        return gn__tok_bad_field(source, "truncation", "direction", "\"Left\" or \"Right\"");
+    return GN_OK;
+}
+
 static gn_status fill(const gn__tok_source *source, const json_t *root, gn_tokenizer *t)
 {
     if (!json_is_object(root)) return gn__tok_not_an_object(source, "tokenizer");
@@ -39,6 +53,7 @@ static gn_status fill(const gn__tok_source *source, const json_t *root, gn_token
     if (strcmp(version, "1.0") != 0)
         return gn__fail(source->err, GN_UNSUPPORTED, "%s: version \"%s\" of the format is not supported",
                         source->file, version);
+    GN__TRY(parse_truncation(source, json_object_get(root, "truncation"), &t->truncate_left));
     GN__TRY(gn__tok_normalizers_parse(source, json_object_get(root, "normalizer"), &t->normalizers));
     GN__TRY(gn__tok_pre_tokenizers_parse(source, json_object_get(root, "pre_tokenizer"), &t->pre_tokenizers));
     GN__TRY(gn__tok_model_parse(source, json_object_get(root, "model"), &t->model));

@@ -10,6 +10,7 @@ struct gn_tokenizer {
     const gn__tok_vocab *vocab; /* the model's */
     gn__tok_post post;
     gn__tok_added added;
+    bool truncate_left; /* too long a text loses its beginning */
 };
 
 /* The content of a tokenizer.json; source->file is what messages call it. */
