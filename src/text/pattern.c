@@ -4,110 +4,31 @@
 
 #include <pcre2.h>
 
-typedef size_t (*matcher)(const gn__glyph *g, size_t n);
-
 struct gn__tok_pattern_of {
     uint32_t *literal; /* [literals] a string; NULL: one of the others */
     size_t literals;
-    matcher known;
+    gn__words words;
     pcre2_code *code;
 };
 
 /* ---- known patterns ------------------------------------------------------------------------------ */
 
-enum { SHAPE = GN__UNICODE_LETTER | GN__UNICODE_NUMBER | GN__UNICODE_GAP };
-
-static unsigned shape(const gn__glyph *g)
+static inline unsigned shape(const gn__glyph *g, size_t *width)
 {
-    return gn__unicode_flags(g->code) & SHAPE;
+    *width = 1;
+    return gn__unicode_flags(g->code) & (GN__UNICODE_LETTER | GN__UNICODE_NUMBER | GN__UNICODE_GAP);
 }
 
-/* Length of the contraction at g[0..n), 0 for none. */
-static size_t contraction(const gn__glyph *g, size_t n)
-{
-    static const char pair[][2] = {{'r', 'e'}, {'v', 'e'}, {'l', 'l'}};
-    if (n < 2 || g[0].code != '\'') return 0;
-    uint32_t c = g[1].code;
-    if (c == 's' || c == 't' || c == 'm' || c == 'd') return 2;
-    for (size_t i = 0; i < sizeof pair / sizeof *pair; i++)
-        if (n > 2 && c == (uint32_t)pair[i][0] && g[2].code == (uint32_t)pair[i][1]) return 3;
-    return 0;
-}
+#define WORDS(name) glyphs_##name
+#define WORDS_TEXT const gn__glyph *
+#define WORDS_UNIT(t, i) ((t)[i].code)
+#define WORDS_SHAPE(t, n, i, w) shape((t) + (i), w)
+#define WORDS_LONG_S(t, n) ((t)[1].code == 0x17F ? 2 : 0) /* which (?i:s) matches too */
+#include "text/words.h"
 
-static size_t contraction_any_case(const gn__glyph *g, size_t n)
+size_t gn__match_words(gn__words words, const gn__glyph *g, size_t n)
 {
-    gn__glyph lower[3] = {{0}};
-    for (size_t i = 0; i < 3 && i < n; i++) {
-        lower[i] = g[i];
-        uint32_t c = g[i].code;
-        if (c >= 'A' && c <= 'Z') lower[i].code = c + 32;
-        if (c == 0x17F) lower[i].code = 's';
-    }
-    return contraction(lower, n < 3 ? n : 3);
-}
-
-/* 's|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+ (Radford et al. 2019, encoder.py
- * of the openai/gpt-2 release) */
-size_t gn__match_gpt2(const gn__glyph *g, size_t n)
-{
-    size_t i = contraction(g, n);
-    if (i > 0) return i;
-    size_t start = g[0].code == ' ' && n > 1 && shape(g + 1) != GN__UNICODE_GAP;
-    unsigned kind = shape(g + start);
-    for (i = start + 1; i < n && shape(g + i) == kind; i++) {
-    }
-    /* a run of white space leaves its last character to the word that follows */
-    return kind == GN__UNICODE_GAP && i < n && i > 1 ? i - 1 : i;
-}
-
-static bool is_line_end(const gn__glyph *g)
-{
-    return g->code == '\n' || g->code == '\r';
-}
-
-/* (?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,digits}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|
- * \s+(?!\S)|\s+ (OpenAI's cl100k; Llama 3 with 3 digits, Qwen 2 with one) */
-static size_t match_cl100k(const gn__glyph *g, size_t n, size_t digits)
-{
-    size_t i = contraction_any_case(g, n);
-    if (i > 0) return i;
-    unsigned kind = shape(g);
-    bool letters = kind == GN__UNICODE_LETTER;
-    if (!letters && kind != GN__UNICODE_NUMBER && !is_line_end(g) && n > 1 &&
-        shape(g + 1) == GN__UNICODE_LETTER)
-        letters = true;
-    if (letters) {
-        for (i = 1; i < n && shape(g + i) == GN__UNICODE_LETTER; i++) {
-        }
-        return i;
-    }
-    if (kind == GN__UNICODE_NUMBER) {
-        for (i = 1; i < n && i < digits && shape(g + i) == GN__UNICODE_NUMBER; i++) {
-        }
-        return i;
-    }
-    size_t start = g[0].code == ' ' && n > 1 && shape(g + 1) == 0;
-    if (shape(g + start) == 0) {
-        for (i = start + 1; i < n && shape(g + i) == 0; i++) {
-        }
-        while (i < n && is_line_end(g + i)) i++;
-        return i;
-    }
-    size_t line = 0;
-    for (i = 0; i < n && shape(g + i) == GN__UNICODE_GAP; i++)
-        if (is_line_end(g + i)) line = i + 1;
-    if (line > 0) return line;
-    return i < n && i > 1 ? i - 1 : i;
-}
-
-static size_t match_llama3(const gn__glyph *g, size_t n)
-{
-    return match_cl100k(g, n, 3);
-}
-
-static size_t match_qwen2(const gn__glyph *g, size_t n)
-{
-    return match_cl100k(g, n, 1);
+    return glyphs_match(words, g, n);
 }
 
 #define CL100K_HEAD "(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|"
@@ -115,11 +36,11 @@ static size_t match_qwen2(const gn__glyph *g, size_t n)
 
 static const struct {
     const char *regex;
-    matcher match;
+    gn__words words;
 } known[] = {
-    {"'s|'t|'re|'ve|'m|'ll|'d| ?\\p{L}+| ?\\p{N}+| ?[^\\s\\p{L}\\p{N}]+|\\s+(?!\\S)|\\s+", gn__match_gpt2},
-    {CL100K_HEAD "\\p{N}{1,3}" CL100K_TAIL, match_llama3},
-    {CL100K_HEAD "\\p{N}" CL100K_TAIL, match_qwen2},
+    {"'s|'t|'re|'ve|'m|'ll|'d| ?\\p{L}+| ?\\p{N}+| ?[^\\s\\p{L}\\p{N}]+|\\s+(?!\\S)|\\s+", GN__WORDS_GPT2},
+    {CL100K_HEAD "\\p{N}{1,3}" CL100K_TAIL, GN__WORDS_LLAMA3},
+    {CL100K_HEAD "\\p{N}" CL100K_TAIL, GN__WORDS_QWEN2},
 };
 
 /* ---- reading ------------------------------------------------------------------------------------- */
@@ -165,8 +86,8 @@ gn_status gn__pattern_regex(const gn__tok_source *source, const char *name, cons
     if (p == NULL) return gn__no_memory(source->err, sizeof *p);
     for (size_t i = 0; i < sizeof known / sizeof *known; i++)
         if (strlen(known[i].regex) == length && memcmp(known[i].regex, regex, length) == 0)
-            p->known = known[i].match;
-    gn_status status = p->known != NULL ? GN_OK : compile(source, name, regex, length, p);
+            p->words = known[i].words;
+    gn_status status = p->words != GN__WORDS_NONE ? GN_OK : compile(source, name, regex, length, p);
     if (status == GN_OK)
         *out = p;
     else
@@ -206,6 +127,11 @@ void gn__pattern_free(gn__tok_pattern_of *p)
     free(p->literal);
     pcre2_code_free(p->code);
     free(p);
+}
+
+gn__words gn__pattern_words(const gn__tok_pattern_of *p)
+{
+    return p->words;
 }
 
 /* ---- matching ------------------------------------------------------------------------------------ */
@@ -276,9 +202,9 @@ bool gn__pattern_each(const gn__tok_pattern_of *p, const gn__glyph *g, size_t n,
         each_literal(p, g, n, piece, arg);
         return true;
     }
-    if (p->known == NULL) return each_regex(p, g, n, piece, arg);
+    if (p->words == GN__WORDS_NONE) return each_regex(p, g, n, piece, arg);
     for (size_t at = 0, length; at < n; at += length) {
-        length = p->known(g + at, n - at);
+        length = glyphs_match(p->words, g + at, n - at);
         piece(arg, at, at + length, true);
     }
     return true;

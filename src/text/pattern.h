@@ -23,8 +23,11 @@ typedef void (*gn__pattern_piece)(void *arg, size_t begin, size_t end, bool matc
 bool gn__pattern_each(const gn__tok_pattern_of *p, const gn__glyph *g, size_t n, gn__pattern_piece piece,
                       void *arg);
 
-/* Length of the match of a known pattern at g[0..n), n > 0; each matches everywhere. */
-size_t gn__match_gpt2(const gn__glyph *g, size_t n);
+/* The patterns that have code of their own (words.h). */
+typedef enum gn__words { GN__WORDS_NONE, GN__WORDS_GPT2, GN__WORDS_LLAMA3, GN__WORDS_QWEN2 } gn__words;
+gn__words gn__pattern_words(const gn__tok_pattern_of *p);
+/* Length of the match at g[0..n), n > 0; words is not NONE. */
+size_t gn__match_words(gn__words words, const gn__glyph *g, size_t n);
 
 /* The translation of a regular expression for PCRE2 (options UTF and MULTILINE); false: *why says what is
  * beyond it (or out->failed: no memory). */

@@ -1,5 +1,6 @@
 /* ByteLevel: words by GPT-2's pattern, then every byte as one printable character. */
 #include "text/byte_level.h"
+#include "text/fast.h"
 #include "text/parts.h"
 #include "text/pattern.h"
 
@@ -61,12 +62,19 @@ static void apply(const void *state, gn__tok_pieces *text, gn__tok_pieces *spare
         const gn__glyph *g = text->glyph + text->span[s].begin;
         size_t n = text->span[s].end - text->span[s].begin;
         for (size_t i = 0, length; i < n; i += length) {
-            length = b->use_regex ? gn__match_gpt2(g + i, n - i) : n;
+            length = b->use_regex ? gn__match_words(GN__WORDS_GPT2, g + i, n - i) : n;
             add_word(spare, g + i, length);
         }
     }
     gn__tok_swap_glyphs(text, spare);
     gn__tok_swap_spans(text, spare);
+}
+
+bool gn__byte_level_words(const void *state, bool *use_regex)
+{
+    const byte_level *b = state;
+    *use_regex = b->use_regex;
+    return !b->add_prefix_space;
 }
 
 extern const gn__tok_step_type gn__tok_pre_tokenizer_byte_level;

@@ -1,6 +1,6 @@
 /* Split: cuts at the matches of a pattern. */
 #include "text/cut.h"
-#include "text/pattern.h"
+#include "text/fast.h"
 
 typedef struct split {
     gn__tok_pattern_of *pattern;
@@ -45,6 +45,12 @@ static void apply(const void *state, gn__tok_pieces *text, gn__tok_pieces *spare
         gn__cut_end(&c);
     }
     gn__tok_swap_spans(text, spare);
+}
+
+gn__words gn__split_words(const void *state)
+{
+    const split *s = state; /* known patterns match everywhere: with these two, matches are all there is */
+    return s->behavior == GN__CUT_ISOLATED && !s->invert ? gn__pattern_words(s->pattern) : GN__WORDS_NONE;
 }
 
 extern const gn__tok_step_type gn__tok_pre_tokenizer_split;

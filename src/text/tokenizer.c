@@ -5,6 +5,7 @@ void gn_tokenizer_free(gn_tokenizer *t)
     if (t == NULL) return;
     gn__tok_steps_free(&t->normalizers);
     gn__tok_steps_free(&t->pre_tokenizers);
+    gn__fast_free(t->fast);
     gn__tok_added_free(&t->added);
     gn__tok_post_free(&t->post);
     gn__tok_model_free(&t->model);
@@ -62,8 +63,15 @@ static gn_status fill(const gn__tok_source *source, const json_t *root, gn_token
         t->pre_tokenizers.count > 0 && t->pre_tokenizers.at[t->pre_tokenizers.count - 1].type->byte_level;
     if (t->model.type->check != NULL) GN__TRY(t->model.type->check(t->model.state, source, byte_level));
     GN__TRY(gn__tok_post_parse(source, json_object_get(root, "post_processor"), &t->post));
-    return gn__tok_added_parse(source, json_object_get(root, "added_tokens"), t->vocab, &t->normalizers,
-                               &t->added);
+    GN__TRY(gn__tok_added_parse(source, json_object_get(root, "added_tokens"), t->vocab, &t->normalizers,
+                                &t->added));
+    for (size_t i = 0; i < t->added.raw.count; i++) {
+        char bytes[4];
+        gn__utf8_encode(t->added.raw.pattern[i].code[0], bytes);
+        t->may_begin_added[(unsigned char)bytes[0]] = true;
+    }
+    if (t->normalizers.count > 0 || t->added.normalized.count > 0) return GN_OK;
+    return gn__fast_make(source, &t->pre_tokenizers, &t->model, &t->fast);
 }
 
 gn_status gn__tokenizer_build(const gn__tok_source *source, const json_t *root, gn_tokenizer **out)

@@ -371,9 +371,22 @@ def transparent():
            "added_tokens": [token("<<", single_word=True), token("((", lstrip=True, rstrip=True)]}
 
 
-def every_code_point(library, counts):
+def transparent_parts(charsmap):
+    """The same for the parts beyond BERT's and GPT-2's."""
+    model = dict(spelled(), end_of_word_suffix="|")
+    for kind in ("NFC", "NFD", "NFKC", "NFKD", "Lowercase", "StripAccents", "Nmt", "Precompiled"):
+        normalizer = {"type": kind, **({"precompiled_charsmap": charsmap} if kind == "Precompiled" else {})}
+        yield {"version": "1.0", "model": model, "normalizer": normalizer}
+    for kind, options in (("Digits", {"individual_digits": False}), ("Whitespace", {}), ("UnicodeScripts", {})):
+        yield {"version": "1.0", "model": model, "pre_tokenizer": {"type": kind, **options}}
+    for name in ("llama3", "o200k", "word", "script"):
+        yield {"version": "1.0", "model": model, "pre_tokenizer": {
+            "type": "Split", "pattern": {"Regex": REGEXES[name]}, "behavior": "Isolated", "invert": False}}
+
+
+def every_code_point(library, counts, charsmap):
     contexts = ["a{0}1", " {0} ", "!{0}a", "{0}{0}", "<<{0}", "{0}<<", "{0}(({0} ", "e\u0301{0}\u0323\u0301"]
-    for description in transparent():
+    for description in itertools.chain(transparent(), transparent_parts(charsmap)):
         with tempfile.TemporaryDirectory() as folder:
             with open(folder + "/tokenizer.json", "w", encoding="utf-8") as f:
                 json.dump(description, f)
@@ -465,7 +478,7 @@ def main():
     print("texts of each family:", dict(families))
     print("random:", counts)
     if o.every_code_point:
-        every_code_point(lib, counts)
+        every_code_point(lib, counts, charsmap)
         print("with every code point:", counts)
     bad = counts["ids"] + counts["offsets"] + counts["cut"]
     lines = []
