@@ -7,16 +7,17 @@
 #include "text/pieces.h"
 #include "text/vocab.h"
 
-#define GN__TOK_NORMALIZERS(X)                                                                         \
-    X(bert)                                                                                            \
-    X(nfc)                                                                                             \
-    X(nfd) X(nfkc) X(nfkd) X(lowercase) X(strip) X(accents) X(nmt) X(prepend) X(byte_level) X(replace) \
-        X(precompiled)
-#define GN__TOK_PRE_TOKENIZERS(X)                                                                            \
-    X(bert)                                                                                                  \
-    X(byte_level)                                                                                            \
-    X(metaspace) X(split) X(punctuation) X(whitespace) X(whitespace_split) X(delimiter) X(digits) X(scripts) \
-        X(fixed_length)
+#define GN__TOK_NORMALIZERS(X) \
+    X(bert)                    \
+    X(nfc)                     \
+    X(nfd)                     \
+    X(nfkc) X(nfkd) X(lowercase) X(strip) X(accents) X(nmt) X(prepend) X(byte_level) X(replace) X(precompiled)
+#define GN__TOK_PRE_TOKENIZERS(X) \
+    X(bert)                       \
+    X(byte_level)                 \
+    X(metaspace)                  \
+    X(split)                      \
+    X(punctuation) X(whitespace) X(whitespace_split) X(delimiter) X(digits) X(scripts) X(fixed_length)
 #define GN__TOK_MODELS(X) X(wordpiece) X(bpe) X(unigram) X(wordlevel)
 #define GN__TOK_POST_PROCESSORS(X) X(template) X(bert) X(roberta) X(byte_level)
 

@@ -176,8 +176,30 @@ static bool hex(translator *t, size_t digits, uint32_t *code)
     return true;
 }
 
+/* \w; within a class Oniguruma leaves out six characters of Latin-1 that it takes elsewhere (the generator of
+ * the tables holds this). */
+static void add_word(translator *t, set *s, bool in_class)
+{
+    const gn__unicode_table *table = &gn__unicode_property;
+    if (!in_class) {
+        add_where(t, s, table, has_bit, GN__PROPERTY_WORD);
+        return;
+    }
+    static const uint32_t left_out[] = {0xB2, 0xB3, 0xB9, 0xBC, 0xBD, 0xBE};
+    for (size_t i = 0; i < table->runs; i++) {
+        if (!has_bit(table->run[i] & 0xFF, GN__PROPERTY_WORD)) continue;
+        uint32_t low = table->run[i] >> 8, high = i + 1 < table->runs ? (table->run[i + 1] >> 8) - 1 : LAST;
+        for (size_t k = 0; k < sizeof left_out / sizeof *left_out; k++) {
+            if (left_out[k] < low || left_out[k] > high) continue;
+            if (left_out[k] > low) add(t, s, low, left_out[k] - 1);
+            low = left_out[k] + 1;
+        }
+        if (low <= high) add(t, s, low, high);
+    }
+}
+
 /* What follows a backslash: one character in *code, or *is_set and the set. */
-static bool escape(translator *t, set *s, bool *is_set, uint32_t *code)
+static bool escape(translator *t, bool in_class, set *s, bool *is_set, uint32_t *code)
 {
     static const char plain[][2] = {{'n', '\n'}, {'r', '\r'}, {'t', '\t'},
                                     {'f', '\f'}, {'v', '\v'}, {'a', 7}};
@@ -189,9 +211,10 @@ static bool escape(translator *t, set *s, bool *is_set, uint32_t *code)
         t->at++;
         if (c == 'd' || c == 'D')
             add_named(t, &positive, "Nd", 2);
+        else if (c == 's' || c == 'S')
+            add_where(t, &positive, &gn__unicode_property, has_bit, GN__PROPERTY_SPACE);
         else
-            add_where(t, &positive, &gn__unicode_property, has_bit,
-                      c == 's' || c == 'S' ? GN__PROPERTY_SPACE : GN__PROPERTY_WORD);
+            add_word(t, &positive, in_class);
     } else if ((c == 'p' || c == 'P') && t->at + 1 < t->n && t->s[t->at + 1] == '{') {
         size_t from = t->at + 2;
         const char *close = memchr(t->s + from, '}', t->n - from);
@@ -275,7 +298,7 @@ static bool class_member(translator *t, set *s, unsigned depth, bool *is_set, ui
         return refuse(t, "an intersection of classes");
     if (c == '\\') {
         t->at++;
-        return escape(t, s, is_set, code);
+        return escape(t, true, s, is_set, code);
     }
     *is_set = false;
     *code = next_code(t);
@@ -507,7 +530,7 @@ static bool item(translator *t)
         set s = {0};
         bool is_set;
         uint32_t code = 0;
-        bool good = escape(t, &s, &is_set, &code);
+        bool good = escape(t, false, &s, &is_set, &code);
         t->before = before;
         if (good && is_set) {
             t->before = 0;

@@ -158,6 +158,9 @@ def main():
     accents = normalizers.StripAccents()
     flags = {}
     word, space = matched(r"\w"), matched(r"\s")
+    # pattern_translate.c knows these six; \s and \d are the same everywhere
+    assert word - matched(r"[\w]") == {0xB2, 0xB3, 0xB9, 0xBC, 0xBD, 0xBE} and word == set(CODES) - matched(r"\W")
+    assert space == matched(r"[\s]") and matched(r"\d") == matched(r"[\d]")
     named = [matched(rf"\p{{{n}}}") for n in SCRIPTS]
     for c in CODES:
         s = chr(c)
