@@ -33,8 +33,8 @@ _genchi()
     --header | --train-header | --test-header)
         COMPREPLY=($(compgen -W 'auto yes no' -- "$cur")); return ;;
     --pooling) COMPREPLY=($(compgen -W 'auto mean cls last max' -- "$cur")); return ;;
-    --dtype) COMPREPLY=($(compgen -W 'auto float32 bfloat16' -- "$cur")); return ;;
     --output-type) COMPREPLY=($(compgen -W 'float32 float16 bfloat16' -- "$cur")); return ;;
+    --dtype) COMPREPLY=($(compgen -W 'auto float32 bfloat16 int8' -- "$cur")); return ;;
     --bandwidth) COMPREPLY=($(compgen -W 'isj silverman' -- "$cur")); return ;;
     --preset) COMPREPLY=($(compgen -W 'sentiment140' -- "$cur")); return ;;
     --model) _genchi_model "$cur"; return ;;
@@ -52,7 +52,7 @@ _genchi()
     local options
     case $command in
     '')
-        COMPREPLY=($(compgen -W "check see detect probe embed report model cache $common" -- "$cur"))
+        COMPREPLY=($(compgen -W "check see detect probe embed report model cache tokenize $common" -- "$cur"))
         return ;;
     check) options="--train --test --gate --alpha --tolerance --permutations --folds --bandwidth $steps" ;;
     see) options="--bandwidth $steps" ;;
@@ -62,6 +62,8 @@ _genchi()
     report) options='--out --json' ;;
     model) options="--json $model" ;;
     cache) options='--json --cache' ;;
+    tokenize) options="--model --max-length --preset --strict"
+        for c in $columns; do options+=" --$c"; done ;;
     *) options= ;;
     esac
     if [[ $cur == -* ]]; then
@@ -70,7 +72,7 @@ _genchi()
     fi
 
     case $command in
-    see | detect | probe | report | embed) _genchi_files "$cur" ;;
+    see | detect | probe | report | embed | tokenize) _genchi_files "$cur" ;;
     cache) (( COMP_CWORD == 2 )) && COMPREPLY=($(compgen -W 'list clear verify limit' -- "$cur")) ;;
     model)
         if (( COMP_CWORD == 2 )); then

@@ -19,10 +19,11 @@ enum {
     CLI_PROBE = 16,
     CLI_REPORT = 32,
     CLI_MODEL = 64,
+    CLI_TOKENIZE = 4096,
     CLI_STEPS = CLI_CHECK | CLI_SEE | CLI_DETECT | CLI_PROBE,
     CLI_READS = CLI_STEPS | CLI_EMBED,
     CLI_CACHE = 128,
-    CLI_ALL = 255
+    CLI_ALL = 255 | CLI_TOKENIZE
 };
 
 /* How to read a file; unset fields are -1 or NULL. */
@@ -98,6 +99,7 @@ int cli_run_steps(const cli_args *a); /* see, detect, probe */
 int cli_run_embed(const cli_args *a);
 int cli_run_report(const cli_args *a);
 int cli_run_model(const cli_args *a);
+int cli_run_tokenize(const cli_args *a);
 int cli_run_cache(const cli_args *a);
 
 /* The cache that --cache or the environment names. NULL: none (off, or a warning was printed). *status:
