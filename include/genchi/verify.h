@@ -17,7 +17,7 @@ extern "C" {
 /* L2 multinomial (two classes: binomial) logistic regression with an unpenalised intercept:
  *   minimise  (1/n) sum_i log-loss_i + (lambda/2) ||W||^2
  * on inputs centred and divided by one common scale (root mean square over all entries) that are learnt on
- * the fitting rows; liblbfgs. */
+ * the fitting rows. */
 typedef struct gn_probe {
     size_t dim;
     int classes;
