@@ -50,7 +50,7 @@ SHARED := $(BUILD)/libgenchi.so.$(VERSION)
 GENCHI := $(BUILD)/genchi
 
 .PHONY: all demo test run-tests unit-tests check-unit packages install uninstall check-install format \
-        check-format lint valgrind fuzz fuzz-build fuzz-corpus bench clean
+        check-format lint valgrind fuzz fuzz-build fuzz-corpus bench clean calibrate-coverage
 .DELETE_ON_ERROR:
 .SECONDARY:
 
@@ -191,6 +191,14 @@ fuzz-corpus: fuzz-build
 fuzz: fuzz-build
 	mkdir -p $(FUZZ_BUILD)/corpus/$(FUZZ)
 	$(FUZZ_BUILD)/fuzz_$(FUZZ) -max_total_time=$(FUZZ_SECONDS) $(FUZZ_BUILD)/corpus/$(FUZZ) fuzz/corpus/$(FUZZ)
+
+# How often the intervals hold the truth: 1,000 simulations a row, some minutes; the table for docs/coverage.md.
+$(BUILD)/bench/%: $(BUILD)/bench/%.o $(STATIC)
+	$(say) LD $@
+	$(Q)$(CC) $(LDFLAGS) -o $@ $< $(STATIC) $(LDLIBS)
+
+calibrate-coverage: $(BUILD)/bench/coverage
+	$<
 
 bench: all
 	bench/check.sh $(GENCHI)

@@ -253,7 +253,7 @@ TEST(overlap_of_normals_is_the_closed_form)
     gn_context *ctx = context(2);
     gn_error err = {0};
     gn_overlap o;
-    gn_overlap_options few = {.bootstrap = 20, .yardstick_draws = 10};
+    gn_overlap_options few = {.yardstick_draws = 10};
     static const double shift[] = {0, 0.5, 1, 3};
     for (size_t k = 0; k < 4; k++)
         for (size_t dims = 1; dims <= 2; dims++) {
@@ -307,7 +307,7 @@ TEST(overlap_bits_do_not_depend_on_threads)
     double *a = normals(3000, 1, 0, 1), *b = normals(900, 2, 1, 2);
     gn_error err = {0};
     gn_overlap o[3];
-    gn_overlap_options options = {.bootstrap = 30, .yardstick_draws = 20, .max_rows = 1000};
+    gn_overlap_options options = {.yardstick_draws = 20, .max_rows = 1000};
     memset(o, 0, sizeof o);
     for (unsigned t = 0; t < 3; t++) {
         gn_context *ctx = context(t + 1);
@@ -336,9 +336,10 @@ TEST(overlap_resamples_whole_groups)
     CHECK_OK(gn_overlap1(ctx, a, N, b, N, &options, &plain, &err), err);
     options.group_a = options.group_b = group;
     CHECK_OK(gn_overlap1(ctx, a, N, b, N, &options, &grouped, &err), err);
-    CHECK_NEAR(grouped.overlap.estimate, plain.overlap.estimate, 1e-3); /* the grids differ a little */
+    /* As independent rows the sets look different; as groups chance explains it. */
+    CHECK(plain.overlap.high < 0.9 && grouped.overlap.high > 0.999);
     CHECK(grouped.overlap.high - grouped.overlap.low > 1.8 * (plain.overlap.high - plain.overlap.low));
-    CHECK(grouped.yardstick.estimate < plain.yardstick.estimate - 0.05);
+    CHECK(grouped.yardstick.low < plain.yardstick.low - 0.05);
     free(centre), free(a), free(b);
     gn_context_free(ctx);
 }
@@ -354,7 +355,7 @@ TEST(overlap_intervals_cover)
     for (uint64_t s = 0; s < 100; s++) {
         double *a = normals(500, 1, 0, 1000 + s), *b = normals(200, 1, 0.5, 2000 + s);
         gn_overlap o;
-        gn_overlap_options options = {.yardstick_draws = 1, .bootstrap = 100, .purpose = s};
+        gn_overlap_options options = {.yardstick_draws = 1, .purpose = s};
         CHECK_OK(gn_overlap1(ctx, a, 500, b, 200, &options, &o, &err), err);
         covered += o.overlap.low <= normal_overlap(0.5) && normal_overlap(0.5) <= o.overlap.high;
         width += (o.overlap.high - o.overlap.low) / 100;
