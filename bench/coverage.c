@@ -209,7 +209,7 @@ static void truths(const world *w, double truth[FIGURES])
     int *y = gn__calloc(MANY, sizeof *y);
     gn__rng r = gn__rng_make(5, gn__purpose("truth"), w->classes);
     draw_rows(w, &r, MANY, p, y);
-    if (gn_scores_compute(ctx, p, y, MANY, (int)w->classes, NULL, 1, 0, &s, &err) != GN_OK) exit(1);
+    if (gn_scores_compute(ctx, p, y, MANY, (int)w->classes, NULL, &s, &err) != GN_OK) exit(1);
     figures_of(&s, all);
     for (size_t f = 0; f < FIGURES; f++) truth[f] = all[f].estimate;
     if (w->temperature == 1) truth[FIGURES - 1] = 0;
@@ -233,7 +233,7 @@ static void scores(const world *w)
             gn_scores s;
             gn_interval all[FIGURES];
             draw_rows(w, &r, rows[n], p, y);
-            if (gn_scores_compute(ctx, p, y, rows[n], (int)w->classes, w->group ? group : NULL, 1000, k, &s,
+            if (gn_scores_compute(ctx, p, y, rows[n], (int)w->classes, w->group ? group : NULL, &s,
                                   &err) != GN_OK)
                 continue;
             figures_of(&s, all);

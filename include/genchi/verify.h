@@ -50,22 +50,24 @@ GN_API gn_status gn_probe_predict(gn_context *ctx, const gn_probe *p, const gn_m
 GN_API void gn_probe_free(gn_probe *p);
 
 typedef struct gn_scores {
-    size_t rows, units; /* units: groups resampled, == rows without groups */
+    size_t rows, units; /* units: groups, == rows without groups */
     gn_interval accuracy, balanced_accuracy, macro_f1;
     gn_interval auc;         /* two classes: class 1 against 0; more: mean one-against-rest */
     gn_interval log_loss;    /* nats */
-    gn_interval calibration; /* expected calibration error, 15 equal-mass bins of the top probability */
+    gn_interval calibration; /* expected calibration error, 15 equal-mass bins of the top probability, less what
+                                chance makes of a calibrated classifier */
 } gn_scores;
 
-/* Intervals: accuracy by Wilson without groups; the rest, and everything with groups, by percentile
- * bootstrap over units with Hesterberg's (2015) expanded tails; calibration by the mirrored bootstrap, 0
- * below where a calibrated classifier would show as much. Ends are NaN with a single unit, the AUC is NaN
- * with one class. Probabilities are cut at 1e-15 in the log-loss. probability [rows × classes], y [rows] in
- * [0, classes). Rows are judged by the most probable class, ties to the lower index. Errors:
+/* 95 % intervals from the variance of each figure's influence function over the units, Student's quantiles:
+ * accuracy by Wilson, with groups for as many rows as have that variance; balanced accuracy by Wilson's
+ * intervals of the recalls, square and add (groups: as accuracy); macro-F1 as accuracy with groups; AUC by
+ * DeLong, DeLong & Clarke-Pearson 1988 on the logit scale; log-loss on the log scale; calibration by Feldman &
+ * Cousins 1998 for what cannot fall below 0 (docs/method-verify.md). Ends are NaN with a single unit, the AUC
+ * is NaN with one class. Probabilities are cut at 1e-15 in the log-loss. probability [rows × classes], y [rows]
+ * in [0, classes). Rows are judged by the most probable class, ties to the lower index. Errors:
  * GN_INVALID_ARGUMENT (no rows, a label out of range), GN_DATA (not a probability). */
 GN_API gn_status gn_scores_compute(gn_context *ctx, const float *probability, const int *y, size_t rows,
-                                   int classes, const uint32_t *group, size_t bootstrap, uint64_t purpose,
-                                   gn_scores *out, gn_error *err);
+                                   int classes, const uint32_t *group, gn_scores *out, gn_error *err);
 
 /* X(NAME, json key). Each is judged on rows it was not fitted on. */
 #define GN_EVAL_LIST(X)                                                                                 \

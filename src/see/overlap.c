@@ -6,6 +6,7 @@
 
 #include "see/sample.h"
 #include "see/separation.h"
+#include "tensor/bounded.h"
 
 #include <math.h>
 
@@ -305,15 +306,6 @@ static double standard_error(const overlap_job *job)
     return cut_error * sqrt(all) * student(fmax(all * all / df, 3)) / z95;
 }
 
-/* The distance at which a separation d is expected where chance alone gives b: about max(distance, b), rounded
- * off where the two meet. Simulated for shifts, see docs/coverage.md. */
-static double distance_at(double d, double b)
-{
-    double d4 = d * d * d * d, b4 = b * b * b * b;
-    if (d <= b) return 0;
-    return d >= 1 ? 1 : sqrt(sqrt((d4 - b4) / (1 - b4)));
-}
-
 static gn_interval overlap_interval(const overlap_job *job)
 {
     double d = mean(job->split, SPLITS), chance = fmax(0, mean(job->chance, job->chances));
@@ -321,9 +313,9 @@ static gn_interval overlap_interval(const overlap_job *job)
     if (chance >= 1 || job->set[0].unit_count < 2 || job->set[1].unit_count < 2)
         return (gn_interval){1 - fmax(0, fmin(1, d)), 0, 1};
     gn__bounded_interval(fmax((d - chance) / error, luckiest), &low, &high);
-    return (gn_interval){.estimate = 1 - distance_at(d, chance),
-                         .low = 1 - distance_at(chance + error * high, chance),
-                         .high = 1 - distance_at(chance + error * low, chance)};
+    return (gn_interval){.estimate = 1 - gn__beyond_chance(d, chance),
+                         .low = 1 - gn__beyond_chance(chance + error * high, chance),
+                         .high = 1 - gn__beyond_chance(chance + error * low, chance)};
 }
 
 static gn_interval yardstick_interval(const overlap_job *job)
@@ -331,7 +323,7 @@ static gn_interval yardstick_interval(const overlap_job *job)
     if (job->draws == 0) return (gn_interval){NAN, NAN, NAN};
     double chance = fmax(0, mean(job->drawn, job->draws)), sum = 0;
     for (size_t k = 0; k < job->draws; k++) {
-        job->drawn[k] = 1 - distance_at(job->drawn[k], fmin(chance, 0.999));
+        job->drawn[k] = 1 - gn__beyond_chance(job->drawn[k], fmin(chance, 0.999));
         sum += job->drawn[k] / (double)job->draws;
     }
     gn__sort(job->drawn, job->draws);

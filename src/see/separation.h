@@ -44,8 +44,4 @@ void gn__separate(const gn__binned *b, const gn__sides *sides, double *scratch, 
 /* The two joined, at the weights at which their errors cancel where the densities cross; see README.md. */
 double gn__separation(size_t dims, double seen, double held);
 
-/* 95 % interval for a mean mu >= 0 from x ~ N(mu, 1) (Feldman & Cousins 1998, Phys. Rev. D 57, 3873): each mu
- * keeps the 95 % of outcomes that are likeliest beside the best mu >= 0. */
-void gn__bounded_interval(double x, double *low, double *high);
-
 #endif

@@ -25,8 +25,15 @@ gn_interval gn__wilson(double right, double n);
 /* 95 % interval from bootstrap replicates (sorted in place; NaN replicates are passed over), widened for few
  * units; always holds the estimate. NaN ends where units < 2 or most replicates are NaN. */
 gn_interval gn__percentile(double estimate, double *replicate, size_t count, size_t units);
-/* The interval mirrored at the estimate (basic bootstrap), cut to [0, 1]. */
-gn_interval gn__basic(double estimate, double *replicate, size_t count, size_t units);
+/* From an estimate and the variance that its influence function gives, with Student's quantile for units - 1
+ * degrees of freedom; NaN ends for a single unit. A share in [0, 1]: Wilson's interval for as many rows as
+ * would have that variance, `most` at the most. */
+gn_interval gn__share(double estimate, double variance, size_t units, double most);
+/* The same on the scale of log-odds; gn__share where there is no spread. */
+gn_interval gn__odds(double estimate, double variance, size_t units, double most);
+/* A mean of units whose distribution is skewed; not below 0. */
+gn_interval gn__skewed(double estimate, double variance, double skewness, size_t units);
+double gn__student_quantile(size_t df); /* of 0.975 */
 /* Two-sided p of "the true value is 0" that belongs to gn__percentile's interval; never 0. */
 double gn__percentile_p(const double *replicate, size_t count, size_t units);
 double gn__mcnemar(size_t a_only, size_t b_only);
@@ -37,6 +44,14 @@ double gn__student_cdf(double t, size_t df);
 
 /* Draws `units` of `units` with replacement; count[u]: how often u was drawn. */
 void gn__resample(gn__rng *rng, uint32_t *count, size_t units);
+
+/* ---- scores (scores.c) --------------------------------------------------------------------------- */
+
+/* Means over `repeats` tables of probabilities of the same rows: figures and influence functions alike. */
+gn_status gn__scores_of(gn_context *ctx, const float *const *probability, size_t repeats, const int *y,
+                        size_t rows, int classes, const uint32_t *group, gn_scores *out, gn_error *err);
+/* The plain calibration error, before chance is taken off. */
+double gn__plain_calibration(const float *probability, const int *y, size_t rows, int classes);
 
 /* ---- comparing (paired.c) ------------------------------------------------------------------------ */
 

@@ -79,7 +79,7 @@ static gn_status judge(verification *v, gn_eval_kind kind, const gn__sample *s, 
         v->right[kind][p] = gn__top_class(compact + p * k, s->classes) == s->y[p];
     }
     GN__TRY_GOTO(gn_scores_compute(v->ctx, compact, s->y, s->n, s->classes, resampled_by(v, kind),
-                                   v->plan.bootstrap, gn__purpose(KEY[kind]), &e->scores, v->err),
+                                   &e->scores, v->err),
                  done);
     e->available = true;
 done:

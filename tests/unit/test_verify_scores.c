@@ -35,7 +35,7 @@ static void check_golden_scores(const char *name)
     }
     gn_context *ctx = context(2, 1);
     gn_scores s;
-    CHECK_OK(gn_scores_compute(ctx, p, y, rows, classes, NULL, 200, 0, &s, &err), err);
+    CHECK_OK(gn_scores_compute(ctx, p, y, rows, classes, NULL, &s, &err), err);
     CHECK_NEAR(s.accuracy.estimate, number(f), 1e-12);
     CHECK_NEAR(s.balanced_accuracy.estimate, number(f), 1e-9);
     CHECK_NEAR(s.macro_f1.estimate, number(f), 1e-9);
@@ -109,21 +109,21 @@ TEST(scores_of_ties_and_missing_classes)
     float flat[20];
     int y[10];
     for (int i = 0; i < 10; i++) flat[2 * i] = 0.25f, flat[2 * i + 1] = 0.75f, y[i] = i < 6;
-    CHECK_OK(gn_scores_compute(ctx, flat, y, 10, 2, NULL, 100, 0, &s, &err), err);
+    CHECK_OK(gn_scores_compute(ctx, flat, y, 10, 2, NULL, &s, &err), err);
     CHECK_NEAR(s.auc.estimate, 0.5, 0);
     CHECK_NEAR(s.calibration.estimate, 0.15, 1e-12);
     CHECK_NEAR(s.balanced_accuracy.estimate, 0.5, 1e-12);
     CHECK_NEAR(s.macro_f1.estimate, 0.375, 1e-12); /* 2·6/(6+10) / 2 */
     /* One class among the rows: no AUC, and no zero division; a class never met does not count. */
     for (int i = 0; i < 10; i++) y[i] = 1;
-    CHECK_OK(gn_scores_compute(ctx, flat, y, 10, 2, NULL, 100, 0, &s, &err), err);
+    CHECK_OK(gn_scores_compute(ctx, flat, y, 10, 2, NULL, &s, &err), err);
     CHECK(isnan(s.auc.estimate) && isnan(s.auc.low));
     CHECK_NEAR(s.balanced_accuracy.estimate, 1, 0);
     CHECK_NEAR(s.macro_f1.estimate, 1, 0);
     /* Ties go to the lower index; an impossible class costs −log 1e-15. */
     float tie[] = {0.5f, 0.5f, 0, 0.5f, 0.5f, 0};
     int three[] = {0, 2};
-    CHECK_OK(gn_scores_compute(ctx, tie, three, 2, 3, NULL, 100, 0, &s, &err), err);
+    CHECK_OK(gn_scores_compute(ctx, tie, three, 2, 3, NULL, &s, &err), err);
     CHECK_NEAR(s.accuracy.estimate, 0.5, 0);
     CHECK_NEAR(s.log_loss.estimate, (log(2) - log(1e-15)) / 2, 1e-9);
     gn_context_free(ctx);
@@ -135,11 +135,11 @@ TEST(scores_refuse_bad_input)
     gn_scores s;
     float p[] = {0.5f, 0.5f, 0.5f, NAN};
     int y[] = {0, 1}, wrong[] = {0, 2};
-    CHECK(gn_scores_compute(ctx, p, y, 0, 2, NULL, 0, 0, &s, &err) == GN_INVALID_ARGUMENT);
+    CHECK(gn_scores_compute(ctx, p, y, 0, 2, NULL, &s, &err) == GN_INVALID_ARGUMENT);
     CHECK_HAS(err.message, "at least one row");
-    CHECK(gn_scores_compute(ctx, p, y, 2, 2, NULL, 0, 0, &s, &err) == GN_DATA);
+    CHECK(gn_scores_compute(ctx, p, y, 2, 2, NULL, &s, &err) == GN_DATA);
     CHECK_HAS(err.message, "row 2, class 1");
-    CHECK(gn_scores_compute(ctx, p, wrong, 2, 2, NULL, 0, 0, &s, &err) == GN_INVALID_ARGUMENT);
+    CHECK(gn_scores_compute(ctx, p, wrong, 2, 2, NULL, &s, &err) == GN_INVALID_ARGUMENT);
     CHECK_HAS(err.message, "the label 2 of row 2");
     gn_context_free(ctx);
 }
@@ -164,9 +164,9 @@ TEST(groups_widen_intervals)
         }
     }
     gn_scores rows, groups, single;
-    CHECK_OK(gn_scores_compute(ctx, p, y, N, 2, NULL, 0, 0, &rows, &err), err);
-    CHECK_OK(gn_scores_compute(ctx, p, y, N, 2, group, 0, 0, &groups, &err), err);
-    CHECK_OK(gn_scores_compute(ctx, p, y, N, 2, one, 0, 0, &single, &err), err);
+    CHECK_OK(gn_scores_compute(ctx, p, y, N, 2, NULL, &rows, &err), err);
+    CHECK_OK(gn_scores_compute(ctx, p, y, N, 2, group, &groups, &err), err);
+    CHECK_OK(gn_scores_compute(ctx, p, y, N, 2, one, &single, &err), err);
     CHECK_INT(groups.units, GROUPS);
     CHECK(rows.accuracy.estimate == groups.accuracy.estimate);
     double ratio = (groups.accuracy.high - groups.accuracy.low) / (rows.accuracy.high - rows.accuracy.low);
@@ -197,7 +197,7 @@ static double group_coverage(gn_context *ctx, int groups, int runs)
             }
         }
         gn_scores s;
-        CHECK_OK(gn_scores_compute(ctx, p, y, (size_t)n, 2, group, 400, (uint64_t)run, &s, &err), err);
+        CHECK_OK(gn_scores_compute(ctx, p, y, (size_t)n, 2, group, &s, &err), err);
         covered += s.accuracy.low <= 0.7 && 0.7 <= s.accuracy.high;
     }
     return (double)covered / runs;
@@ -233,11 +233,11 @@ static void coverage(double sharp, double *auc, double *calibration)
     gn_scores s, truth;
     *auc = *calibration = 0;
     draw(LARGE, 0, sharp, p, y);
-    CHECK_OK(gn_scores_compute(ctx, p, y, LARGE, 2, NULL, 1, 0, &truth, &err), err);
+    CHECK_OK(gn_scores_compute(ctx, p, y, LARGE, 2, NULL, &truth, &err), err);
     double off = sharp == 1 ? 0 : truth.calibration.estimate, curve = truth.auc.estimate;
     for (int run = 1; run <= RUNS; run++) {
         draw(N, run, sharp, p, y);
-        CHECK_OK(gn_scores_compute(ctx, p, y, N, 2, NULL, 400, (uint64_t)run, &s, &err), err);
+        CHECK_OK(gn_scores_compute(ctx, p, y, N, 2, NULL, &s, &err), err);
         *auc += (s.auc.low <= curve && curve <= s.auc.high) / (double)RUNS;
         *calibration += (s.calibration.low <= off && off <= s.calibration.high) / (double)RUNS;
     }
@@ -272,7 +272,7 @@ TEST(scores_do_not_depend_on_threads)
     gn_scores first = {0}, again = {0};
     for (unsigned threads = 1; threads <= 3; threads++) {
         gn_context *ctx = context(threads, 9);
-        CHECK_OK(gn_scores_compute(ctx, p, y, N, 3, group, 0, 1, threads == 1 ? &first : &again, &err), err);
+        CHECK_OK(gn_scores_compute(ctx, p, y, N, 3, group, threads == 1 ? &first : &again, &err), err);
         gn_context_free(ctx);
         if (threads > 1) CHECK(memcmp(&first, &again, sizeof first) == 0);
     }

@@ -1,5 +1,5 @@
 /* Confidence interval for a normal mean that cannot be negative. */
-#include "see/separation.h"
+#include "tensor/bounded.h"
 
 #include <math.h>
 
@@ -53,4 +53,11 @@ void gn__bounded_interval(double x, double *low, double *high)
     kept(0, &from, &to);
     *low = x <= to ? 0 : ends[0];
     *high = ends[1];
+}
+
+double gn__beyond_chance(double d, double b)
+{
+    double d4 = d * d * d * d, b4 = b * b * b * b;
+    if (d <= b) return 0;
+    return d >= 1 ? 1 : sqrt(sqrt((d4 - b4) / (1 - b4)));
 }
