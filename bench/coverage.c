@@ -33,7 +33,10 @@ static void print(const char *figure, const char *setting, double truth, const t
 {
     double n = (double)t->runs, share = (double)t->held / n;
     printf("| %s | %s | %.4f | %.4f | %.4f | %.1f %% | %s |\n", figure, setting, truth, t->estimate / n,
-           t->width / n, 100 * share, share < 0.935 ? "below" : share > 0.965 ? "above" : "yes");
+           t->width / n, 100 * share,
+           share < 0.935   ? "below"
+           : share > 0.965 ? "above"
+                           : "yes");
     fflush(stdout);
 }
 
@@ -89,11 +92,13 @@ static double true_overlap(shape s, double by)
     return fmin(sum, 1);
 }
 
-static void overlap(size_t dims, size_t n_a, size_t n_b, size_t group, shape s, double by, const char *setting)
+static void overlap(size_t dims, size_t n_a, size_t n_b, size_t group, shape s, double by,
+                    const char *setting)
 {
     tally t = {0};
     gn_error err = {0};
-    double truth = true_overlap(s, by), *a = gn__calloc(2 * n_a, sizeof *a), *b = gn__calloc(2 * n_b, sizeof *b);
+    double truth = true_overlap(s, by), *a = gn__calloc(2 * n_a, sizeof *a),
+           *b = gn__calloc(2 * n_b, sizeof *b);
     uint32_t *of = gn__calloc(n_a + n_b, sizeof *of);
     for (size_t i = 0; i < n_a + n_b; i++) of[i] = (uint32_t)(i / (group ? group : 1));
     for (size_t k = 0; k < runs; k++) {
@@ -150,8 +155,8 @@ static void overlaps(void)
 
 /* ---- scores -------------------------------------------------------------------------------------- */
 
-/* A classifier whose truth is known: K classes with given shares, a row's logits are normal about `signal` for its
- * own class, and the probabilities are softmax(temperature × logits). */
+/* A classifier whose truth is known: K classes with given shares, a row's logits are normal about `signal`
+ * for its own class, and the probabilities are softmax(temperature × logits). */
 typedef struct world {
     const char *name;
     size_t classes;
@@ -181,7 +186,8 @@ static void draw_rows(const world *w, gn__rng *r, size_t n, float *probability, 
             double z = gn__rng_normal(r);
             if (w->group) z = sqrt(0.6) * shared[c] + sqrt(0.4) * z;
             /* for unit normal noise, signal × (logit − signal / 2) is the log-likelihood */
-            logit[c] = w->temperature * (w->signal * (z + (c == (size_t)own ? w->signal : 0)) + log(w->share[c]));
+            logit[c] =
+                w->temperature * (w->signal * (z + (c == (size_t)own ? w->signal : 0)) + log(w->share[c]));
             top = fmax(top, logit[c]);
         }
         for (size_t c = 0; c < k; c++) sum += exp(logit[c] - top);
@@ -233,8 +239,8 @@ static void scores(const world *w)
             gn_scores s;
             gn_interval all[FIGURES];
             draw_rows(w, &r, rows[n], p, y);
-            if (gn_scores_compute(ctx, p, y, rows[n], (int)w->classes, w->group ? group : NULL, &s,
-                                  &err) != GN_OK)
+            if (gn_scores_compute(ctx, p, y, rows[n], (int)w->classes, w->group ? group : NULL, &s, &err) !=
+                GN_OK)
                 continue;
             figures_of(&s, all);
             for (size_t f = 0; f < FIGURES; f++)

@@ -181,9 +181,9 @@ static gn_status compare_with_control(run *r)
     for (size_t i = 0; i < sizeof pair / sizeof *pair; i++) {
         const gn_evaluation *a = &model->eval[pair[i].kind], *b = &control->eval[pair[i].kind];
         if (!a->available || !b->available) continue;
-        GN__TRY(gn_paired_accuracy(r->ctx, a->probability, b->probability, r->test.label, r->test.rows,
-                                   r->result->classes, r->test.group, r->options->probe.bootstrap,
-                                   gn__purpose("pipeline/control") + i, pair[i].out, r->err));
+        GN__TRY(gn_paired_correct(r->ctx, a->correct, b->correct, r->test.rows, r->test.group,
+                                  r->options->probe.bootstrap, gn__purpose("pipeline/control") + i,
+                                  pair[i].out, r->err));
     }
     return GN_OK;
 }

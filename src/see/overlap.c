@@ -1,7 +1,7 @@
 /* Overlap of two samples' densities with its interval, and its yardstick; see README.md.
  *
- * Both samples are binned once on one grid (linear weights). What is measured is how well the sets can be told
- * apart by their smoothed densities (separation.c): the total variation distance, 1 - overlap. */
+ * Both samples are binned once on one grid (linear weights). What is measured is how well the sets can be
+ * told apart by their smoothed densities (separation.c): the total variation distance, 1 - overlap. */
 #include "genchi/see.h"
 
 #include "see/sample.h"
@@ -11,16 +11,17 @@
 #include <math.h>
 
 enum { GRID1 = 512, GRID2 = 96, BANDWIDTH_DRAWS = 4, SPLITS = 4 };
-static const double reach = 4.5;     /* bandwidths: exp(-10) of the peak */
-static const double luckiest = -1; /* standard errors below chance from which on the interval gets no narrower */
-/* Where to cut wants smoother densities than pictures do, and a cut that moves with the sample adds a little to
- * the error of the shares; both simulated, see docs/coverage.md. */
+static const double reach = 4.5; /* bandwidths: exp(-10) of the peak */
+static const double luckiest =
+    -1; /* standard errors below chance from which on the interval gets no narrower */
+/* Where to cut wants smoother densities than pictures do, and a cut that moves with the sample adds a little
+ * to the error of the shares; both simulated, see docs/coverage.md. */
 static const double smoother = 1.25, cut_error = 1.04;
 static const double z95 = 1.959963984540054;
 
 typedef struct sample {
-    size_t n;  /* rows used */
-    double *x; /* [n × dims] */
+    size_t n;        /* rows used */
+    double *x;       /* [n × dims] */
     uint32_t *group; /* [n] the unit */
     size_t unit_count;
     double h[2];
@@ -123,8 +124,7 @@ static gn_status lay_grid(overlap_job *job, const double widest[2], gn_error *er
     b->near = gn__calloc(rows, sizeof *b->near);
     b->part = gn__calloc(rows, job->dims * sizeof *b->part);
     if (b->cell == NULL || b->near == NULL || b->part == NULL) return gn__no_memory(err, rows * 16);
-    for (size_t k = 0; k < 2; k++)
-        gn__bin_rows(b, job->set[k].x, job->set[k].n, k == 0 ? 0 : job->set[0].n);
+    for (size_t k = 0; k < 2; k++) gn__bin_rows(b, job->set[k].x, job->set[k].n, k == 0 ? 0 : job->set[0].n);
     return GN_OK;
 }
 
@@ -182,7 +182,9 @@ static void split_piece(void *arg, size_t begin, size_t end, unsigned worker)
         for (size_t i = 0; i < job->units.count; i++) order[i] = (uint32_t)i;
         gn__rng_shuffle(&r, order, first);
         gn__rng_shuffle(&r, order + first, job->set[1].unit_count);
-        gn__sides sides = {&job->units, {order, order + first}, {first, job->set[1].unit_count},
+        gn__sides sides = {&job->units,
+                           {order, order + first},
+                           {first, job->set[1].unit_count},
                            {job->set[0].k, job->set[1].k}};
         double seen, held;
         gn__separate(&job->bins, &sides, job->scratch + worker * job->scratch_size, &seen, &held,
@@ -202,8 +204,8 @@ static void chance_piece(void *arg, size_t begin, size_t end, unsigned worker)
         for (size_t i = 0; i < all; i++) order[i] = (uint32_t)i;
         size_t first = draw_rows(job, &r, order, all, job->set[0].n);
         gn__rng_shuffle(&r, order + first, (uint32_t)(all - first));
-        gn__sides sides = {&job->units, {order, order + first}, {first, all - first},
-                           {job->set[0].k, job->set[1].k}};
+        gn__sides sides = {
+            &job->units, {order, order + first}, {first, all - first}, {job->set[0].k, job->set[1].k}};
         job->chance[c] = separation_of(job, &sides, worker);
     }
 }

@@ -169,8 +169,8 @@ gn_status gn__logistic_fit(gn_context *ctx, const gn__logistic_problem *p, doubl
         GN__TRY_GOTO(solve_sample(ctx, p, sampled, w, err), done);
     GN__TRY_GOTO(gn__metric_make(ctx, p, w, sampled, &f.metric, err), done);
     gn__metric_enter(&f.metric, w);
-    GN__TRY_GOTO(gn__minimise(evaluate, near_enough, &f, size, w, p->max_iterations > 0 ? p->max_iterations : 500,
-                              value_noise, &minimum, err),
+    GN__TRY_GOTO(gn__minimise(evaluate, near_enough, &f, size, w,
+                              p->max_iterations > 0 ? p->max_iterations : 500, value_noise, &minimum, err),
                  done);
     gn__metric_leave(&f.metric, w);
     memcpy(weight, w, size * sizeof *w);

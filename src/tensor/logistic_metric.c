@@ -85,8 +85,8 @@ static void gram_piece(void *arg, size_t begin, size_t end, unsigned worker)
             float root = (float)sqrt(fmax(weight * v, 0));
             for (size_t j = 0; j < width; j++) rows[i * width + j] *= root;
         }
-        cblas_ssyrk(CblasRowMajor, CblasLower, CblasTrans, (int)width, (int)m, 1, rows, (int)width, 1, product,
-                    (int)width);
+        cblas_ssyrk(CblasRowMajor, CblasLower, CblasTrans, (int)width, (int)m, 1, rows, (int)width, 1,
+                    product, (int)width);
     }
     for (size_t j = 0; j < width * width; j++) gram[j] = (double)product[j];
 }

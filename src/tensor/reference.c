@@ -83,8 +83,7 @@ static void add_rows(const float *const *row, size_t rows, const float *mean, co
 {
     for (size_t j = 0; j < n; j++) {
         double s = (double)sum[j];
-        for (size_t r = 0; r < rows; r++)
-            s += (double)factor[r] * ((double)row[r][j] - (double)mean[j]);
+        for (size_t r = 0; r < rows; r++) s += (double)factor[r] * ((double)row[r][j] - (double)mean[j]);
         sum[j] = (float)s;
     }
 }

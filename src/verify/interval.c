@@ -107,7 +107,8 @@ gn_interval gn__skewed(double estimate, double variance, double skewness, size_t
 {
     if (isnan(estimate) || units < 2) return (gn_interval){estimate, NAN, NAN};
     double t = gn__student_quantile(units - 1), error = sqrt(variance), root = sqrt((double)units);
-    double low = estimate - error * unskewed(t, skewness, root), high = estimate - error * unskewed(-t, skewness, root);
+    double low = estimate - error * unskewed(t, skewness, root),
+           high = estimate - error * unskewed(-t, skewness, root);
     return (gn_interval){estimate, fmax(0, fmin(low, estimate)), fmax(high, estimate)};
 }
 

@@ -55,8 +55,8 @@ double gn__plain_calibration(const float *probability, const int *y, size_t rows
 
 /* ---- comparing (paired.c) ------------------------------------------------------------------------ */
 
-/* a, b: [rows] whether each was right; group by position or NULL. */
-gn_status gn__paired_right(gn_context *ctx, const unsigned char *a, const unsigned char *b, size_t rows,
+/* a, b: [rows] how often each was right, 0 to 1; group by position or NULL. */
+gn_status gn__paired_right(gn_context *ctx, const float *a, const float *b, size_t rows,
                            const uint32_t *group, size_t bootstrap, uint64_t purpose, gn_paired *out,
                            gn_error *err);
 /* The most probable class, ties to the lower index. */
@@ -66,7 +66,7 @@ int gn__top_class(const float *probability, int classes);
 
 /* Options with the defaults filled in. */
 typedef struct gn__plan {
-    size_t folds, inner_folds, bootstrap, max_rows;
+    size_t folds, inner_folds, repeats, bootstrap, max_rows; /* repeats 0: by the rows, gn__repeats */
     size_t lambda_count;
     double *lambda; /* strong to weak; owned */
 } gn__plan;
@@ -134,15 +134,19 @@ enum { GN__NESTED_ROWS = 2000 };
 typedef struct gn__crossfit {
     bool possible; /* false: no two folds with two classes */
     size_t folds;
-    uint32_t *fold;                /* [n] */
-    float *logits;                 /* [n × classes], by position */
-    unsigned char *majority_right; /* [n] the fold's fitting rows' commonest class is the row's */
-    double lambda;                 /* median over folds */
-    size_t fit_rows;               /* median over folds */
+    uint32_t *fold;        /* [n] */
+    float *logits;         /* [n × classes], by position */
+    float *majority_right; /* [n] whether the fold's fitting rows' commonest class is the row's */
+    double lambda;         /* median over folds */
+    size_t fit_rows;       /* median over folds */
 } gn__crossfit;
-/* whole: also the probe on all rows; may be NULL. */
+/* Repeats deal other folds. whole: also the probe on all rows; may be NULL. */
 gn_status gn__crossfit_run(gn_context *ctx, const gn__plan *plan, const gn__sample *s, uint64_t purpose,
-                           gn__crossfit *out, gn_probe *whole, gn__steps *steps, gn_error *err);
+                           uint64_t repeat, gn__crossfit *out, gn_probe *whole, gn__steps *steps,
+                           gn_error *err);
 void gn__crossfit_free(gn__crossfit *c);
+/* How often a cross-validation of n rows is repeated over other folds: what the luck of one deal is worth
+ * against the time. */
+size_t gn__repeats(const gn__plan *plan, size_t n);
 
 #endif

@@ -1,6 +1,6 @@
-/* Scores of held-out probabilities and their intervals. Every figure is, up to terms of second order, a mean of
- * its influence function over the rows; sums of that by unit give its variance (the infinitesimal jackknife),
- * without resampling. */
+/* Scores of held-out probabilities and their intervals. Every figure is, up to terms of second order, a mean
+ * of its influence function over the rows; sums of that by unit give its variance (the infinitesimal
+ * jackknife), without resampling. */
 #include "verify/parts.h"
 
 #include "tensor/bounded.h"
@@ -115,7 +115,8 @@ static bool curve(table *t, size_t column, double *area)
                 bool is = t->y[row] == (int)column;
                 /* n - 1 in each side's variance */
                 double few = is ? in / fmax(in - 1, 1) : out / fmax(out - 1, 1);
-                influence[row] += ((is ? outs : ins) - pairs) * n / (is ? in : out) * sqrt(few) / (double)t->curves;
+                influence[row] +=
+                    ((is ? outs : ins) - pairs) * n / (is ? in : out) * sqrt(few) / (double)t->curves;
             }
             in_below += block_in, out_below += block_out;
         }
@@ -158,8 +159,8 @@ static double surplus(const table *t, size_t i)
     return (p == t->y[i]) - (double)t->probability[i * t->classes + (size_t)p];
 }
 
-/* A binomial kernel over neighbouring bins: miscalibration seldom changes its sign from one bin to the next. Own
- * weight 3/8, sum of squares 35/128. */
+/* A binomial kernel over neighbouring bins: miscalibration seldom changes its sign from one bin to the next.
+ * Own weight 3/8, sum of squares 35/128. */
 static double smoothed(const double gap[BINS], int b)
 {
     static const double kernel[] = {6, 4, 1};
@@ -196,14 +197,14 @@ static double held_out(const table *t, const double gap[BINS], uint32_t *order)
     return sum;
 }
 
-/* The sum of |gap| over the bins is drawn up by noise: as the overlap is (docs/method-verify.md), it is measured
- * on the rows seen and on rows held out, weighed, and set against what chance gives. */
+/* The sum of |gap| over the bins is drawn up by noise: as the overlap is (docs/method-verify.md), it is
+ * measured on the rows seen and on rows held out, weighed, and set against what chance gives. */
 static double calibrate(table *t)
 {
     /* sum of squares / (2 × own weight), and own weight / root of the sum of squares × E|N(0, 1)| */
     static const double weight = 0.3646, chance = 0.5721;
     double gap[BINS] = {0}, rows[BINS] = {0}, hits[BINS] = {0}, square[BINS] = {0}, claimed[BINS] = {0};
-    double n = (double)t->rows, plain = 0, seen = 0, all = 0, variance = 0;
+    double n = (double)t->rows, plain = 0, seen = 0, all = 0, variance = 0, together = 0;
     bin_rows(t);
     for (size_t i = 0; i < t->rows; i++) {
         size_t b = t->bin[i];
@@ -220,7 +221,12 @@ static double calibrate(table *t)
             size_t b = t->bin[t->units.row[m]];
             sum[b] += surplus(t, t->units.row[m]) / n - gap[b] / rows[b];
         }
-        for (size_t b = 0; b < BINS; b++) square[b] += sum[b] * sum[b];
+        double across = 0;
+        for (int b = 0; b < BINS; b++) {
+            square[b] += sum[b] * sum[b];
+            across += with_sign_of(smoothed(gap, b), sum[b]);
+        }
+        together += across * across;
     }
     for (int b = 0; b < BINS; b++) {
         if (rows[b] == 0) continue;
@@ -236,7 +242,7 @@ static double calibrate(table *t)
     }
     /* One row right and one wrong more than there are (as in Agresti & Caffo 2000): never no error at all. */
     double padded = (all + 1) / (n + 2), units = (double)t->units.count;
-    t->variance += fmax(variance, units > 3 ? padded * (1 - padded) / n : 0);
+    t->variance += fmax(fmax(variance, together), units > 3 ? padded * (1 - padded) / n : 0);
     t->beyond += weight * seen + (1 - weight) * held_out(t, gap, t->order);
     return plain;
 }
@@ -274,9 +280,9 @@ static gn_interval mean_recall(const table *t, double estimate)
     return (gn_interval){estimate, fmax(0, estimate - sqrt(down) / k), fmin(1, estimate + sqrt(up) / k)};
 }
 
-/* F1 = 2 J / (1 + J) for J = right / (own + said − right), a share of independent rows given that they are of the
- * class or said to be. The classes' Wilson intervals are joined by square and add, and scaled to the variance that
- * the mean's influence function gives: one row's error is in two classes' F1. */
+/* F1 = 2 J / (1 + J) for J = right / (own + said − right), a share of independent rows given that they are of
+ * the class or said to be. The classes' Wilson intervals are joined by square and add, and scaled to the
+ * variance that the mean's influence function gives: one row's error is in two classes' F1. */
 static gn_interval mean_f1(const table *t, double estimate, double variance)
 {
     const double *own = t->count + t->classes, *said = own + t->classes;
@@ -332,7 +338,7 @@ static void fill_scores(table *t, gn_scores *out)
     double variance[FIGURES], skewness[FIGURES], least = INFINITY, n = (double)units, rows = (double)t->rows;
     const double *own = t->count + t->classes;
     bool grouped = units < t->rows;
-    for (int f = 0; f < FIGURES; f++) 
+    for (int f = 0; f < FIGURES; f++)
         variance[f] = variance_of(t, t->influence + (size_t)f * t->rows, &skewness[f]);
     for (size_t c = 0; c < t->classes; c++)
         if (own[c] > 0) least = fmin(least, own[c]);
@@ -345,8 +351,8 @@ static void fill_scores(table *t, gn_scores *out)
                                      : mean_recall(t, t->figure[BALANCED]);
     out->macro_f1 = grouped ? gn__share(t->figure[MACRO_F1], variance[MACRO_F1], units, rows)
                             : mean_f1(t, t->figure[MACRO_F1], variance[MACRO_F1]);
-    out->auc = gn__odds(t->figure[AUC], variance[AUC], units < 2 ? 1 : freedom(t, t->influence + AUC * t->rows),
-                        least);
+    out->auc = gn__odds(t->figure[AUC], variance[AUC],
+                        units < 2 ? 1 : freedom(t, t->influence + AUC * t->rows), least);
     out->log_loss = gn__skewed(t->figure[LOG_LOSS], variance[LOG_LOSS], skewness[LOG_LOSS], units);
     out->calibration = calibration_interval(t);
 }
@@ -389,7 +395,8 @@ static gn_status table_make(const int *y, size_t rows, int classes, const uint32
     t->recall = gn__calloc(k, sizeof *t->recall);
     t->f1 = gn__calloc(k, sizeof *t->f1);
     t->count = gn__calloc(3 * k, sizeof *t->count);
-    if (!t->f1 || !t->predicted || !t->sorted || !t->bin || !t->order || !t->influence || !t->recall || !t->count)
+    if (!t->f1 || !t->predicted || !t->sorted || !t->bin || !t->order || !t->influence || !t->recall ||
+        !t->count)
         return gn__no_memory(err, rows * (FIGURES + 2) * sizeof(double));
     return GN_OK;
 }

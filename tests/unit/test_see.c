@@ -1,6 +1,7 @@
 #include "core/core.h"
 #include "genchi/see.h"
 #include "golden_text.h"
+#include "tensor/bounded.h"
 #include "test.h"
 
 static const char *const golden = "tests/golden/see/see.txt";
@@ -344,24 +345,54 @@ TEST(overlap_resamples_whole_groups)
     gn_context_free(ctx);
 }
 
-/* Of 100 intervals for two normals half a standard deviation apart, 86 or more cover the truth (binomial 0.1
- * % point at 95 %), and not by being vacuous. */
+/* Of 200 intervals for two normals so far apart, 180 or more hold the truth (binomial 0.2 % point at 95 %), and
+ * not by being vacuous. Equal populations, where a plain bootstrap never holds it, among them. */
 TEST(overlap_intervals_cover)
 {
+    static const double shift[] = {0, 0.25, 1.5};
     gn_context *ctx = context(2);
     gn_error err = {0};
-    int covered = 0;
-    double width = 0;
-    for (uint64_t s = 0; s < 100; s++) {
-        double *a = normals(500, 1, 0, 1000 + s), *b = normals(200, 1, 0.5, 2000 + s);
-        gn_overlap o;
-        gn_overlap_options options = {.yardstick_draws = 1, .purpose = s};
-        CHECK_OK(gn_overlap1(ctx, a, 500, b, 200, &options, &o, &err), err);
-        covered += o.overlap.low <= normal_overlap(0.5) && normal_overlap(0.5) <= o.overlap.high;
-        width += (o.overlap.high - o.overlap.low) / 100;
-        free(a), free(b);
+    for (size_t k = 0; k < 3; k++) {
+        int covered = 0;
+        double width = 0;
+        for (uint64_t s = 0; s < 200; s++) {
+            double *a = normals(500, 1, 0, 1000 + s), *b = normals(200, 1, shift[k], 2000 + s);
+            gn_overlap o;
+            gn_overlap_options options = {
+                .bandwidth = GN_BANDWIDTH_SILVERMAN, .yardstick_draws = 1, .chance_draws = 15, .purpose = s};
+            CHECK_OK(gn_overlap1(ctx, a, 500, b, 200, &options, &o, &err), err);
+            covered += o.overlap.low <= normal_overlap(shift[k]) + 1e-12 &&
+                       normal_overlap(shift[k]) <= o.overlap.high + 1e-12;
+            width += (o.overlap.high - o.overlap.low) / 200;
+            free(a), free(b);
+        }
+        CHECK(covered >= 180);
+        CHECK(width < 0.18);
     }
-    CHECK(covered >= 86);
-    CHECK(width < 0.16);
     gn_context_free(ctx);
+}
+
+/* The definition: whatever the mean, 95 % of outcomes give an interval that holds it. */
+TEST(bounded_intervals_cover_exactly)
+{
+    double low, high;
+    gn__bounded_interval(0, &low, &high);
+    CHECK_NEAR(low, 0, 0);
+    CHECK_NEAR(high, 1.96, 1e-3);
+    gn__bounded_interval(6, &low, &high);
+    CHECK_NEAR(low, 6 - 1.96, 1e-3);
+    CHECK_NEAR(high, 6 + 1.96, 1e-3);
+    static const double mean[] = {0, 0.1, 0.7, 1.5, 3};
+    for (size_t k = 0; k < 5; k++) {
+        double held = 0, step = 0.02;
+        for (double x = mean[k] - 8; x < mean[k] + 8; x += step) {
+            gn__bounded_interval(x, &low, &high);
+            if (low <= mean[k] && mean[k] <= high)
+                held += exp(-0.5 * (x - mean[k]) * (x - mean[k])) * step / sqrt(2 * M_PI);
+        }
+        CHECK_NEAR(held, 0.95, 0.01);
+    }
+    CHECK_NEAR(gn__beyond_chance(0.1, 0.2), 0, 0);
+    CHECK_NEAR(gn__beyond_chance(1, 0.5), 1, 0);
+    CHECK_NEAR(gn__beyond_chance(0.8, 0.2), 0.8, 0.002);
 }
