@@ -33,7 +33,7 @@ _genchi()
     --header | --train-header | --test-header)
         COMPREPLY=($(compgen -W 'auto yes no' -- "$cur")); return ;;
     --pooling) COMPREPLY=($(compgen -W 'auto mean cls last max' -- "$cur")); return ;;
-    --dtype) COMPREPLY=($(compgen -W 'auto float32 bfloat16' -- "$cur")); return ;;
+    --dtype) COMPREPLY=($(compgen -W 'auto float32 bfloat16 int8' -- "$cur")); return ;;
     --bandwidth) COMPREPLY=($(compgen -W 'isj silverman' -- "$cur")); return ;;
     --preset) COMPREPLY=($(compgen -W 'sentiment140' -- "$cur")); return ;;
     --model) _genchi_model "$cur"; return ;;

@@ -345,8 +345,8 @@ TEST(overlap_resamples_whole_groups)
     gn_context_free(ctx);
 }
 
-/* Of 200 intervals for two normals so far apart, 180 or more hold the truth (binomial 0.2 % point at 95 %), and
- * not by being vacuous. Equal populations, where a plain bootstrap never holds it, among them. */
+/* Of 200 intervals for two normals so far apart, 180 or more hold the truth (binomial 0.2 % point at 95 %),
+ * and not by being vacuous. Equal populations, where a plain bootstrap never holds it, among them. */
 TEST(overlap_intervals_cover)
 {
     static const double shift[] = {0, 0.25, 1.5};
