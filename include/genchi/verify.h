@@ -105,8 +105,8 @@ typedef struct gn_evaluation {
 /* Difference in accuracy, a − b, on the same rows; of repeats, of how often each row was judged right. */
 typedef struct gn_paired {
     gn_interval difference; /* paired percentile bootstrap over units */
-    double p_value;              /* exact McNemar; of repeats Student's for the mean of the rows' differences; with
-                                    groups the paired bootstrap's; NaN: not available */
+    double p_value;         /* exact McNemar; of repeats Student's for the mean of the rows' differences; with
+                               groups the paired bootstrap's; NaN: not available */
     size_t rows, a_only, b_only; /* rows that only a (of repeats: that a more often) got right, or b */
     bool available;
 } gn_paired;

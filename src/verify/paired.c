@@ -46,8 +46,8 @@ static bool whole(const float *x, size_t n)
     return true;
 }
 
-/* Means over repeats are no longer yes or no, so that McNemar's test has no meaning: Student's for the mean of
- * the rows' differences. */
+/* Means over repeats are no longer yes or no, so that McNemar's test has no meaning: Student's for the mean
+ * of the rows' differences. */
 static double student_p(const float *a, const float *b, size_t rows, double mean)
 {
     double square = 0, n = (double)rows;
