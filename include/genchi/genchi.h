@@ -9,6 +9,7 @@
 #include "genchi/decide.h"
 #include "genchi/detect.h"
 #include "genchi/error.h"
+#include "genchi/hub.h"
 #include "genchi/matrix.h"
 #include "genchi/model.h"
 #include "genchi/report.h"

@@ -89,7 +89,8 @@ static gn_status model_info_copy(const gn_model_info *from, gn_model_evidence_in
     *to = (gn_model_evidence_info){.name = gn__strdup(from->name),
                                    .architecture = gn__strdup(from->architecture),
                                    .path = gn__strdup(from->path),
-                                   .pooling = gn__strdup(gn_pooling_name(from->pooling)),
+                                   .pooling =
+                                       gn__strdup(from->remote ? "external" : gn_pooling_name(from->pooling)),
                                    .dtype = gn__strdup(gn_dtype_name(from->dtype)),
                                    .tokenizer = gn__strdup(from->tokenizer),
                                    .dim = from->dim,
