@@ -4,6 +4,7 @@
 #define GENCHI_GENCHI_H
 
 #include "genchi/check.h"
+#include "genchi/compare.h"
 #include "genchi/context.h"
 #include "genchi/dataset.h"
 #include "genchi/decide.h"
@@ -15,6 +16,7 @@
 #include "genchi/report.h"
 #include "genchi/see.h"
 #include "genchi/tokenizer.h"
+#include "genchi/vectors.h"
 #include "genchi/verify.h"
 
 #endif
