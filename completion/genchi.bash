@@ -13,9 +13,10 @@ _genchi()
 
     local columns='text label id group format encoding header' c
     local common='--help --version --lang --threads --seed --quiet --no-color'
-    local model='--pooling --dtype --max-length'
-    local reads="--model --out --preset --label-map --drop-label --group-alone --strict $model"
+    local model='--pooling --dtype --max-length --model-name --insecure-http --time-limit'
+    local reads="--out --preset --label-map --drop-label --group-alone --strict $model"
     for c in $columns; do reads+=" --$c"; done
+    local one="--model"
     local steps="$reads --json --keep-duplicates --hide-texts --train-labels --test-labels"
     for c in $columns; do steps+=" --train-$c --test-$c"; done
 
@@ -33,15 +34,15 @@ _genchi()
     --header | --train-header | --test-header)
         COMPREPLY=($(compgen -W 'auto yes no' -- "$cur")); return ;;
     --pooling) COMPREPLY=($(compgen -W 'auto mean cls last max' -- "$cur")); return ;;
-    --dtype) COMPREPLY=($(compgen -W 'auto float32 bfloat16' -- "$cur")); return ;;
+    --dtype) COMPREPLY=($(compgen -W 'auto float32 bfloat16 int8' -- "$cur")); return ;;
     --bandwidth) COMPREPLY=($(compgen -W 'isj silverman' -- "$cur")); return ;;
     --preset) COMPREPLY=($(compgen -W 'sentiment140' -- "$cur")); return ;;
-    --model) _genchi_model "$cur"; return ;;
+    --model | --models) _genchi_model "$cur"; return ;;
     --train | --test | --input | --train-labels | --test-labels) _genchi_files "$cur"; return ;;
     --out)
         if [[ $command == embed ]]; then _genchi_files "$cur"; else _genchi_directories "$cur"; fi
         return ;;
-    --threads | --seed | --max-length | --alpha | --tolerance | --permutations | --folds | --text | \
+    --threads | --seed | --max-length | --model-name | --time-limit | --alpha | --tolerance | --permutations | --folds | --text | \
         --label | --id | --group | --train-text | --train-label | --train-id | --train-group | \
         --test-text | --test-label | --test-id | --test-group | --label-map | --drop-label | --group-alone)
         return ;; # a number, a column or a value that only the user knows
@@ -50,13 +51,14 @@ _genchi()
     local options
     case $command in
     '')
-        COMPREPLY=($(compgen -W "check see detect probe embed report model $common" -- "$cur"))
+        COMPREPLY=($(compgen -W "check see detect probe embed report model compare $common" -- "$cur"))
         return ;;
-    check) options="--train --test --gate --alpha --tolerance --permutations --folds --bandwidth $steps" ;;
-    see) options="--bandwidth $steps" ;;
-    detect) options="--alpha --tolerance --permutations --folds $steps" ;;
-    probe) options="--folds $steps" ;;
-    embed) options="--input $reads" ;;
+    check) options="--train --test --gate --alpha --tolerance --permutations --folds --bandwidth $one $steps" ;;
+    compare) options="--models --train --test --alpha --tolerance --permutations --folds --bandwidth $steps" ;;
+    see) options="--bandwidth $one $steps" ;;
+    detect) options="--alpha --tolerance --permutations --folds $one $steps" ;;
+    probe) options="--folds $one $steps" ;;
+    embed) options="--input $one $reads" ;;
     report) options='--out --json' ;;
     model) options="--json $model" ;;
     *) options= ;;
@@ -70,7 +72,7 @@ _genchi()
     see | detect | probe | report) _genchi_files "$cur" ;;
     model)
         if (( COMP_CWORD == 2 )); then
-            COMPREPLY=($(compgen -W 'inspect' -- "$cur"))
+            COMPREPLY=($(compgen -W 'inspect pull verify' -- "$cur"))
         else
             _genchi_model "$cur"
         fi ;;

@@ -7,7 +7,7 @@
 typedef struct row {
     cli_string label;
     const char *key; /* of the JSON object */
-    char value[400];
+    char value[2000];
     bool number;
 } row;
 
@@ -73,19 +73,15 @@ static void print_rows(const cli_args *a, const row *rows, size_t count)
     if (a->json) printf("}\n");
 }
 
-/* "3: pooler.dense.bias, pooler.dense.weight, …" */
-static row unused_row(const gn_model *model)
+/* "3: pooler.dense.bias, pooler.dense.weight, …"; as JSON all of them. */
+static row unused_row(const cli_args *a, const gn_model_info *m)
 {
     row r = {.label = CLI_S_MODEL_UNUSED, .key = "unused"};
-    size_t n = 0, used;
-    while (gn_model_unused(model, n) != NULL) n++;
-    used = (size_t)snprintf(r.value, sizeof r.value, "%zu", n);
-    for (size_t i = 0; i < n && used + 8 < sizeof r.value; i++) {
-        const char *name = i < 4 ? gn_model_unused(model, i) : "…";
-        int more = snprintf(r.value + used, sizeof r.value - used, "%s%.80s", i > 0 ? ", " : ": ", name);
-        used += (size_t)more;
-        if (i == 4) break;
-    }
+    if (a->json)
+        snprintf(r.value, sizeof r.value, "%s", m->unused);
+    else
+        snprintf(r.value, sizeof r.value, "%zu%s%.160s%s", m->unused_tensors,
+                 m->unused_tensors > 0 ? ": " : "", m->unused, strlen(m->unused) > 160 ? "…" : "");
     return r;
 }
 
@@ -101,15 +97,22 @@ static int inspect(const cli_args *a, const gn_model *model)
         number_row(CLI_S_MODEL_HEADS, "heads", m->heads),
         number_row(CLI_S_MODEL_DIM, "dim", m->dim),
         number_row(CLI_S_MODEL_VOCAB, "vocab", m->vocab),
+        text_row(CLI_S_MODEL_POSITIONS, "positions", m->positions),
+        text_row(CLI_S_MODEL_NORMS, "norms", m->norms),
+        text_row(CLI_S_MODEL_ATTENTION, "attention", m->attention),
+        text_row(CLI_S_MODEL_MLP, "mlp", m->mlp),
         text_row(CLI_S_MODEL_TOKENIZER, "tokenizer", m->tokenizer),
+        text_row(CLI_S_MODEL_PIPELINE, "pipeline", m->pipeline),
         number_row(CLI_S_MODEL_MAX_LENGTH, "max_length", m->max_length),
-        text_row(CLI_S_MODEL_POOLING, "pooling", gn_pooling_name(m->pooling)),
+        text_row(CLI_S_MODEL_POOLING, "pooling", m->poolings[0] ? m->poolings : gn_pooling_name(m->pooling)),
+        text_row(CLI_S_MODEL_HEAD, "head", m->head),
+        text_row(CLI_S_MODEL_PROMPT, "prompt", m->prompt),
         text_row(CLI_S_MODEL_NORMALIZE, "normalize",
                  a->json ? (m->normalize ? "yes" : "no")
                          : cli_text(a->lang, m->normalize ? CLI_S_YES : CLI_S_NO)),
         text_row(CLI_S_MODEL_DTYPE, "dtype", gn_dtype_name(m->dtype)),
         text_row(CLI_S_MODEL_SHA256, "sha256", m->sha256),
-        unused_row(model),
+        unused_row(a, m),
     };
     print_rows(a, rows, sizeof rows / sizeof *rows);
     return fflush(stdout) == 0 ? CLI_OK : cli_complain(a, CLI_FAILED, CLI_S_CANNOT_PRINT);

@@ -35,8 +35,11 @@ static const choice headers[] = {
 static const choice poolings[] = {{"auto", GN_POOLING_AUTO}, {"mean", GN_POOLING_MEAN},
                                   {"cls", GN_POOLING_CLS},   {"last", GN_POOLING_LAST},
                                   {"max", GN_POOLING_MAX},   {NULL, 0}};
-static const choice dtypes[] = {
-    {"auto", GN_DTYPE_AUTO}, {"float32", GN_DTYPE_F32}, {"bfloat16", GN_DTYPE_BF16}, {NULL, 0}};
+static const choice dtypes[] = {{"auto", GN_DTYPE_AUTO},
+                                {"float32", GN_DTYPE_F32},
+                                {"bfloat16", GN_DTYPE_BF16},
+                                {"int8", GN_DTYPE_INT8},
+                                {NULL, 0}};
 static const choice bandwidths[] = {
     {"isj", GN_BANDWIDTH_ISJ}, {"silverman", GN_BANDWIDTH_SILVERMAN}, {NULL, 0}};
 

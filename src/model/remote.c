@@ -21,7 +21,9 @@ gn_status gn__remote_load(gn_context *ctx, gn_model *m, const char *url, const g
     m->info.name = gn__arena_strndup(&m->arena, options->model, strlen(options->model));
     m->info.path = gn__arena_strndup(&m->arena, url, strlen(url));
     m->info.architecture = "endpoint";
-    m->info.weight_types = m->info.tokenizer = "external";
+    m->info.weight_types = m->info.tokenizer = m->info.poolings = "external";
+    m->info.positions = m->info.norms = m->info.attention = m->info.mlp = "";
+    m->info.head = m->info.prompt = m->info.pipeline = m->info.unused = "";
     m->info.dim = gn__endpoint_dim(m->endpoint);
     m->info.dtype = GN_DTYPE_F32;
     m->info.remote = true;

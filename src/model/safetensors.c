@@ -268,7 +268,6 @@ gn_status gn__weights_open(const char *directory, gn__weights *w, gn_error *err)
         GN__TRY(gn__config_read(directory, "model.safetensors.index.json", JSON_OBJECT, &index, err));
         gn_status status = open_shards(directory, &index, w, err);
         gn__config_free(&index);
-        for (size_t i = 0; i < w->tensors; i++) w->tensor[i].used = false;
         return status;
     }
     char pickle[NAME_MAX + 1];
@@ -300,9 +299,7 @@ void gn__weights_free(gn__weights *w)
 const gn__tensor *gn__weights_find(const gn__weights *w, const char *name)
 {
     int64_t at = gn__map_get(&w->by_name, name, strlen(name));
-    if (at < 0) return NULL;
-    w->tensor[at].used = true;
-    return &w->tensor[at];
+    return at < 0 ? NULL : &w->tensor[at];
 }
 
 void gn__shape_text(const size_t *shape, size_t rank, char *text, size_t size)

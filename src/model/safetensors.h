@@ -23,7 +23,6 @@ typedef struct gn__tensor {
     const unsigned char *data; /* in the mapping; aligned to nothing in particular */
     size_t begin, end;         /* byte offsets as the header has them */
     size_t file;
-    bool used; /* was found by its name since the files were opened */
 } gn__tensor;
 
 typedef struct gn__weights {

@@ -103,10 +103,3 @@ void gn_model_check_free(gn_model_check *c)
     free(c->flaw);
     *c = (gn_model_check){0};
 }
-
-const char *gn_model_unused(const gn_model *m, size_t i)
-{
-    for (size_t k = 0; k < m->weights.tensors; k++)
-        if (!m->weights.tensor[k].used && i-- == 0) return m->weights.tensor[k].name;
-    return NULL;
-}
