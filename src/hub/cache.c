@@ -151,6 +151,16 @@ static bool has_file(const char *directory, const char *name)
     return found;
 }
 
+/* Some snapshots keep the transformer in a folder of its own, as sentence-transformers once did. */
+static bool is_whole(const char *snapshot)
+{
+    char *inner = gn__path_join(snapshot, "0_Transformer");
+    bool whole = (has_file(snapshot, "config.json") && has_weights(snapshot)) ||
+                 (inner != NULL && has_file(inner, "config.json") && has_weights(inner));
+    free(inner);
+    return whole;
+}
+
 gn_status gn_hub_find(const char *name, const gn_hub_options *options, char **directory, gn_error *err)
 {
     gn__hub_name n;
@@ -173,7 +183,7 @@ gn_status gn_hub_find(const char *name, const gn_hub_options *options, char **di
             err, GN_IO,
             "%s is neither a folder nor a model in the cache %s; download it with: genchi model pull %s",
             name, options->cache, name);
-    else if (!has_file(found, "modules.json") && (!has_file(found, "config.json") || !has_weights(found)))
+    else if (!is_whole(found))
         status =
             gn__fail(err, GN_IO,
                      "only parts of %s are in the cache (%s); download the rest with: genchi model pull %s",
