@@ -51,7 +51,7 @@ _genchi()
     local options
     case $command in
     '')
-        COMPREPLY=($(compgen -W "check see detect probe embed report model compare $common" -- "$cur"))
+        COMPREPLY=($(compgen -W "check see detect probe embed report model compare tokenize $common" -- "$cur"))
         return ;;
     check) options="--train --test --gate --alpha --tolerance --permutations --folds --bandwidth $one $steps" ;;
     compare) options="--models --train --test --alpha --tolerance --permutations --folds --bandwidth $steps" ;;
@@ -61,6 +61,8 @@ _genchi()
     embed) options="--input $one $reads" ;;
     report) options='--out --json' ;;
     model) options="--json $model" ;;
+    tokenize) options="--model --max-length --preset --strict"
+        for c in $columns; do options+=" --$c"; done ;;
     *) options= ;;
     esac
     if [[ $cur == -* ]]; then
@@ -69,7 +71,7 @@ _genchi()
     fi
 
     case $command in
-    see | detect | probe | report) _genchi_files "$cur" ;;
+    see | detect | probe | report | tokenize) _genchi_files "$cur" ;;
     model)
         if (( COMP_CWORD == 2 )); then
             COMPREPLY=($(compgen -W 'inspect pull verify' -- "$cur"))

@@ -68,27 +68,27 @@ static const option_row rows[] = {
     {"train", CLI_CHECK | CLI_COMPARE, STRING, AT(train), NULL, 0, 0},
     {"test", CLI_CHECK | CLI_COMPARE, STRING, AT(test), NULL, 0, 0},
     {"input", CLI_EMBED, STRING, AT(input), NULL, 0, 0},
-    {"model", CLI_READS & ~(unsigned)CLI_COMPARE, STRING, AT(model), NULL, 0, 0},
+    {"model", (CLI_READS & ~(unsigned)CLI_COMPARE) | CLI_TOKENIZE, STRING, AT(model), NULL, 0, 0},
     {"models", CLI_COMPARE, STRING, AT(models), NULL, 0, 0},
     {"model-name", CLI_READS | CLI_MODEL, STRING, AT(model_name), NULL, 0, 0},
     {"insecure-http", CLI_READS | CLI_MODEL, FLAG, AT(insecure_http), NULL, 0, 0},
     {"time-limit", CLI_READS | CLI_MODEL, NUMBER, AT(time_limit), NULL, 0.1, 86400},
     {"out", CLI_READS | CLI_REPORT, STRING, AT(out), NULL, 0, 0},
-    {"preset", CLI_READS, STRING, AT(preset), NULL, 0, 0},
+    {"preset", CLI_READS | CLI_TOKENIZE, STRING, AT(preset), NULL, 0, 0},
     {"train-labels", CLI_STEPS, STRING, AT(train_labels), NULL, 0, 0},
     {"test-labels", CLI_STEPS, STRING, AT(test_labels), NULL, 0, 0},
-    COLUMN_ROWS("", both, CLI_READS),
+    COLUMN_ROWS("", both, CLI_READS | CLI_TOKENIZE),
     COLUMN_ROWS("train-", for_train, CLI_STEPS),
     COLUMN_ROWS("test-", for_test, CLI_STEPS),
     {"label-map", CLI_READS, STRING, AT(label_map), NULL, 0, 0},
     {"drop-label", CLI_READS, STRING, AT(drop_label), NULL, 0, 0},
     {"group-alone", CLI_READS, STRING, AT(group_alone), NULL, 0, 0},
-    {"strict", CLI_READS, FLAG, AT(strict), NULL, 0, 0},
+    {"strict", CLI_READS | CLI_TOKENIZE, FLAG, AT(strict), NULL, 0, 0},
     {"keep-duplicates", CLI_STEPS, FLAG, AT(keep_duplicates), NULL, 0, 0},
     {"hide-texts", CLI_STEPS, FLAG, AT(hide_texts), NULL, 0, 0},
     {"pooling", CLI_READS | CLI_MODEL, CHOICE, AT(pooling), poolings, 0, 0},
     {"dtype", CLI_READS | CLI_MODEL, CHOICE, AT(dtype), dtypes, 0, 0},
-    {"max-length", CLI_READS | CLI_MODEL, SIZE, AT(max_length), NULL, 1, 1048576},
+    {"max-length", CLI_READS | CLI_MODEL | CLI_TOKENIZE, SIZE, AT(max_length), NULL, 1, 1048576},
     {"alpha", CLI_CHECK | CLI_DETECT | CLI_COMPARE, NUMBER, AT(alpha), NULL, 1e-6, 0.5},
     {"tolerance", CLI_CHECK | CLI_DETECT | CLI_COMPARE, NUMBER, AT(tolerance), NULL, 0.5, 0.99},
     {"permutations", CLI_CHECK | CLI_DETECT | CLI_COMPARE, SIZE, AT(permutations), NULL, 19, 1e6},
@@ -100,8 +100,9 @@ enum { ROWS = sizeof rows / sizeof *rows };
 static const struct {
     unsigned bit;
     const char *name;
-} names[] = {{CLI_CHECK, "check"}, {CLI_EMBED, "embed"},   {CLI_SEE, "see"},     {CLI_DETECT, "detect"},
-             {CLI_PROBE, "probe"}, {CLI_REPORT, "report"}, {CLI_MODEL, "model"}, {CLI_COMPARE, "compare"}};
+} names[] = {{CLI_CHECK, "check"},   {CLI_EMBED, "embed"},     {CLI_SEE, "see"},
+             {CLI_DETECT, "detect"}, {CLI_PROBE, "probe"},     {CLI_REPORT, "report"},
+             {CLI_MODEL, "model"},   {CLI_COMPARE, "compare"}, {CLI_TOKENIZE, "tokenize"}};
 
 static const char *command_name(unsigned bit)
 {
