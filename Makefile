@@ -21,7 +21,7 @@ comma := ,
 FLAVOUR := $(notdir $(CC))$(if $(SANITIZE),-$(subst $(comma),-,$(SANITIZE)))$(if $(DEBUG),-debug)
 BUILD ?= build/$(FLAVOUR)
 
-PKGS := jansson sqlite3 libzstd icu-uc icu-i18n libcrypto zlib lapacke openblas libpcre2-8
+PKGS := libcurl jansson sqlite3 libzstd icu-uc icu-i18n libcrypto zlib lapacke openblas libpcre2-8
 
 WARN := -Wall -Wextra -Wshadow -Wconversion -Wno-sign-conversion -Wstrict-prototypes \
         -Wmissing-prototypes -Wpointer-arith -Wvla -Wundef -Wwrite-strings -Wformat=2 \
