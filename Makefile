@@ -50,7 +50,7 @@ SHARED := $(BUILD)/libgenchi.so.$(VERSION)
 GENCHI := $(BUILD)/genchi
 
 .PHONY: all demo test run-tests unit-tests check-unit packages install uninstall check-install format \
-        check-format lint valgrind fuzz fuzz-build fuzz-corpus bench clean
+        check-format lint valgrind fuzz fuzz-build fuzz-corpus bench calibrate clean
 .DELETE_ON_ERROR:
 .SECONDARY:
 
@@ -194,6 +194,14 @@ fuzz: fuzz-build
 
 bench: all
 	bench/check.sh $(GENCHI)
+
+# Long studies by simulation, printed as the tables of docs/calibration*.md.
+calibrate: $(BUILD)/calibrate_kinds
+	$(BUILD)/calibrate_kinds
+
+$(BUILD)/calibrate_%: $(BUILD)/bench/calibrate_%.o $(STATIC)
+	$(say) LD $@
+	$(Q)$(CC) $(LDFLAGS) -o $@ $< $(STATIC) $(LDLIBS)
 
 clean:
 	rm -rf build

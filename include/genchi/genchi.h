@@ -9,11 +9,13 @@
 #include "genchi/decide.h"
 #include "genchi/detect.h"
 #include "genchi/error.h"
+#include "genchi/kind.h"
 #include "genchi/matrix.h"
 #include "genchi/model.h"
 #include "genchi/report.h"
 #include "genchi/see.h"
 #include "genchi/tokenizer.h"
 #include "genchi/verify.h"
+#include "genchi/where.h"
 
 #endif

@@ -432,6 +432,7 @@ static gn_status run_all(run *r)
     if (r->steps & GN_STEP_DETECT) {
         GN__TRY(examples_make(r, &r->train, r->score_train, false, &q->only_train, &q->examples_train));
         GN__TRY(examples_make(r, &r->test, r->score_test, true, &q->only_test, &q->examples_test));
+        GN__TRY(gn__explain(r->ctx, &space, o, r->score_train, r->score_test, q, r->err));
     }
     gn_matrix_free(&r->pooled);
     if (r->steps & GN_STEP_DECIDE) {
