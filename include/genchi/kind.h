@@ -70,7 +70,8 @@ typedef struct gn_kind {
     size_t probe_rows, heldout_rows; /* fitted on; train rows left for the confusion matrix and the tests */
     double probe_accuracy;           /* on those */
     bool weights;           /* estimated_share and weight are there; they hold if texts of one label are the
-                               same in both sets. false: the probe does not tell the labels apart */
+                               same in both sets. false: the probe does not tell the labels apart, or a share
+                               would surely be below 0 or above 1: no mix of train's labels looks like test */
     gn_shift *by_predicted; /* [classes] or NULL: rows that the probe gives each label, the sets compared;
                                p_holm over the labels. Needs no labels of test */
 } gn_kind;

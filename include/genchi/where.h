@@ -34,8 +34,8 @@ typedef struct gn_where_text {
     char *text;   /* filled by gn_check; NULL with hide_texts */
 } gn_where_text;
 
-/* A kind of text: a medoid and the texts that are nearer to it than to other medoids and within its radius.
- */
+/* A kind of text: what is nearer to its medoid than to the other medoids of its set, and no farther than any
+ * member is from its own. */
 typedef struct gn_where_cluster {
     bool test;                      /* the set it was found in */
     size_t rows;                    /* telling (uncovered) rows that it was found from */

@@ -192,12 +192,13 @@ typedef struct bbse {
     lapack_int *pivot;
     double *prior; /* [replicates × classes] */
     double *weight;
+    double *raw; /* as prior, before negative ones become 0 */
 } bbse;
 
 static void bbse_free(bbse *b)
 {
     void *const all[] = {b->joint, b->rows, b->class_rows, b->mean,  b->test_rows, b->c,
-                         b->mu,    b->lu,   b->pivot,      b->prior, b->weight};
+                         b->mu,    b->lu,   b->pivot,      b->prior, b->weight,    b->raw};
     for (size_t i = 0; i < sizeof all / sizeof *all; i++) free(all[i]);
 }
 
@@ -220,8 +221,9 @@ static gn_status bbse_sums(const probe *p, size_t replicates, bbse *b, gn_error 
     b->pivot = gn__calloc(p->classes, sizeof *b->pivot);
     b->prior = gn__calloc(replicates + 1, p->classes * sizeof *b->prior);
     b->weight = gn__calloc(replicates + 1, p->classes * sizeof *b->weight);
+    b->raw = gn__calloc(replicates + 1, p->classes * sizeof *b->raw);
     if (!b->joint || !b->rows || !b->class_rows || !b->mean || !b->test_rows || !b->c || !b->lu || !b->mu ||
-        !b->pivot || !b->prior || !b->weight)
+        !b->pivot || !b->prior || !b->weight || !b->raw)
         return gn__no_memory(err, b->blocks[0] * k2 * sizeof *b->joint);
     for (size_t i = 0; i < p->in->train->rows; i++) {
         int y = p->in->train_label[i];
@@ -243,7 +245,7 @@ static gn_status bbse_sums(const probe *p, size_t replicates, bbse *b, gn_error 
 
 /* Test's shares q of the labels from C w = mu, C[i][j] = E[p_i 1(y = j)], w_j = q_j / P(y = j); negative ones
  * are taken for 0. draw NULL: every block once. false: C has no usable inverse. */
-static bool solve(bbse *b, gn__rng *draw, bool check, double *prior, double *weight)
+static bool solve(bbse *b, gn__rng *draw, bool check, double *prior, double *weight, double *raw)
 {
     size_t k = b->classes, k2 = k * k;
     double rows = 0, test_rows = 0, sum = 0, rcond = 1, norm = 0;
@@ -283,7 +285,10 @@ static bool solve(bbse *b, gn__rng *draw, bool check, double *prior, double *wei
     if (LAPACKE_dgetrs(LAPACK_ROW_MAJOR, 'N', (lapack_int)k, 1, b->lu, (lapack_int)k, b->pivot, b->mu, 1) !=
         0)
         return false;
-    for (size_t i = 0; i < k; i++) sum += b->mu[i] = fmax(0, b->mu[i]);
+    for (size_t i = 0; i < k; i++) {
+        raw[i] = b->mu[i];
+        sum += b->mu[i] = fmax(0, b->mu[i]);
+    }
     if (!(sum > 0)) return false;
     for (size_t i = 0; i < k; i++) {
         double share = prior[i] / rows;
@@ -320,13 +325,14 @@ static gn_status estimate_shares(const probe *p, const gn_kind_options *o, gn_ki
     gn_status status = sorted == NULL ? gn__no_memory(err, replicates * sizeof *sorted) : GN_OK;
     if (status != GN_OK) return status;
     GN__TRY_GOTO(bbse_sums(p, replicates, &b, err), done);
-    double *prior = b.prior + replicates * k, *weight = b.weight + replicates * k;
-    if (!solve(&b, NULL, true, prior, weight)) goto done;
+    double *prior = b.prior + replicates * k, *weight = b.weight + replicates * k,
+           *raw = b.raw + replicates * k;
+    if (!solve(&b, NULL, true, prior, weight, raw)) goto done;
     for (size_t r = 0; r < replicates; r++) {
         gn__rng g = gn__rng_make(gn_context_seed(p->ctx), gn__purpose("kind/bbse") ^ o->detect.purpose, r);
         if (r % 32 == 0) GN__TRY_GOTO(gn__check_cancel(p->ctx, err), done);
-        done_replicates +=
-            solve(&b, &g, false, b.prior + done_replicates * k, b.weight + done_replicates * k);
+        done_replicates += solve(&b, &g, false, b.prior + done_replicates * k, b.weight + done_replicates * k,
+                                 b.raw + done_replicates * k);
     }
     if (done_replicates < replicates * 9 / 10) goto done; /* the labels are too rare to resample */
     for (size_t c = 0; c < k; c++) {
@@ -334,6 +340,13 @@ static gn_status estimate_shares(const probe *p, const gn_kind_options *o, gn_ki
         out->by_class[c].weight = percentiles(b.weight + c, done_replicates, k, weight[c], sorted);
     }
     out->weights = true;
+    /* A share surely below 0 or above 1: no mix of train's labels looks like test. */
+    for (size_t c = 0; c < k; c++) {
+        gn_interval i = percentiles(b.raw + c, done_replicates, k, raw[c], sorted);
+        if (i.high < 0 || i.low > 1) out->weights = false;
+    }
+    for (size_t c = 0; c < k && !out->weights; c++)
+        out->by_class[c].estimated_share = out->by_class[c].weight = (gn_interval){NAN, NAN, NAN};
 done:
     free(sorted);
     bbse_free(&b);

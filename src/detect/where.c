@@ -9,11 +9,12 @@ enum {
     LEAST_UNITS = 20,
     MOST_SPOTS = 20000,
     WITNESS = 1000,
-    LEAST_TELLING = 12,
+    LEAST_TELLING = 24,
     MOST_TELLING = 300,
-    LEAST_PART = 3
+    LEAST_PART = 3,
+    MEMBERS = 8
 };
-static const double telling_part = 0.1, radius_part = 0.9;
+static const double telling_part = 0.2;
 
 typedef struct where_work {
     gn_context *ctx;
@@ -210,7 +211,7 @@ typedef struct grouping {
     uint32_t medoid[16], *of; /* [n] */
     float *distance;          /* [n × n] */
     const float *centre[16];
-    double radius[16];
+    double radius; /* the farthest member's distance from its medoid */
 } grouping;
 
 static void grouping_free(grouping *g)
@@ -222,34 +223,26 @@ static void grouping_free(grouping *g)
 static gn_status group(where_work *w, const size_t *member, size_t n, grouping *g, gn_error *err)
 {
     const float **row = gn__calloc(n, sizeof *row);
-    float *of_cluster = gn__calloc(n, sizeof *of_cluster);
     size_t most = w->o.most_clusters < 16 ? w->o.most_clusters : 16;
     gn_status status = GN_OK;
     *g = (grouping){.member = member,
                     .n = n,
                     .of = gn__calloc(n, sizeof *g->of),
                     .distance = gn__calloc(n, n * sizeof *g->distance)};
-    if (row == NULL || of_cluster == NULL || g->of == NULL || g->distance == NULL) {
+    if (row == NULL || g->of == NULL || g->distance == NULL) {
         status = gn__no_memory(err, n * n * sizeof *g->distance);
         goto done;
     }
     for (size_t i = 0; i < n; i++) row[i] = w->x[member[i]];
     GN__TRY_GOTO(gn__distances(w->ctx, row, n, row, n, w->in->train->cols, g->distance, err), done);
-    GN__TRY_GOTO(gn__medoids(w->ctx, g->distance, n,
-                             n / LEAST_PART < most ? (n + LEAST_PART - 1) / LEAST_PART : most, &g->clusters,
-                             g->medoid, g->of, err),
+    GN__TRY_GOTO(gn__medoids(w->ctx, g->distance, n, n / MEMBERS < most ? 1 + (n - 1) / MEMBERS : most,
+                             &g->clusters, g->medoid, g->of, err),
                  done);
-    for (size_t k = 0; k < g->clusters; k++) {
-        size_t count = 0;
-        for (size_t i = 0; i < n; i++)
-            if (g->of[i] == k) of_cluster[count++] = g->distance[i * n + g->medoid[k]];
-        qsort(of_cluster, count, sizeof *of_cluster, by_float);
-        g->radius[k] = (double)of_cluster[(size_t)(radius_part * (double)(count - 1))] * (1 + 1e-6);
-        g->centre[k] = row[g->medoid[k]];
-    }
+    for (size_t k = 0; k < g->clusters; k++) g->centre[k] = row[g->medoid[k]];
+    for (size_t i = 0; i < n; i++)
+        g->radius = fmax(g->radius, (double)g->distance[i * n + g->medoid[g->of[i]]]);
 done:
     free(row);
-    free(of_cluster);
     return status;
 }
 
@@ -287,7 +280,7 @@ static void mark_inside(const where_work *w, const grouping *g, size_t k, const 
 {
     for (size_t i = 0; i < w->n; i++) {
         const float *d = region + i * g->clusters;
-        in_region[i] = (double)d[k] <= g->radius[k];
+        in_region[i] = (double)d[k] <= g->radius;
         for (size_t m = 0; m < g->clusters && in_region[i]; m++) in_region[i] = m == k || d[k] <= d[m];
     }
 }

@@ -262,7 +262,9 @@ static void decide(run *r)
                            .conflicting_test = q->duplicates.conflicting_test,
                            .duplicates_kept = q->kept_duplicates,
                            .cut_texts = q->main.model.cut_train + q->main.model.cut_test,
-                           .grouped = r->test.group != NULL};
+                           .grouped = r->test.group != NULL,
+                           .kind = &q->kind,
+                           .where = &q->where};
     gn_decide(&e, &r->result->verdict);
 }
 

@@ -105,10 +105,12 @@ static void put_head(gn__page *p)
     static const struct {
         const char *link;
         gn__html_id text;
-    } places[] = {{"verdict", GN__H_NAV_VERDICT}, {"pictures", GN__H_NAV_PICTURES},
-                  {"texts", GN__H_NAV_TEXTS},     {"data", GN__H_NAV_DATA},
+    } places[] = {{"verdict", GN__H_NAV_VERDICT}, {"pictures", GN__H_NAV_PICTURES}, {"kind", GN__H_NAV_KIND},
+                  {"where", GN__H_NAV_WHERE},     {"texts", GN__H_NAV_TEXTS},       {"data", GN__H_NAV_DATA},
                   {"method", GN__H_NAV_METHOD},   {"words", GN__H_NAV_WORDS}};
     for (size_t i = 0; i < sizeof places / sizeof *places; i++) {
+        bool of_detect = places[i].text == GN__H_NAV_KIND || places[i].text == GN__H_NAV_WHERE;
+        if (of_detect && !(r->steps & GN_STEP_DETECT)) continue;
         gn__put(p, "<a href=\"#");
         gn__put(p, places[i].link);
         gn__put(p, "\">");
@@ -130,6 +132,8 @@ gn_status gn_report_html(const gn_result *r, gn_lang lang, char **out, size_t *l
         gn__arena_free(&page.scratch);
         return status;
     }
+    gn__html_kind(&page);
+    gn__html_where(&page);
     gn__html_texts(&page);
     gn__html_data(&page);
     gn__html_method(&page);
