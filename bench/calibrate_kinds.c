@@ -18,7 +18,7 @@ typedef struct setting {
     bool grouped;
 } setting;
 static const setting settings[] = {
-    {{100, 100}, 16, false}, {{500, 100}, 64, false}, {{400, 400}, 64, false}, {{300, 200}, 16, true}};
+    {{160, 160}, 16, false}, {{500, 100}, 64, false}, {{640, 640}, 64, false}, {{900, 600}, 16, true}};
 
 static void stop(const gn_error *err)
 {

@@ -27,6 +27,8 @@ typedef enum gn_kind_part_id {
         GN_KIND_PARTS
 } gn_kind_part_id;
 
+enum { GN_KIND_ROWS_A_DIMENSION = 20 }; /* that the concept part takes, see gn_kind.effective_dimension */
+
 typedef struct gn_kind_part {
     gn_shift_answer answer; /* not_enough_data also where the part could not be tested */
     double p_value;         /* NaN: not tested */

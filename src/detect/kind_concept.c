@@ -14,15 +14,7 @@
 
 #include <stdio.h>
 
-enum {
-    MOST_ROWS = 10000,
-    LEAST_OF_CLASS = 5,
-    FOLDS = 5,
-    SCORE_GRAIN = 256,
-    DRAW_GRAIN = 8,
-    FEATURES = 3,
-    ROWS_A_DIMENSION = 10
-};
+enum { MOST_ROWS = 10000, LEAST_OF_CLASS = 5, FOLDS = 5, SCORE_GRAIN = 256, DRAW_GRAIN = 8, FEATURES = 3 };
 static const double strengths[] = {1, 0.1, 0.01};
 enum { STRENGTHS = (int)(sizeof strengths / sizeof *strengths) };
 
@@ -444,7 +436,7 @@ gn_status gn__kind_concept(gn_context *ctx, const gn_kind_input *in, const gn_ki
     }
     GN__TRY_GOTO(standardise(&w, err), done);
     GN__TRY_GOTO(effective_dimension(&w, &out->effective_dimension, err), done);
-    if ((double)w.n < ROWS_A_DIMENSION * out->effective_dimension) {
+    if ((double)w.n < GN_KIND_ROWS_A_DIMENSION * out->effective_dimension) {
         snprintf(out->concept_reason, sizeof out->concept_reason,
                  "too few rows to model label and set in so many dimensions");
         goto done;

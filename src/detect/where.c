@@ -211,7 +211,7 @@ typedef struct grouping {
     uint32_t medoid[16], *of; /* [n] */
     float *distance;          /* [n × n] */
     const float *centre[16];
-    double radius; /* the farthest member's distance from its medoid */
+    double radius; /* half of the members are within it of their medoid */
 } grouping;
 
 static void grouping_free(grouping *g)
@@ -223,13 +223,14 @@ static void grouping_free(grouping *g)
 static gn_status group(where_work *w, const size_t *member, size_t n, grouping *g, gn_error *err)
 {
     const float **row = gn__calloc(n, sizeof *row);
+    float *to_medoid = gn__calloc(n, sizeof *to_medoid);
     size_t most = w->o.most_clusters < 16 ? w->o.most_clusters : 16;
     gn_status status = GN_OK;
     *g = (grouping){.member = member,
                     .n = n,
                     .of = gn__calloc(n, sizeof *g->of),
                     .distance = gn__calloc(n, n * sizeof *g->distance)};
-    if (row == NULL || g->of == NULL || g->distance == NULL) {
+    if (row == NULL || to_medoid == NULL || g->of == NULL || g->distance == NULL) {
         status = gn__no_memory(err, n * n * sizeof *g->distance);
         goto done;
     }
@@ -239,10 +240,12 @@ static gn_status group(where_work *w, const size_t *member, size_t n, grouping *
                              &g->clusters, g->medoid, g->of, err),
                  done);
     for (size_t k = 0; k < g->clusters; k++) g->centre[k] = row[g->medoid[k]];
-    for (size_t i = 0; i < n; i++)
-        g->radius = fmax(g->radius, (double)g->distance[i * n + g->medoid[g->of[i]]]);
+    for (size_t i = 0; i < n; i++) to_medoid[i] = g->distance[i * n + g->medoid[g->of[i]]];
+    qsort(to_medoid, n, sizeof *to_medoid, by_float);
+    g->radius = (double)to_medoid[n / 2] * (1 + 1e-6);
 done:
     free(row);
+    free(to_medoid);
     return status;
 }
 

@@ -69,7 +69,8 @@ static void put_advice(gn__page *p)
         gn__paragraph(p, NULL, gn__word_of(p, GN__H_KIND_NONE_FOUND));
     if (k->test_labelled && isnan(k->part[GN_KIND_CONCEPT].p_value) && isfinite(k->effective_dimension))
         gn__paragraph(p, "small",
-                      GN__COMPOSE(p, KIND_CONCEPT_ROWS, gn__n_count(p, 10 * k->effective_dimension)));
+                      GN__COMPOSE(p, KIND_CONCEPT_ROWS,
+                                  gn__n_count(p, GN_KIND_ROWS_A_DIMENSION * k->effective_dimension)));
 }
 
 static void put_shares(gn__page *p)
