@@ -18,7 +18,7 @@ typedef struct setting {
     bool grouped;
 } setting;
 static const setting settings[] = {
-    {{160, 160}, 16, false}, {{500, 100}, 64, false}, {{640, 640}, 64, false}, {{900, 600}, 16, true}};
+    {{160, 160}, 16, false}, {{500, 100}, 64, false}, {{320, 320}, 32, false}, {{700, 500}, 16, true}};
 
 static void stop(const gn_error *err)
 {
@@ -287,7 +287,7 @@ int main(int argc, char **argv)
         const char *name;
         void (*run)(size_t);
     } table[] = {{"kinds", kind_tables}, {"coverage", coverage_table}, {"rows", rows_table}};
-    long runs = argc > 1 ? strtol(argv[1], NULL, 10) : 500;
+    long runs = argc > 1 ? strtol(argv[1], NULL, 10) : 100;
     if (runs < 1) return 2;
     for (size_t i = 0; i < sizeof table / sizeof *table; i++)
         if (argc < 3 || strcmp(argv[2], table[i].name) == 0) table[i].run((size_t)runs);

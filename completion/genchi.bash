@@ -33,7 +33,7 @@ _genchi()
     --header | --train-header | --test-header)
         COMPREPLY=($(compgen -W 'auto yes no' -- "$cur")); return ;;
     --pooling) COMPREPLY=($(compgen -W 'auto mean cls last max' -- "$cur")); return ;;
-    --dtype) COMPREPLY=($(compgen -W 'auto float32 bfloat16' -- "$cur")); return ;;
+    --dtype) COMPREPLY=($(compgen -W 'auto float32 bfloat16 int8' -- "$cur")); return ;;
     --bandwidth) COMPREPLY=($(compgen -W 'isj silverman' -- "$cur")); return ;;
     --preset) COMPREPLY=($(compgen -W 'sentiment140' -- "$cur")); return ;;
     --model) _genchi_model "$cur"; return ;;
@@ -50,7 +50,7 @@ _genchi()
     local options
     case $command in
     '')
-        COMPREPLY=($(compgen -W "check see detect probe embed report model $common" -- "$cur"))
+        COMPREPLY=($(compgen -W "check see detect probe embed report model tokenize $common" -- "$cur"))
         return ;;
     check) options="--train --test --gate --alpha --tolerance --permutations --folds --bandwidth $steps" ;;
     see) options="--bandwidth $steps" ;;
@@ -59,6 +59,8 @@ _genchi()
     embed) options="--input $reads" ;;
     report) options='--out --json' ;;
     model) options="--json $model" ;;
+    tokenize) options="--model --max-length --preset --strict"
+        for c in $columns; do options+=" --$c"; done ;;
     *) options= ;;
     esac
     if [[ $cur == -* ]]; then
@@ -67,7 +69,7 @@ _genchi()
     fi
 
     case $command in
-    see | detect | probe | report) _genchi_files "$cur" ;;
+    see | detect | probe | report | tokenize) _genchi_files "$cur" ;;
     model)
         if (( COMP_CWORD == 2 )); then
             COMPREPLY=($(compgen -W 'inspect' -- "$cur"))

@@ -21,26 +21,33 @@ typedef enum gn_pooling {
     GN_POOLING_MEAN,
     GN_POOLING_CLS,
     GN_POOLING_LAST,
-    GN_POOLING_MAX
+    GN_POOLING_MAX,
+    GN_POOLING_WEIGHTED_MEAN, /* token t of 1, 2, … counts t times (Muennighoff 2022) */
+    GN_POOLING_MEAN_SQRT      /* the sum over the root of the number of tokens */
 } gn_pooling;
 
 /* Arithmetic of the matrix products inside the model; everything else is float32.
  * AUTO: bf16 where the processor multiplies it faster than float32 (AMX-BF16, or AVX512-BF16 on AMD
- * from Zen 4), else float32. */
-typedef enum gn_dtype { GN_DTYPE_AUTO, GN_DTYPE_F32, GN_DTYPE_BF16 } gn_dtype;
+ * from Zen 4), else float32. INT8, only by choice: weights rounded to 8 bits with a scale an output, inputs
+ * to 8 bits with a scale and a zero a row, found as it comes. A type that the processor lacks (INT8
+ * needs VNNI) gives float32; gn_model_info says which is in use. */
+typedef enum gn_dtype { GN_DTYPE_AUTO, GN_DTYPE_F32, GN_DTYPE_BF16, GN_DTYPE_INT8 } gn_dtype;
 
 typedef struct gn_model_options {
     gn_pooling pooling; /* AUTO: as 1_Pooling/config.json says, else mean (encoders), last (causal) */
     gn_dtype dtype;
-    size_t max_length; /* tokens a text, specials included; 0: sentence_bert_config.json, else
-                          tokenizer_config.json's model_max_length, else the config's positions */
+    size_t max_length;  /* tokens a text, specials included; 0: sentence_bert_config.json, else
+                           tokenizer_config.json's model_max_length, else the config's positions */
+    const char *prompt; /* stands before every text: the name of one of the prompts in
+                           config_sentence_transformers.json, or else the text itself; "" for none; NULL: that
+                           file's default_prompt_name, else none */
 } gn_model_options;
 
 /* Everything there is to say about a loaded model. Strings are owned by the model. */
 typedef struct gn_model_info {
     const char *name;         /* directory name or config's _name_or_path; "builtin:char-ngram" */
     const char *path;         /* NULL for a built-in */
-    const char *architecture; /* "bert", "gpt2", "char-ngram" */
+    const char *architecture; /* config.json's model_type; "char-ngram" */
     char sha256[65];          /* of the weight files' bytes in shard order; of the recipe for a built-in */
     size_t dim, layers, heads, vocab, max_length, parameters;
     gn_pooling pooling; /* never AUTO */
@@ -49,6 +56,17 @@ typedef struct gn_model_info {
     gn_dtype dtype;           /* in use; never AUTO */
     const char *weight_types; /* as stored: "F32", "F16", "BF16", "F32+F16" */
     const char *tokenizer;    /* "WordPiece", "BPE", "characters" */
+    /* What follows says in words what the model computes; empty strings for a built-in. */
+    const char *positions; /* "learned", "rotary, theta 10000", "buckets of distances", "ALiBi", … */
+    const char *norms;     /* "layer norm after, eps 1e-12" */
+    const char *attention; /* "both ways, 12 heads of 32" */
+    const char *mlp;       /* "gelu, 1536 wide", "silu, gated, 2048 wide" */
+    const char *poolings;  /* "mean"; several put one behind the other: "cls+mean" */
+    const char *head;      /* what follows pooling: "dense 384 to 256, tanh; unit length"; "" for nothing */
+    const char *prompt;    /* stands before every text; "" for none */
+    const char *pipeline;  /* the tokenizer's parts in order: "BertNormalizer, BertPreTokenizer, …" */
+    const char *unused;    /* tensors of the checkpoint that the model does not use, ", " between */
+    size_t unused_tensors;
 } gn_model_info;
 
 /* name_or_dir: a directory, or "builtin:char-ngram". options may be NULL. Free with gn_model_free.
@@ -73,6 +91,7 @@ typedef struct gn_embed_stats {
 /* out: texts × dim, row i for text[i] (UTF-8, length[i] bytes), in the input's order; free with
  * gn_matrix_free. A text's bits do not depend on the other texts, their order or the thread count,
  * except for builtin:char-ngram, whose idf weights are learnt on exactly the texts of this call.
+ * A text without a single token (GPT-2 and the empty text) is embedded as the model's bos token alone.
  * cut: [texts], receives 1 for each text that was cut at max_length; cut and stats may be NULL. Errors:
  * GN_NO_MEMORY, GN_CANCELLED, GN_NUMERIC (a vector that is not finite: which text). */
 GN_API gn_status gn_model_embed(gn_context *ctx, const gn_model *m, const char *const *text,

@@ -19,9 +19,10 @@ enum {
     CLI_PROBE = 16,
     CLI_REPORT = 32,
     CLI_MODEL = 64,
+    CLI_TOKENIZE = 4096,
     CLI_STEPS = CLI_CHECK | CLI_SEE | CLI_DETECT | CLI_PROBE,
     CLI_READS = CLI_STEPS | CLI_EMBED,
-    CLI_ALL = 127
+    CLI_ALL = 127 | CLI_TOKENIZE
 };
 
 /* How to read a file; unset fields are -1 or NULL. */
@@ -91,6 +92,7 @@ int cli_run_steps(const cli_args *a); /* see, detect, probe */
 int cli_run_embed(const cli_args *a);
 int cli_run_report(const cli_args *a);
 int cli_run_model(const cli_args *a);
+int cli_run_tokenize(const cli_args *a);
 
 /* check's options out of the command line, all but steps. CLI_OK or the exit status. */
 int cli_check_options(const cli_args *a, gn_check_options *o);

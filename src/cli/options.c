@@ -35,8 +35,11 @@ static const choice headers[] = {
 static const choice poolings[] = {{"auto", GN_POOLING_AUTO}, {"mean", GN_POOLING_MEAN},
                                   {"cls", GN_POOLING_CLS},   {"last", GN_POOLING_LAST},
                                   {"max", GN_POOLING_MAX},   {NULL, 0}};
-static const choice dtypes[] = {
-    {"auto", GN_DTYPE_AUTO}, {"float32", GN_DTYPE_F32}, {"bfloat16", GN_DTYPE_BF16}, {NULL, 0}};
+static const choice dtypes[] = {{"auto", GN_DTYPE_AUTO},
+                                {"float32", GN_DTYPE_F32},
+                                {"bfloat16", GN_DTYPE_BF16},
+                                {"int8", GN_DTYPE_INT8},
+                                {NULL, 0}};
 static const choice bandwidths[] = {
     {"isj", GN_BANDWIDTH_ISJ}, {"silverman", GN_BANDWIDTH_SILVERMAN}, {NULL, 0}};
 
@@ -65,23 +68,23 @@ static const option_row rows[] = {
     {"train", CLI_CHECK, STRING, AT(train), NULL, 0, 0},
     {"test", CLI_CHECK, STRING, AT(test), NULL, 0, 0},
     {"input", CLI_EMBED, STRING, AT(input), NULL, 0, 0},
-    {"model", CLI_READS, STRING, AT(model), NULL, 0, 0},
+    {"model", CLI_READS | CLI_TOKENIZE, STRING, AT(model), NULL, 0, 0},
     {"out", CLI_READS | CLI_REPORT, STRING, AT(out), NULL, 0, 0},
-    {"preset", CLI_READS, STRING, AT(preset), NULL, 0, 0},
+    {"preset", CLI_READS | CLI_TOKENIZE, STRING, AT(preset), NULL, 0, 0},
     {"train-labels", CLI_STEPS, STRING, AT(train_labels), NULL, 0, 0},
     {"test-labels", CLI_STEPS, STRING, AT(test_labels), NULL, 0, 0},
-    COLUMN_ROWS("", both, CLI_READS),
+    COLUMN_ROWS("", both, CLI_READS | CLI_TOKENIZE),
     COLUMN_ROWS("train-", for_train, CLI_STEPS),
     COLUMN_ROWS("test-", for_test, CLI_STEPS),
     {"label-map", CLI_READS, STRING, AT(label_map), NULL, 0, 0},
     {"drop-label", CLI_READS, STRING, AT(drop_label), NULL, 0, 0},
     {"group-alone", CLI_READS, STRING, AT(group_alone), NULL, 0, 0},
-    {"strict", CLI_READS, FLAG, AT(strict), NULL, 0, 0},
+    {"strict", CLI_READS | CLI_TOKENIZE, FLAG, AT(strict), NULL, 0, 0},
     {"keep-duplicates", CLI_STEPS, FLAG, AT(keep_duplicates), NULL, 0, 0},
     {"hide-texts", CLI_STEPS, FLAG, AT(hide_texts), NULL, 0, 0},
     {"pooling", CLI_READS | CLI_MODEL, CHOICE, AT(pooling), poolings, 0, 0},
     {"dtype", CLI_READS | CLI_MODEL, CHOICE, AT(dtype), dtypes, 0, 0},
-    {"max-length", CLI_READS | CLI_MODEL, SIZE, AT(max_length), NULL, 1, 1048576},
+    {"max-length", CLI_READS | CLI_MODEL | CLI_TOKENIZE, SIZE, AT(max_length), NULL, 1, 1048576},
     {"alpha", CLI_CHECK | CLI_DETECT, NUMBER, AT(alpha), NULL, 1e-6, 0.5},
     {"tolerance", CLI_CHECK | CLI_DETECT, NUMBER, AT(tolerance), NULL, 0.5, 0.99},
     {"permutations", CLI_CHECK | CLI_DETECT, SIZE, AT(permutations), NULL, 19, 1e6},
@@ -93,8 +96,8 @@ enum { ROWS = sizeof rows / sizeof *rows };
 static const struct {
     unsigned bit;
     const char *name;
-} names[] = {{CLI_CHECK, "check"}, {CLI_EMBED, "embed"},   {CLI_SEE, "see"},    {CLI_DETECT, "detect"},
-             {CLI_PROBE, "probe"}, {CLI_REPORT, "report"}, {CLI_MODEL, "model"}};
+} names[] = {{CLI_CHECK, "check"}, {CLI_EMBED, "embed"},   {CLI_SEE, "see"},     {CLI_DETECT, "detect"},
+             {CLI_PROBE, "probe"}, {CLI_REPORT, "report"}, {CLI_MODEL, "model"}, {CLI_TOKENIZE, "tokenize"}};
 
 static const char *command_name(unsigned bit)
 {

@@ -70,7 +70,16 @@ gn_status gn__char_ngram_info(gn_model_info *out, gn_error *err)
                            .builtin = true,
                            .dtype = GN_DTYPE_F32,
                            .weight_types = "",
-                           .tokenizer = "characters"};
+                           .tokenizer = "characters",
+                           .positions = "",
+                           .norms = "",
+                           .attention = "",
+                           .mlp = "",
+                           .poolings = "mean",
+                           .head = "unit length",
+                           .prompt = "",
+                           .pipeline = "",
+                           .unused = ""};
     GN__TRY(gn__sha256_begin(&h, err));
     gn__sha256_update(&h, recipe, strlen(recipe));
     gn__sha256_end(&h, out->sha256);

@@ -6,7 +6,7 @@
 #include <stdatomic.h>
 
 enum {
-    CHUNK = 256, /* tokens a chunk holds, unless one text is longer */
+    CHUNK = 6 * GN__ROWS, /* tokens a chunk holds, unless one text is longer */
     TOKENIZE_GRAIN = 32
 };
 
@@ -21,9 +21,11 @@ typedef struct item {
 /* One thread's things. */
 typedef struct hand {
     gn_tokens tokens;
+    gn__buf prompted; /* the prompt and a text */
     gn__arena ids;
     gn__workspace workspace;
-    gn__sequence *sequence; /* [most] */
+    float *spare;           /* for the head */
+    gn__sequence *sequence; /* [most_texts]; with the workspace made for this thread's first chunk */
     gn_error error;         /* of the lowest text that failed on this thread */
     size_t failed;          /* that text; SIZE_MAX: none */
 } hand;
@@ -37,7 +39,8 @@ typedef struct job {
     size_t distinct;
     size_t *chunk; /* [chunks + 1] first item of each */
     size_t chunks;
-    hand *hands; /* [threads] */
+    size_t most_tokens, most_texts; /* of a chunk */
+    hand *hands;                    /* [threads] */
     unsigned threads;
     float *out;         /* [texts × dim] */
     unsigned char *cut; /* [texts] or NULL */
@@ -66,15 +69,23 @@ static gn_status failure(const job *j, gn_error *err)
 
 /* ---- tokens ------------------------------------------------------------------------------------- */
 
-static gn_status encode(const gn_model *m, const char *text, size_t length, gn_tokens *tokens, gn_error *err)
+static gn_status encode(const gn_model *m, hand *h, const char *text, size_t length, gn_error *err)
 {
-    return gn_tokenizer_encode(m->tokenizer, text, length, true, m->info.max_length, tokens, err);
+    if (m->prompt[0] != '\0') {
+        h->prompted.length = 0;
+        gn__buf_puts(&h->prompted, m->prompt);
+        gn__buf_append(&h->prompted, text, length);
+        if (h->prompted.failed) return gn__no_memory(err, length);
+        text = h->prompted.data;
+        length = h->prompted.length;
+    }
+    return gn_tokenizer_encode(m->tokenizer, text, length, true, m->info.max_length, &h->tokens, err);
 }
 
 static gn_status tokenize_one(const job *j, hand *h, item *x, gn_error *err)
 {
     const gn_model *m = j->m;
-    GN__TRY(encode(m, j->text[x->text], j->length[x->text], &h->tokens, err));
+    GN__TRY(encode(m, h, j->text[x->text], j->length[x->text], err));
     size_t n = h->tokens.count;
     int32_t *id = gn__arena_alloc(&h->ids, (n ? n : 1) * sizeof *id);
     if (id == NULL) return gn__no_memory(err, n * sizeof *id);
@@ -111,11 +122,10 @@ static int by_count(const void *a, const void *b)
     return x->text < y->text ? -1 : 1;
 }
 
-/* Cuts the sorted items into chunks; tells the most tokens and the most texts of one. */
-static gn_status cut_chunks(job *j, size_t *most_tokens, size_t *most_texts, gn_error *err)
+/* Cuts the sorted items into chunks. */
+static gn_status cut_chunks(job *j, gn_error *err)
 {
     size_t tokens = 0;
-    *most_tokens = *most_texts = 0;
     j->chunk = gn__calloc(j->distinct + 1, sizeof *j->chunk);
     if (j->chunk == NULL) return gn__no_memory(err, (j->distinct + 1) * sizeof *j->chunk);
     for (size_t i = 0; i < j->distinct; i++) {
@@ -125,16 +135,25 @@ static gn_status cut_chunks(job *j, size_t *most_tokens, size_t *most_texts, gn_
         }
         tokens += j->items[i].count;
         size_t texts = i + 1 - j->chunk[j->chunks];
-        if (tokens > *most_tokens) *most_tokens = tokens;
-        if (texts > *most_texts) *most_texts = texts;
+        if (tokens > j->most_tokens) j->most_tokens = tokens;
+        if (texts > j->most_texts) j->most_texts = texts;
     }
     j->chunk[++j->chunks] = j->distinct;
     return GN_OK;
 }
 
+/* A thread that gets no chunk needs no workspace, and which threads do is not known before. */
+static gn_status prepare_hand(const job *j, hand *h, gn_error *err)
+{
+    if (h->workspace.lane == NULL) GN__TRY(gn__workspace_create(j->m, j->most_tokens, &h->workspace, err));
+    if (h->sequence == NULL) h->sequence = gn__calloc(j->most_texts, sizeof *h->sequence);
+    if (h->spare == NULL) h->spare = gn__calloc(2 * j->m->head.widest, sizeof *h->spare);
+    return h->sequence && h->spare ? GN_OK : gn__no_memory(err, j->most_texts * sizeof *h->sequence);
+}
+
 static gn_status check_finite(const gn_model *m, size_t text, const float *row, gn_error *err)
 {
-    for (size_t d = 0; d < m->recipe.dim; d++)
+    for (size_t d = 0; d < m->info.dim; d++)
         if (!isfinite(row[d]))
             return gn__fail(err, GN_NUMERIC,
                             "the embedding of text %zu by %s is not finite (are its weights damaged?)",
@@ -142,20 +161,26 @@ static gn_status check_finite(const gn_model *m, size_t text, const float *row, 
     return GN_OK;
 }
 
+static gn_status run_chunk(const job *j, hand *h, const item *items, size_t count, gn_error *err)
+{
+    GN__TRY(prepare_hand(j, h, err));
+    for (size_t i = 0; i < count; i++) h->sequence[i] = (gn__sequence){items[i].id, items[i].count};
+    return gn__model_forward(j->ctx, j->m, &h->workspace, h->sequence, count, err);
+}
+
 static void embed_chunk(const job *j, hand *h, const item *items, size_t count)
 {
     const gn_model *m = j->m;
     size_t dim = m->recipe.dim;
     gn_error err = {.lang = h->error.lang};
-    for (size_t i = 0; i < count; i++) h->sequence[i] = (gn__sequence){items[i].id, items[i].count};
-    if (gn__model_forward(j->ctx, m, &h->workspace, h->sequence, count, &err) != GN_OK) {
+    if (run_chunk(j, h, items, count, &err) != GN_OK) {
         note(h, items[0].text, &err);
         return;
     }
     const float *hidden = h->workspace.hidden;
     for (size_t i = 0; i < count; hidden += items[i].count * dim, i++) {
-        float *row = j->out + items[i].text * dim;
-        gn__pool(m->info.pooling, m->info.normalize, hidden, items[i].count, dim, row);
+        float *row = j->out + items[i].text * m->info.dim;
+        gn__head_run(&m->head, hidden, items[i].count, dim, h->spare, row);
         if (check_finite(m, items[i].text, row, &err) != GN_OK) note(h, items[i].text, &err);
     }
 }
@@ -172,15 +197,8 @@ static void embed_chunks(void *arg, size_t begin, size_t end, unsigned worker)
 
 static gn_status run_chunks(job *j, gn_error *err)
 {
-    size_t tokens, texts;
     qsort(j->items, j->distinct, sizeof *j->items, by_count);
-    GN__TRY(cut_chunks(j, &tokens, &texts, err));
-    for (unsigned i = 0; i < j->threads && i < j->chunks; i++) {
-        hand *h = &j->hands[i];
-        h->sequence = gn__calloc(texts, sizeof *h->sequence);
-        if (h->sequence == NULL) return gn__no_memory(err, texts * sizeof *h->sequence);
-        GN__TRY(gn__workspace_create(j->m, tokens, &h->workspace, err));
-    }
+    GN__TRY(cut_chunks(j, err));
     GN__TRY(gn__parallel_for(j->ctx, j->chunks, 1, embed_chunks, j, err));
     return failure(j, err);
 }
@@ -211,7 +229,7 @@ static gn_status embed_texts(job *j, size_t texts, gn_embed_stats *stats, gn_err
 {
     gn_status status;
     uint32_t *same = gn__calloc(texts, sizeof *same);
-    size_t *first = NULL, dim = j->m->recipe.dim;
+    size_t *first = NULL, dim = j->m->info.dim;
     bool *cut = NULL;
     if (same == NULL) return gn__no_memory(err, texts * sizeof *same);
     GN__TRY_GOTO(find_distinct(j, texts, same, err), done);
@@ -247,7 +265,9 @@ static void free_hand(hand *h)
 {
     gn_tokens_free(&h->tokens);
     gn__arena_free(&h->ids);
+    gn__buf_free(&h->prompted);
     gn__workspace_free(&h->workspace);
+    free(h->spare);
     free(h->sequence);
 }
 

@@ -32,4 +32,8 @@ void gn__cell(gn__table *t, const char *text);
 void gn__row_rest(gn__table *t);
 void gn__table_end(gn__table *t);
 
+/* What rows of the test set were grouped by: the column's name, or "column 4" where it has only a number;
+ * never NULL. */
+const char *gn__group_word(gn__page *p);
+
 #endif

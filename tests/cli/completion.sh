@@ -1,7 +1,7 @@
 # The completions and the manual know the same options as the command.
 . tests/lib.sh
 
-commands="check see detect probe embed report model"
+commands="check see detect probe embed report model tokenize"
 
 # what bash offers for the words typed so far, one a line
 offered() {

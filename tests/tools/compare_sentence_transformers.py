@@ -50,7 +50,7 @@ def genchi(library, directory, texts, dtype):
     strings = (ctypes.c_char_p * len(raw))(*raw)
     lengths = (ctypes.c_uint32 * len(raw))(*map(len, raw))
     ok(lib.gn_model_embed(ctx, model, strings, lengths, ctypes.c_size_t(len(raw)), ctypes.byref(out),
-                          ctypes.byref(stats), ctypes.byref(err)))
+                          None, ctypes.byref(stats), ctypes.byref(err)))
     x = np.ctypeslib.as_array(out.data, (out.rows, out.cols)).copy()
     lib.gn_matrix_free(ctypes.byref(out))
     lib.gn_model_free(model)
