@@ -6,7 +6,9 @@
 #include "genchi/cache.h"
 #include "genchi/dataset.h"
 #include "genchi/decide.h"
+#include "genchi/kind.h"
 #include "genchi/model.h"
+#include "genchi/where.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -112,6 +114,8 @@ typedef struct gn_result {
     bool has_control;                   /* false: the model itself is the control */
     gn_example *only_train, *only_test; /* [examples_*] least like the other set, in main's space */
     size_t examples_train, examples_test;
+    gn_kind kind;   /* what kind of shift, in main's space; filled by the detect step */
+    gn_where where; /* where it is; likewise */
     gn_verdict verdict;
     gn_timing timing;
     char **library; /* [libraries] "OpenBLAS 0.3.21", for the method section */

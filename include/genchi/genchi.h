@@ -13,6 +13,7 @@
 #include "genchi/embed.h"
 #include "genchi/error.h"
 #include "genchi/hub.h"
+#include "genchi/kind.h"
 #include "genchi/matrix.h"
 #include "genchi/model.h"
 #include "genchi/report.h"
@@ -21,5 +22,6 @@
 #include "genchi/tokenizer.h"
 #include "genchi/vectors.h"
 #include "genchi/verify.h"
+#include "genchi/where.h"
 
 #endif

@@ -258,7 +258,9 @@ static void decide(run *r)
                            .conflicting_test = q->duplicates.conflicting_test,
                            .duplicates_kept = q->kept_duplicates,
                            .cut_texts = q->main.model.cut_train + q->main.model.cut_test,
-                           .grouped = r->test.group != NULL};
+                           .grouped = r->test.group != NULL,
+                           .kind = &q->kind,
+                           .where = &q->where};
     gn_decide(&e, &r->result->verdict);
 }
 
@@ -427,6 +429,7 @@ static gn_status run_all(run *r)
     if (r->steps & GN_STEP_DETECT) {
         GN__TRY(examples_make(r, &r->train, r->score_train, false, &q->only_train, &q->examples_train));
         GN__TRY(examples_make(r, &r->test, r->score_test, true, &q->only_test, &q->examples_test));
+        GN__TRY(gn__explain(r->ctx, &space, o, r->score_train, r->score_test, q, r->err));
     }
     gn_matrix_free(&r->pooled);
     if (r->steps & GN_STEP_DECIDE) {
