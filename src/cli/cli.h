@@ -23,7 +23,8 @@ enum {
     CLI_TOKENIZE = 4096,
     CLI_STEPS = CLI_CHECK | CLI_SEE | CLI_DETECT | CLI_PROBE | CLI_COMPARE,
     CLI_READS = CLI_STEPS | CLI_EMBED,
-    CLI_ALL = 255 | CLI_TOKENIZE
+    CLI_CACHE = 256,
+    CLI_ALL = 511 | CLI_TOKENIZE
 };
 
 /* How to read a file; unset fields are -1 or NULL. */
@@ -48,7 +49,11 @@ typedef struct cli_args {
     int pooling, dtype, bandwidth;
     size_t max_length, permutations, folds;
     double alpha, tolerance;
-    const char *operand[4]; /* what stands on the command line beside options */
+    bool restart, merge;
+    int output_type;
+    const char *shard;         /* "i/n" */
+    const char *cache;         /* a folder, or "off" */
+    const char *operand[1024]; /* what stands on the command line beside options */
     int operands;
     int argc; /* the whole command line, for the record */
     char **argv;
@@ -89,6 +94,8 @@ gn_context *cli_context(const cli_args *a);
 /* Ends the progress line, frees the context. After Ctrl-C the process then dies of SIGINT, as shells expect.
  */
 void cli_context_free(gn_context *ctx);
+/* What cli_context_free says after Ctrl-C instead of "nothing was written": borrowed, with its newline. */
+void cli_stopped_with(const char *message);
 /* Wipes the progress line, so that something else can be printed. */
 void cli_progress_clear(void);
 
@@ -104,6 +111,13 @@ int cli_run_model(const cli_args *a);
 int cli_run_compare(const cli_args *a);
 int cli_model_pull(const cli_args *a, gn_context *ctx, const char *name);
 int cli_run_tokenize(const cli_args *a);
+int cli_run_cache(const cli_args *a);
+
+/* The cache that --cache or the environment names. NULL: none (off, or a warning was printed). *status:
+ * CLI_OK, or the exit status where --cache names one that cannot be opened. */
+gn_cache *cli_cache_open(const cli_args *a, int *status);
+/* Says what the cache did, if it did anything, and closes it; NULL is allowed. */
+void cli_cache_close(const cli_args *a, gn_cache *c);
 
 /* check's options out of the command line, all but steps. CLI_OK or the exit status. */
 int cli_check_options(const cli_args *a, gn_check_options *o);

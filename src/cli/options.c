@@ -43,6 +43,9 @@ static const choice dtypes[] = {{"auto", GN_DTYPE_AUTO},
 static const choice bandwidths[] = {
     {"isj", GN_BANDWIDTH_ISJ}, {"silverman", GN_BANDWIDTH_SILVERMAN}, {NULL, 0}};
 
+static const choice output_types[] = {
+    {"float32", GN_OUTPUT_F32}, {"float16", GN_OUTPUT_F16}, {"bfloat16", GN_OUTPUT_BF16}, {NULL, 0}};
+
 #define AT(field) offsetof(cli_args, field)
 #define COLUMN_ROWS(prefix, field, commands)                                        \
     {prefix "text", commands, STRING, AT(field.text), NULL, 0, 0},                  \
@@ -63,11 +66,16 @@ static const option_row rows[] = {
     {"seed", CLI_ALL, SIZE, AT(seed), NULL, 0, 9007199254740992.0},
     {"quiet", CLI_ALL, FLAG, AT(quiet), NULL, 0, 0},
     {"no-color", CLI_ALL, FLAG, AT(no_color), NULL, 0, 0},
-    {"json", CLI_STEPS | CLI_REPORT | CLI_MODEL, FLAG, AT(json), NULL, 0, 0},
+    {"json", CLI_STEPS | CLI_REPORT | CLI_MODEL | CLI_CACHE, FLAG, AT(json), NULL, 0, 0},
     {"gate", CLI_CHECK, FLAG, AT(gate), NULL, 0, 0},
     {"train", CLI_CHECK | CLI_COMPARE, STRING, AT(train), NULL, 0, 0},
     {"test", CLI_CHECK | CLI_COMPARE, STRING, AT(test), NULL, 0, 0},
     {"input", CLI_EMBED, STRING, AT(input), NULL, 0, 0},
+    {"output-type", CLI_EMBED, CHOICE, AT(output_type), output_types, 0, 0},
+    {"shard", CLI_EMBED, STRING, AT(shard), NULL, 0, 0},
+    {"merge", CLI_EMBED, FLAG, AT(merge), NULL, 0, 0},
+    {"restart", CLI_EMBED, FLAG, AT(restart), NULL, 0, 0},
+    {"cache", CLI_STEPS | CLI_CACHE, STRING, AT(cache), NULL, 0, 0},
     {"model", (CLI_READS & ~(unsigned)CLI_COMPARE) | CLI_TOKENIZE, STRING, AT(model), NULL, 0, 0},
     {"models", CLI_COMPARE, STRING, AT(models), NULL, 0, 0},
     {"model-name", CLI_READS | CLI_MODEL, STRING, AT(model_name), NULL, 0, 0},
@@ -100,9 +108,9 @@ enum { ROWS = sizeof rows / sizeof *rows };
 static const struct {
     unsigned bit;
     const char *name;
-} names[] = {{CLI_CHECK, "check"},   {CLI_EMBED, "embed"},     {CLI_SEE, "see"},
-             {CLI_DETECT, "detect"}, {CLI_PROBE, "probe"},     {CLI_REPORT, "report"},
-             {CLI_MODEL, "model"},   {CLI_COMPARE, "compare"}, {CLI_TOKENIZE, "tokenize"}};
+} names[] = {{CLI_CHECK, "check"}, {CLI_EMBED, "embed"},      {CLI_SEE, "see"},     {CLI_DETECT, "detect"},
+             {CLI_PROBE, "probe"}, {CLI_REPORT, "report"},    {CLI_MODEL, "model"}, {CLI_COMPARE, "compare"},
+             {CLI_CACHE, "cache"}, {CLI_TOKENIZE, "tokenize"}};
 
 static const char *command_name(unsigned bit)
 {

@@ -24,7 +24,7 @@ struct gn__endpoint {
     unsigned parallel;
     double time_limit;
     gn_network network;
-    gn__journal journal;
+    gn__pull_journal journal;
     pthread_mutex_t turn; /* one call at a time */
 };
 
@@ -150,7 +150,8 @@ static void keep_rows(call *c, size_t first, size_t count, const float *rows, si
     pthread_mutex_lock(&c->lock);
     for (size_t i = 0; i < count; i++) {
         const wanted *w = &c->want[first + i];
-        gn__journal_put(&c->e->journal, c->text[w->text], c->length[w->text], w->slot, rows + i * c->e->dim);
+        gn__pull_journal_put(&c->e->journal, c->text[w->text], c->length[w->text], w->slot,
+                             rows + i * c->e->dim);
     }
     c->done += count;
     c->tokens += tokens;
@@ -246,7 +247,7 @@ static gn_status embed(gn_context *ctx, gn__endpoint *e, const char *const *text
     unsigned char *met = NULL; /* [slots] 1 once the call has it */
     gn_status status = slot == NULL || want == NULL ? gn__no_memory(err, texts * sizeof *want) : GN_OK;
     for (size_t i = 0; status == GN_OK && i < texts; i++)
-        status = gn__journal_slot(&e->journal, text[i], length[i], &slot[i], err);
+        status = gn__pull_journal_slot(&e->journal, text[i], length[i], &slot[i], err);
     if (status != GN_OK) goto done;
     met = gn__calloc(e->journal.slot_of.count, 1);
     if (met == NULL) {
@@ -264,7 +265,7 @@ static gn_status embed(gn_context *ctx, gn__endpoint *e, const char *const *text
     stats->tokens = c.tokens;
     for (size_t i = 0; i < texts; i++)
         memcpy(out + i * e->dim, e->journal.row + slot[i] * e->dim, e->dim * sizeof *out);
-    gn__journal_clear(&e->journal);
+    gn__pull_journal_clear(&e->journal);
 done:
     free(slot);
     free(want);
@@ -340,7 +341,7 @@ static gn_status open_journal(gn__endpoint *e, const char *folder, gn_error *err
     if (path.failed) return gn__no_memory(err, 64);
     /* a folder that cannot be made is like a file that cannot be: done without */
     if (folder != NULL) (void)gn__make_directory(folder, NULL);
-    gn_status status = gn__journal_open(path.data, identity, e->dim, &e->journal, err);
+    gn_status status = gn__pull_journal_open(path.data, identity, e->dim, &e->journal, err);
     gn__buf_free(&path);
     return status;
 }
@@ -380,7 +381,7 @@ gn_status gn__endpoint_open(gn_context *ctx, const char *url, const gn_endpoint_
 void gn__endpoint_close(gn__endpoint *e)
 {
     if (e == NULL) return;
-    gn__journal_close(&e->journal);
+    gn__pull_journal_close(&e->journal);
     pthread_mutex_destroy(&e->turn);
     if (e->key != NULL) explicit_bzero(e->key, strlen(e->key));
     free(e->url);

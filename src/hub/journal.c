@@ -18,7 +18,7 @@ static void digest_of(const char *text, size_t length, unsigned char out[DIGEST]
     EVP_Digest(text, length, out, NULL, EVP_sha256(), NULL);
 }
 
-static gn_status slot_of_digest(gn__journal *j, const unsigned char digest[DIGEST], uint32_t *slot,
+static gn_status slot_of_digest(gn__pull_journal *j, const unsigned char digest[DIGEST], uint32_t *slot,
                                 gn_error *err)
 {
     size_t next = j->slot_of.count;
@@ -38,7 +38,8 @@ static gn_status slot_of_digest(gn__journal *j, const unsigned char digest[DIGES
     return GN_OK;
 }
 
-gn_status gn__journal_slot(gn__journal *j, const char *text, size_t length, uint32_t *slot, gn_error *err)
+gn_status gn__pull_journal_slot(gn__pull_journal *j, const char *text, size_t length, uint32_t *slot,
+                                gn_error *err)
 {
     unsigned char digest[DIGEST];
     digest_of(text, length, digest);
@@ -58,20 +59,20 @@ static bool write_whole(int fd, const void *data, size_t n)
     return true;
 }
 
-static void give_up_file(gn__journal *j)
+static void give_up_file(gn__pull_journal *j)
 {
     if (j->fd >= 0) close(j->fd);
     j->fd = -1;
 }
 
-static void head_of(const gn__journal *j, char head[HEAD])
+static void head_of(const gn__pull_journal *j, char head[HEAD])
 {
     memset(head, 0, HEAD);
     snprintf(head, HEAD, "genchi 1 %s %zu", j->identity, j->dim);
     head[HEAD - 1] = '\n';
 }
 
-static void begin_file(gn__journal *j)
+static void begin_file(gn__pull_journal *j)
 {
     char head[HEAD];
     head_of(j, head);
@@ -86,7 +87,7 @@ static bool all_finite(const float *row, size_t dim)
     return true;
 }
 
-static gn_status read_file(gn__journal *j, gn_error *err)
+static gn_status read_file(gn__pull_journal *j, gn_error *err)
 {
     char head[HEAD], wanted[HEAD];
     size_t size = DIGEST + j->dim * sizeof(float);
@@ -117,10 +118,10 @@ static gn_status read_file(gn__journal *j, gn_error *err)
     return status;
 }
 
-gn_status gn__journal_open(const char *path, const char *identity, size_t dim, gn__journal *out,
-                           gn_error *err)
+gn_status gn__pull_journal_open(const char *path, const char *identity, size_t dim, gn__pull_journal *out,
+                                gn_error *err)
 {
-    *out = (gn__journal){.dim = dim, .fd = -1};
+    *out = (gn__pull_journal){.dim = dim, .fd = -1};
     snprintf(out->identity, sizeof out->identity, "%s", identity);
     if (path == NULL) return GN_OK;
     out->path = gn__strdup(path);
@@ -128,11 +129,12 @@ gn_status gn__journal_open(const char *path, const char *identity, size_t dim, g
     out->fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
     if (out->fd >= 0 && flock(out->fd, LOCK_EX | LOCK_NB) != 0) give_up_file(out);
     gn_status status = out->fd >= 0 ? read_file(out, err) : GN_OK;
-    if (status != GN_OK) gn__journal_close(out);
+    if (status != GN_OK) gn__pull_journal_close(out);
     return status;
 }
 
-void gn__journal_put(gn__journal *j, const char *text, size_t length, uint32_t slot, const float *row)
+void gn__pull_journal_put(gn__pull_journal *j, const char *text, size_t length, uint32_t slot,
+                          const float *row)
 {
     unsigned char digest[DIGEST];
     memcpy(j->row + slot * j->dim, row, j->dim * sizeof *row);
@@ -143,7 +145,7 @@ void gn__journal_put(gn__journal *j, const char *text, size_t length, uint32_t s
         give_up_file(j);
 }
 
-void gn__journal_clear(gn__journal *j)
+void gn__pull_journal_clear(gn__pull_journal *j)
 {
     gn__map_free(&j->slot_of);
     j->slot_of = (gn__map){0};
@@ -155,7 +157,7 @@ void gn__journal_clear(gn__journal *j)
     if (j->fd >= 0) begin_file(j);
 }
 
-void gn__journal_close(gn__journal *j)
+void gn__pull_journal_close(gn__pull_journal *j)
 {
     struct stat st;
     /* nothing but its head: of no use to anybody */
@@ -165,5 +167,5 @@ void gn__journal_close(gn__journal *j)
     free(j->row);
     free(j->have);
     free(j->path);
-    *j = (gn__journal){.fd = -1};
+    *j = (gn__pull_journal){.fd = -1};
 }

@@ -397,7 +397,7 @@ static gn_status read_side(const char *path, gn_tokenizer *t, gn_error *err)
     const char *s = json_string_value(side);
     gn_status status = GN_OK;
     if (side != NULL && (s == NULL || (strcmp(s, "left") != 0 && strcmp(s, "right") != 0)))
-        status = gn__tok_bad_field(&source, "tokenizer", "truncation_side", "\"left\" or \"right\"");
+        status = gn__tok_bad_field(&source, "tokenizer", "truncation_side", "left or right");
     else if (s != NULL)
         t->truncate_left = strcmp(s, "left") == 0;
     json_decref(config);

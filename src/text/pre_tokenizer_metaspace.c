@@ -21,8 +21,7 @@ static gn_status parse(const gn__tok_source *source, const json_t *part, void **
         GN__TRY(gn__tok_string(source, name, part, "prepend_scheme", GN__TOK_REQUIRED, &scheme));
         int i = 0;
         while (i < 3 && strcmp(schemes[i], scheme) != 0) i++;
-        if (i == 3)
-            return gn__tok_bad_field(source, name, "prepend_scheme", "\"first\", \"always\" or \"never\"");
+        if (i == 3) return gn__tok_bad_field(source, name, "prepend_scheme", "first, always or never");
         m.scheme = i == 0 ? FIRST : i == 1 ? ALWAYS : NEVER;
     }
     GN__TRY(gn__tok_bool(source, name, part, "add_prefix_space", GN__TOK_OPTIONAL, &prefix));

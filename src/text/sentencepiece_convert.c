@@ -119,6 +119,20 @@ static gn_status missing(const convert *c, const char *token)
                     c->source->file, token);
 }
 
+static bool add_token(json_t *root, const char *content, size_t length, bool special)
+{
+    json_t *token =
+        json_pack("{s:i, s:s%, s:b, s:b, s:b, s:b, s:b}", "id", 0, "content", content, length, "single_word",
+                  0, "lstrip", 0, "rstrip", 0, "normalized", 0, "special", special);
+    return token != NULL && json_array_append_new(json_object_get(root, "added_tokens"), token) == 0;
+}
+
+/* A special token that the class has of itself, unless the configuration names it. */
+static bool add_standard(const convert *c, json_t *root, const char *key, const char *content)
+{
+    return json_object_get(c->config, key) != NULL || add_token(root, content, strlen(content), true);
+}
+
 static gn_status convert_t5(const convert *c, json_t *root)
 {
     const json_t *count = json_object_get(c->config, "extra_ids");
@@ -128,8 +142,10 @@ static gn_status convert_t5(const convert *c, json_t *root)
     bool good = vocab != NULL && add_pieces(c, vocab, 0);
     for (int i = extra; good && i-- > 0;) {
         char token[40];
-        good = add_scored(vocab, token, (size_t)snprintf(token, sizeof token, "<extra_id_%d>", i), 0.0);
+        size_t n = (size_t)snprintf(token, sizeof token, "<extra_id_%d>", i);
+        good = add_scored(vocab, token, n, 0.0) && add_token(root, token, n, true);
     }
+    good = good && add_standard(c, root, "pad_token", "<pad>");
     const char *eos = token_of(c, "eos_token", "</s>");
     int end = place_of(vocab, eos);
     GN__TRY(set_unigram(c, root, vocab, 2, good));
@@ -147,7 +163,8 @@ static gn_status convert_xlm_roberta(const convert *c, json_t *root)
     json_t *vocab = json_array();
     bool good = vocab != NULL;
     for (int i = 0; good && i < 4; i++) good = add_scored(vocab, first[i], strlen(first[i]), 0.0);
-    good = good && add_pieces(c, vocab, 3) && add_scored(vocab, mask, strlen(mask), 0.0);
+    good = good && add_pieces(c, vocab, 3) && add_scored(vocab, mask, strlen(mask), 0.0) &&
+           add_standard(c, root, "pad_token", "<pad>") && add_standard(c, root, "mask_token", "<mask>");
     int begin = place_of(vocab, first[0]), end = place_of(vocab, first[2]);
     GN__TRY(set_unigram(c, root, vocab, 3, good));
     GN__TRY(rules(c, root));
@@ -218,11 +235,8 @@ static gn_status add_tokens(const convert *c, json_t *root)
     bool good = added != NULL && json_object_set_new(root, "added_tokens", added) == 0;
     for (size_t i = 0; good && i < c->m->pieces; i++) {
         const gn__spm_piece *p = &c->m->piece[i];
-        if ((p->type != GN__SPM_CONTROL && p->type != GN__SPM_USER_DEFINED) || p->length == 0) continue;
-        json_t *token = json_pack("{s:i, s:s%, s:b, s:b, s:b, s:b, s:b}", "id", 0, "content", p->text,
-                                  p->length, "single_word", 0, "lstrip", 0, "rstrip", 0, "normalized", 0,
-                                  "special", p->type == GN__SPM_CONTROL);
-        good = token != NULL && json_array_append_new(added, token) == 0;
+        if ((p->type == GN__SPM_CONTROL || p->type == GN__SPM_USER_DEFINED) && p->length > 0)
+            good = add_token(root, p->text, p->length, p->type == GN__SPM_CONTROL);
     }
     return good ? GN_OK : no_memory(c->source);
 }

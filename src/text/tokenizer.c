@@ -41,7 +41,7 @@ static gn_status parse_truncation(const gn__tok_source *source, const json_t *pa
         GN__TRY(gn__tok_string(source, "truncation", part, "direction", GN__TOK_REQUIRED, &direction));
     *left = strcmp(direction, "Left") == 0;
     if (!*left && strcmp(direction, "Right") != 0)
-        return gn__tok_bad_field(source, "truncation", "direction", "\"Left\" or \"Right\"");
+        return gn__tok_bad_field(source, "truncation", "direction", "Left or Right");
     return GN_OK;
 }
 
