@@ -350,6 +350,8 @@ TEST(sentence_transformers_parts_that_are_not_done)
          "several poolings", GN_UNSUPPORTED},
         {"config.json", "{\"pooling_mode\": [\"cls\", \"max\"]}", "several poolings", GN_UNSUPPORTED},
         {"config.json", "{\"pooling_mode\": \"median\"}", "the pooling \"median\"", GN_UNSUPPORTED},
+        {"config_sentence_transformers.json", "{\"default_prompt_name\": \"query\"}", "the prompt \"query\"",
+         GN_UNSUPPORTED},
         {"sentence_bert_config.json", "{\"max_seq_length\": \"long\"}", "should be a number", GN_FORMAT},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
@@ -381,8 +383,8 @@ static gn_pooling pooling_of(const char *text)
     CHECK_OK(gn__make_directory(inside, &err), err);
     char *path = gn__path_join(inside, "config.json");
     CHECK_OK(gn__write_file(path, text, strlen(text), &err), err);
-    CHECK_OK(gn__settings_read(folder, &s, &err), err);
-    gn_pooling p = s.pooling;
+    CHECK_OK(gn__settings_read(folder, NULL, &s, &err), err);
+    gn_pooling p = s.head.pooling[0];
     gn__settings_free(&s);
     free(path);
     free(inside);
@@ -398,6 +400,20 @@ TEST(poolings_in_both_spellings)
     CHECK_INT(pooling_of("{}"), GN_POOLING_MEAN);
     CHECK_INT(pooling_of("{\"pooling_mode\": \"cls\"}"), GN_POOLING_CLS);
     CHECK_INT(pooling_of("{\"pooling_mode\": [\"lasttoken\"]}"), GN_POOLING_LAST);
+}
+
+/* sentence-transformers would lower the case itself; the golden WordPiece does so already. */
+TEST(lower_case_before_the_tokenizer)
+{
+    gn_error err = {0};
+    gn_model *m;
+    begin_bert();
+    copy("bert", "model.safetensors");
+    put_text("sentence_bert_config.json", "{\"do_lower_case\": true}");
+    CHECK_OK(gn_model_load(ctx, folder, NULL, &m, &err), err);
+    gn_model_free(m);
+    put_text("tokenizer_config.json", "{}");
+    CHECK_HAS(refused(GN_UNSUPPORTED), "\"do_lower_case\" is not supported");
 }
 
 TEST(a_length_beyond_the_positions)

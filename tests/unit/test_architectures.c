@@ -1,0 +1,235 @@
+/* Every family against what transformers computed (tests/golden/make_architectures.py). */
+#include "model/internal.h"
+#include "test.h"
+
+static gn_context *context(unsigned threads)
+{
+    gn_context *ctx;
+    gn_error err = {0};
+    CHECK_OK(gn_context_create(&(gn_context_options){.threads = threads}, &ctx, &err), err);
+    return ctx;
+}
+
+static const char *golden(const char *model)
+{
+    char relative[256];
+    snprintf(relative, sizeof relative, "tests/golden/architecture/%s", model);
+    return test_path(relative);
+}
+
+/* What gn_model_info says about each; positions … pooling: a part of it. */
+static const struct family {
+    const char *folder, *type, *positions, *norms, *attention, *mlp, *poolings;
+    size_t dim;
+} families[] = {
+    {"distilbert", "distilbert", "learned", "after", "both ways", "gelu, 24 wide", "max+mean", 10},
+    {"roberta", "roberta", "from row 2 on", "after", "both ways", "gelu",
+     "cls+max+mean+mean-sqrt+weighted-mean+last", 96},
+    {"xlm_roberta", "xlm-roberta", "from row 2 on", "after", "both ways", "gelu", "mean", 16},
+    {"albert", "albert", "learned", "after", "1 shared layers", "gelu (tanh)", "mean", 16},
+    {"electra", "electra", "learned", "after", "both ways", "gelu", "mean", 16},
+    {"mpnet", "mpnet", "32 buckets of distances up to 128", "after", "both ways", "gelu", "mean", 16},
+    {"deberta_v2", "deberta-v2", "disentangled, content to position, position to content, 8 logarithmic",
+     "after", "both ways", "gelu", "mean", 16},
+    {"deberta_v2_own_keys", "deberta-v2", "learned, disentangled", "after", "both ways", "gelu", "mean", 16},
+    {"deberta", "deberta", "distances up to 48", "after", "both ways", "gelu", "mean", 16},
+    {"modernbert", "modernbert", "rotary, rotary in local layers", "before, no bias, of embeddings, final",
+     "2 of 4 layers see 4 before, 4 after", "gelu, gated, 24 wide, no bias", "mean", 16},
+    {"nomic_bert", "nomic_bert", "rotary", "after", "both ways", "silu, gated", "mean", 16},
+    {"gpt_neox", "gpt_neox", "rotary", "before", "beside the MLP", "gelu", "last", 16},
+    {"gpt_neox_serial", "gpt_neox", "rotary, on 2 of a head's 4", "before", "causal", "gelu (tanh)", "last",
+     16},
+    {"opt", "opt", "from row 2 on", "before", "causal", "relu", "last", 16},
+    {"opt_post", "opt", "from row 2 on", "after", "causal", "relu", "last", 16},
+    {"bloom", "bloom", "ALiBi", "before, of embeddings, final", "causal", "gelu (tanh)", "last", 24},
+    {"phi", "phi", "rotary, on 2 of a head's 4", "before", "beside the MLP", "gelu (tanh)", "last", 16},
+    {"phi3", "phi3", "rotary", "RMS norm before", "2 of 2 layers see 6 before", "silu, gated", "last", 16},
+    {"llama", "llama", "rotary", "RMS norm before", "2 of keys and values", "silu, gated", "last", 16},
+    {"mistral", "mistral", "rotary", "RMS norm before", "2 of 2 layers see 6 before", "silu", "last", 16},
+    {"qwen2", "qwen2", "rotary", "RMS norm before", "1 of 2 layers see 4 before", "silu", "last", 16},
+    {"qwen3", "qwen3", "rotary", "of query and key", "causal", "silu", "last", 16},
+    {"gemma2", "gemma2", "rotary", "RMS norm (1 + gamma) before and inside", "scores capped at 5",
+     "gelu (tanh), gated", "last", 16},
+    {"gemma3_text", "gemma3_text", "rotary, rotary in local layers", "of query and key",
+     "2 of 3 layers see 7 before", "gelu (tanh), gated", "last", 16},
+    {"gemma3_both_ways", "gemma3_text", "rotary", "before and inside", "see 4 before, 4 after", "gelu",
+     "mean", 12},
+    {"t5", "t5", "8 buckets of distances up to 20", "RMS norm before", "3 heads of 6", "relu, 24 wide",
+     "mean", 12},
+    {"mt5", "mt5", "32 buckets of distances up to 128", "RMS norm before", "both ways", "gelu (tanh), gated",
+     "mean", 16},
+};
+enum { FAMILIES = sizeof families / sizeof *families, TEXTS = 6 };
+
+typedef struct expectation {
+    gn__config texts;
+    gn__weights arrays;
+    gn__mapping file;
+    const char *prompt;
+    const char *text[TEXTS];
+    uint32_t length[TEXTS];
+} expectation;
+
+static void expect(const char *model, expectation *e)
+{
+    gn_error err = {0};
+    *e = (expectation){0};
+    CHECK_OK(gn__config_read(golden(model), "texts.json", JSON_OBJECT, &e->texts, &err), err);
+    const json_t *texts = json_object_get(e->texts.root, "texts");
+    e->prompt = gn__config_string(&e->texts, "prompt");
+    CHECK_INT(json_array_size(texts), TEXTS);
+    for (size_t i = 0; i < TEXTS; i++) {
+        e->text[i] = json_string_value(json_array_get(texts, i));
+        e->length[i] = (uint32_t)strlen(e->text[i]);
+    }
+    char *path = gn__path_join(golden(model), "expected.safetensors");
+    CHECK_OK(gn__map_file(path, &e->file, &err), err);
+    CHECK_OK(gn__safetensors_parse(&e->arrays, 0, path, e->file.data, e->file.size, &err), err);
+    free(path);
+}
+
+static void forget(expectation *e)
+{
+    gn__config_free(&e->texts);
+    gn__weights_free(&e->arrays);
+    gn__unmap_file(&e->file);
+}
+
+static gn_model *load(gn_context *ctx, const char *directory, gn_model_options options)
+{
+    gn_error err = {0};
+    gn_model *m = NULL;
+    CHECK_OK(gn_model_load(ctx, directory, &options, &m, &err), err);
+    return m;
+}
+
+static void check_array(const char *folder, const expectation *e, const char *kind, size_t i,
+                        const float *found, size_t n)
+{
+    char name[64];
+    snprintf(name, sizeof name, "%s.%zu", kind, i);
+    const gn__tensor *t = gn__weights_find(&e->arrays, name);
+    CHECK(t != NULL);
+    CHECK_INT(n, t->elements);
+    float *expected = gn__aligned(n, sizeof *expected);
+    gn__tensor_read(t, 0, n, expected);
+    for (size_t k = 0; k < n; k++)
+        if (!(fabs((double)found[k] - (double)expected[k]) <= 1e-4))
+            test_fail(__FILE__, __LINE__, "%s, %s, element %zu: %.9g, expected %.9g", folder, name, k,
+                      (double)found[k], (double)expected[k]);
+    free(expected);
+}
+
+/* One token, an empty text, texts within and beyond windows and buckets, one that is cut at the limit. */
+TEST(hidden_states_agree_with_transformers)
+{
+    gn_context *ctx = context(1);
+    gn_error err = {0};
+    for (size_t k = 0; k < FAMILIES; k++) {
+        const char *folder = families[k].folder;
+        expectation e;
+        expect(folder, &e);
+        gn_model *m = load(ctx, golden(folder), (gn_model_options){.dtype = GN_DTYPE_F32, .prompt = ""});
+        CHECK_INT(m->info.max_length, 36);
+        for (size_t i = 0; i < TEXTS; i++) {
+            gn_matrix h;
+            CHECK_OK(gn_model_hidden(ctx, m, e.text[i], e.length[i], &h, &err), err);
+            check_array(folder, &e, "hidden", i, h.data, h.rows * h.cols);
+            float row[64];
+            gn__pool(GN_POOLING_MEAN, false, h.data, h.rows, h.cols, row);
+            check_array(folder, &e, "mean", i, row, h.cols);
+            gn_matrix_free(&h);
+        }
+        gn_model_free(m);
+        forget(&e);
+    }
+    gn_context_free(ctx);
+}
+
+TEST(embeddings_agree_with_sentence_transformers)
+{
+    gn_context *ctx = context(2);
+    gn_error err = {0};
+    size_t checked = 0;
+    for (size_t k = 0; k < FAMILIES; k++) {
+        const char *folder = families[k].folder;
+        expectation e;
+        expect(folder, &e);
+        if (gn__weights_find(&e.arrays, "embedding.0") != NULL) {
+            gn_model *m =
+                load(ctx, golden(folder), (gn_model_options){.dtype = GN_DTYPE_F32, .prompt = e.prompt});
+            gn_matrix x;
+            CHECK_OK(gn_model_embed(ctx, m, e.text, e.length, TEXTS, &x, NULL, NULL, &err), err);
+            CHECK_INT(x.cols, m->info.dim);
+            for (size_t i = 0; i < TEXTS; i++)
+                check_array(folder, &e, "embedding", i, x.data + i * x.cols, x.cols);
+            gn_matrix_free(&x);
+            gn_model_free(m);
+            checked++;
+        }
+        forget(&e);
+    }
+    CHECK_INT(checked, 6);
+    gn_context_free(ctx);
+}
+
+TEST(a_loaded_model_says_what_it_computes)
+{
+    gn_context *ctx = context(1);
+    for (size_t k = 0; k < FAMILIES; k++) {
+        const struct family *f = &families[k];
+        gn_model *m = load(ctx, golden(f->folder), (gn_model_options){.dtype = GN_DTYPE_F32});
+        const gn_model_info *i = gn_model_get_info(m);
+        CHECK_STR(i->architecture, f->type);
+        CHECK_HAS(i->positions, f->positions);
+        CHECK_HAS(i->norms, f->norms);
+        CHECK_HAS(i->attention, f->attention);
+        CHECK_HAS(i->mlp, f->mlp);
+        CHECK_STR(i->poolings, f->poolings);
+        CHECK_INT(i->dim, f->dim);
+        CHECK_HAS(i->pipeline, "BertNormalizer, BertPreTokenizer, WordPiece, TemplateProcessing");
+        gn_model_free(m);
+    }
+    gn_context_free(ctx);
+}
+
+/* Every family in company of other texts, other threads, backwards, alone; in both arithmetics. */
+TEST(a_text_has_the_same_bits_in_any_company)
+{
+    enum { MANY = 90 };
+    static const gn_dtype dtypes[] = {GN_DTYPE_F32, GN_DTYPE_BF16};
+    static const char *const words[] = {"pump ", "the ", "valve ", "oil", ". ", "ran ", "dry ", "leak"};
+    char text[MANY][200];
+    const char *forth[MANY], *back[MANY];
+    uint32_t forth_length[MANY], back_length[MANY];
+    gn_error err = {0};
+    gn__rng r = gn__rng_make(3, gn__purpose("test/architectures"), 0);
+    for (size_t i = 0; i < MANY; i++) {
+        text[i][0] = '\0';
+        for (uint32_t n = gn__rng_below(&r, i % 5 == 0 ? 30 : 8); n > 0; n--)
+            strcat(text[i], words[gn__rng_below(&r, 8)]);
+        forth[i] = back[MANY - 1 - i] = text[i];
+        forth_length[i] = back_length[MANY - 1 - i] = (uint32_t)strlen(text[i]);
+    }
+    gn_context *one = context(1), *three = context(3);
+    for (size_t k = 0; k < FAMILIES; k++)
+        for (size_t d = 0; d < 2; d++) {
+            gn_model *m = load(one, golden(families[k].folder), (gn_model_options){.dtype = dtypes[d]});
+            gn_matrix x, y, z;
+            CHECK_OK(gn_model_embed(one, m, forth, forth_length, MANY, &x, NULL, NULL, &err), err);
+            CHECK_OK(gn_model_embed(three, m, back, back_length, MANY - 7, &y, NULL, NULL, &err), err);
+            size_t bytes = x.cols * sizeof *x.data;
+            for (size_t i = 0; i < MANY - 7; i++)
+                CHECK(memcmp(y.data + i * y.cols, x.data + (MANY - 1 - i) * x.cols, bytes) == 0);
+            for (size_t i = 0; i < MANY; i += 31) {
+                CHECK_OK(gn_model_embed(three, m, &forth[i], &forth_length[i], 1, &z, NULL, NULL, &err), err);
+                CHECK(memcmp(z.data, x.data + i * x.cols, bytes) == 0);
+                gn_matrix_free(&z);
+            }
+            gn_matrix_free(&x);
+            gn_matrix_free(&y);
+            gn_model_free(m);
+        }
+    gn_context_free(one);
+    gn_context_free(three);
+}
