@@ -1,13 +1,13 @@
 #!/usr/bin/env python3
 """Times genchi's tokenizers beside the `tokenizers` wheel and tiktoken: MB/s and texts/s, one thread and all.
 
-    bench/peers/tokenizers.py LIBGENCHI.so DATA [--write docs/performance-tokenizers.md]
+    make bench-peers PEERS=tokens
 
-DATA holds sentiment140/ and jcola/. The vocabularies are trained here on these texts (no vocabulary can be fetched):
+GENCHI_LIBRARY names libgenchi.so, GENCHI_DATA the folder sentiment140/, which jcola/ stands beside; the table goes to
+docs/performance-tokenizers.md. The vocabularies are trained here on these texts (no vocabulary can be fetched):
 GPT-2's and Llama 3's pipelines with 30,000 tokens, BERT's uncased with as many. Each figure is the best of a few
 passes over all texts, in processor time for one thread, wall-clock time for more; genchi is called through ctypes, which costs it about 0.2 µs a text.
 """
-import argparse
 import csv
 import ctypes
 import datetime
@@ -17,7 +17,6 @@ import tempfile
 import threading
 import time
 
-sys.path.remove(os.path.dirname(os.path.abspath(__file__)))  # this file is called as the wheel is
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../tests/tools"))
 import tiktoken
 import tokenizers
@@ -85,16 +84,12 @@ def genchi_run(library, genchi, raws, threads):
 
 
 def main():
-    p = argparse.ArgumentParser()
-    p.add_argument("library")
-    p.add_argument("data")
-    p.add_argument("--write")
-    o = p.parse_args()
-    with open(f"{o.data}/sentiment140/train_sample_20k.csv", encoding="latin-1") as f:
+    data, out = os.path.dirname(os.path.abspath(os.environ["GENCHI_DATA"])), "docs/performance-tokenizers.md"
+    with open(f"{data}/sentiment140/train_sample_20k.csv", encoding="latin-1") as f:
         tweets = [row[5] for row in csv.reader(f)]
     japanese = []
     for name in ("in_domain_train", "in_domain_valid", "out_of_domain_valid"):
-        with open(f"{o.data}/jcola/{name}-v1.0.tsv", encoding="utf-8") as f:
+        with open(f"{data}/jcola/{name}-v1.0.tsv", encoding="utf-8") as f:
             japanese += [line.rstrip("\n").split("\t")[-1] for line in f]
     sets = {"20,000 tweets": tweets, "long English (20 texts)": ["\n".join(tweets[i::20]) for i in range(20)],
             "long Japanese (20 texts)": ["\n".join(japanese[i::20]) for i in range(20)]}
@@ -102,7 +97,7 @@ def main():
     pipelines = {"BPE, GPT-2": (byte_level(texts, REGEXES["gpt2"]), REGEXES["gpt2"]),
                  "BPE, Llama 3": (byte_level(texts, REGEXES["llama3"]), REGEXES["llama3"]),
                  "WordPiece, BERT uncased": (wordpiece(texts), None)}
-    library, cores = ctypes.CDLL(os.path.abspath(o.library)), len(os.sched_getaffinity(0))
+    library, cores = ctypes.CDLL(os.path.abspath(os.environ["GENCHI_LIBRARY"])), len(os.sched_getaffinity(0))
     lines = ["| pipeline | texts | threads | genchi MB/s | texts/s | tokenizers MB/s | tiktoken MB/s | genchi / tokenizers |",
              "|---|---|---|---|---|---|---|---|"]
     for name, (t, regex) in pipelines.items():
@@ -127,12 +122,11 @@ def main():
                              f"{size / theirs:.1f} | {f'{size / third:.1f}' if third else '–'} | {theirs / ours:.1f} |")
                 print(lines[-1], flush=True)
         library.gn_tokenizer_free(genchi.handle)
-    if o.write:
-        with open("/proc/cpuinfo") as f:
-            cpu = next(line.split(":")[1].strip() for line in f if line.startswith("model name"))
-        with open(o.write, "w", encoding="utf-8") as f:
-            f.write(f"""# Speed of the tokenizers
-Written by `make bench-peers DATA=…` (bench/peers/tokenizers.py) on {datetime.date.today()}: {cores} cores of {cpu}, tokenizers
+    with open("/proc/cpuinfo") as f:
+        cpu = next(line.split(":")[1].strip() for line in f if line.startswith("model name"))
+    with open(out, "w", encoding="utf-8") as f:
+        f.write(f"""# Speed of the tokenizers
+Written by `make bench-peers PEERS=tokens` (bench/peers/tokens.py) on {datetime.date.today()}: {cores} cores of {cpu}, tokenizers
 {tokenizers.__version__}, tiktoken {tiktoken.__version__}. Processor time for one thread, wall-clock time for more; the best of {PASSES} passes. Each row's programs ran one after another on the same
 machine, which other work shared: the ratios say more than the MB/s. Ids were equal on the first 200 texts of each row. The
 vocabularies (30,000 tokens) were trained on these texts; tiktoken runs its engine on the same vocabulary.
