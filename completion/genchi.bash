@@ -13,7 +13,7 @@ _genchi()
 
     local columns='text label id group format encoding header' c
     local common='--help --version --lang --threads --seed --quiet --no-color'
-    local model='--pooling --dtype --max-length'
+    local model='--pooling --prompt --dtype --max-length'
     local reads="--model --out --preset --label-map --drop-label --group-alone --strict $model"
     for c in $columns; do reads+=" --$c"; done
     local steps="$reads --json --keep-duplicates --hide-texts --train-labels --test-labels"
@@ -32,7 +32,7 @@ _genchi()
         COMPREPLY=($(compgen -W 'auto utf-8 latin-1 cp932 euc-jp' -- "$cur")); return ;;
     --header | --train-header | --test-header)
         COMPREPLY=($(compgen -W 'auto yes no' -- "$cur")); return ;;
-    --pooling) COMPREPLY=($(compgen -W 'auto mean cls last max' -- "$cur")); return ;;
+    --pooling) COMPREPLY=($(compgen -W 'auto mean cls last max weighted-mean mean-sqrt' -- "$cur")); return ;;
     --dtype) COMPREPLY=($(compgen -W 'auto float32 bfloat16 int8' -- "$cur")); return ;;
     --bandwidth) COMPREPLY=($(compgen -W 'isj silverman' -- "$cur")); return ;;
     --preset) COMPREPLY=($(compgen -W 'sentiment140' -- "$cur")); return ;;
@@ -41,7 +41,7 @@ _genchi()
     --out)
         if [[ $command == embed ]]; then _genchi_files "$cur"; else _genchi_directories "$cur"; fi
         return ;;
-    --threads | --seed | --max-length | --alpha | --tolerance | --permutations | --folds | --text | \
+    --threads | --seed | --max-length | --prompt | --alpha | --tolerance | --permutations | --folds | --text | \
         --label | --id | --group | --train-text | --train-label | --train-id | --train-group | \
         --test-text | --test-label | --test-id | --test-group | --label-map | --drop-label | --group-alone)
         return ;; # a number, a column or a value that only the user knows

@@ -6,23 +6,19 @@
 
 typedef struct row {
     cli_string label;
-    const char *key; /* of the JSON object */
-    char value[160];
-    bool number;
+    const char *key;   /* of the JSON object */
+    const char *value; /* NULL: the number */
+    size_t number;
 } row;
 
 static row text_row(cli_string label, const char *key, const char *value)
 {
-    row r = {.label = label, .key = key};
-    snprintf(r.value, sizeof r.value, "%s", value ? value : "");
-    return r;
+    return (row){.label = label, .key = key, .value = value ? value : ""};
 }
 
 static row number_row(cli_string label, const char *key, size_t value)
 {
-    row r = {.label = label, .key = key, .number = true};
-    snprintf(r.value, sizeof r.value, "%zu", value);
-    return r;
+    return (row){.label = label, .key = key, .number = value};
 }
 
 static void print_json_string(const char *s)
@@ -58,17 +54,22 @@ static void print_rows(const cli_args *a, const row *rows, size_t count)
 {
     if (a->json) printf("{\n");
     for (size_t i = 0; i < count; i++) {
+        const row *r = &rows[i];
         if (a->json) {
-            printf("  \"%s\": ", rows[i].key);
-            if (rows[i].number)
-                printf("%s", rows[i].value);
+            printf("  \"%s\": ", r->key);
+            if (r->value == NULL)
+                printf("%zu", r->number);
             else
-                print_json_string(rows[i].value);
+                print_json_string(r->value);
             printf("%s\n", i + 1 < count ? "," : "");
-        } else {
-            const char *label = cli_text(a->lang, rows[i].label);
-            printf("%s%*s  %s\n", label, 24 - columns(label), "", rows[i].value);
+            continue;
         }
+        const char *label = cli_text(a->lang, r->label);
+        printf("%s%*s  ", label, 24 - columns(label), "");
+        if (r->value == NULL)
+            printf("%zu\n", r->number);
+        else
+            printf("%s\n", r->value[0] != '\0' ? r->value : cli_text(a->lang, CLI_S_MODEL_NONE));
     }
     if (a->json) printf("}\n");
 }
@@ -98,13 +99,22 @@ int cli_run_model(const cli_args *a)
             number_row(CLI_S_MODEL_HEADS, "heads", m->heads),
             number_row(CLI_S_MODEL_DIM, "dim", m->dim),
             number_row(CLI_S_MODEL_VOCAB, "vocab", m->vocab),
+            text_row(CLI_S_MODEL_POSITIONS, "positions", m->positions),
+            text_row(CLI_S_MODEL_NORMS, "norms", m->norms),
+            text_row(CLI_S_MODEL_ATTENTION, "attention", m->attention),
+            text_row(CLI_S_MODEL_MLP, "mlp", m->mlp),
             text_row(CLI_S_MODEL_TOKENIZER, "tokenizer", m->tokenizer),
+            text_row(CLI_S_MODEL_PIPELINE, "pipeline", m->pipeline),
             number_row(CLI_S_MODEL_MAX_LENGTH, "max_length", m->max_length),
-            text_row(CLI_S_MODEL_POOLING, "pooling", gn_pooling_name(m->pooling)),
+            text_row(CLI_S_MODEL_POOLING, "pooling", m->poolings),
+            text_row(CLI_S_MODEL_HEAD, "head", m->head),
+            text_row(CLI_S_MODEL_PROMPT, "prompt", m->prompt),
             text_row(CLI_S_MODEL_NORMALIZE, "normalize",
                      a->json ? (m->normalize ? "yes" : "no")
                              : cli_text(a->lang, m->normalize ? CLI_S_YES : CLI_S_NO)),
             text_row(CLI_S_MODEL_DTYPE, "dtype", gn_dtype_name(m->dtype)),
+            text_row(CLI_S_MODEL_MISSING, "missing", ""), /* else it would not have loaded */
+            text_row(CLI_S_MODEL_UNUSED, "unused", m->unused),
             text_row(CLI_S_MODEL_SHA256, "sha256", m->sha256),
         };
         print_rows(a, rows, sizeof rows / sizeof *rows);

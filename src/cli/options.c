@@ -32,9 +32,14 @@ static const choice encodings[] = {{"auto", GN_ENCODING_AUTO},      {"utf-8", GN
                                    {"euc-jp", GN_ENCODING_EUC_JP},  {NULL, 0}};
 static const choice headers[] = {
     {"auto", GN_HEADER_AUTO}, {"yes", GN_HEADER_YES}, {"no", GN_HEADER_NO}, {NULL, 0}};
-static const choice poolings[] = {{"auto", GN_POOLING_AUTO}, {"mean", GN_POOLING_MEAN},
-                                  {"cls", GN_POOLING_CLS},   {"last", GN_POOLING_LAST},
-                                  {"max", GN_POOLING_MAX},   {NULL, 0}};
+static const choice poolings[] = {{"auto", GN_POOLING_AUTO},
+                                  {"mean", GN_POOLING_MEAN},
+                                  {"cls", GN_POOLING_CLS},
+                                  {"last", GN_POOLING_LAST},
+                                  {"max", GN_POOLING_MAX},
+                                  {"weighted-mean", GN_POOLING_WEIGHTED_MEAN},
+                                  {"mean-sqrt", GN_POOLING_MEAN_SQRT},
+                                  {NULL, 0}};
 static const choice dtypes[] = {{"auto", GN_DTYPE_AUTO},
                                 {"float32", GN_DTYPE_F32},
                                 {"bfloat16", GN_DTYPE_BF16},
@@ -83,6 +88,7 @@ static const option_row rows[] = {
     {"keep-duplicates", CLI_STEPS, FLAG, AT(keep_duplicates), NULL, 0, 0},
     {"hide-texts", CLI_STEPS, FLAG, AT(hide_texts), NULL, 0, 0},
     {"pooling", CLI_READS | CLI_MODEL, CHOICE, AT(pooling), poolings, 0, 0},
+    {"prompt", CLI_READS | CLI_MODEL, STRING, AT(prompt), NULL, 0, 0},
     {"dtype", CLI_READS | CLI_MODEL, CHOICE, AT(dtype), dtypes, 0, 0},
     {"max-length", CLI_READS | CLI_MODEL, SIZE, AT(max_length), NULL, 1, 1048576},
     {"alpha", CLI_CHECK | CLI_DETECT, NUMBER, AT(alpha), NULL, 1e-6, 0.5},
@@ -239,6 +245,8 @@ int cli_dataset_options(const cli_args *a, bool for_test, gn_dataset_options *ou
 
 gn_model_options cli_model_options(const cli_args *a)
 {
-    return (gn_model_options){
-        .pooling = (gn_pooling)a->pooling, .dtype = (gn_dtype)a->dtype, .max_length = a->max_length};
+    return (gn_model_options){.pooling = (gn_pooling)a->pooling,
+                              .dtype = (gn_dtype)a->dtype,
+                              .max_length = a->max_length,
+                              .prompt = a->prompt};
 }

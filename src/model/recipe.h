@@ -40,7 +40,9 @@ typedef enum gn__bias_kind {
 
 /* Rotary positions: pair i turns by position · inverse[i]; cosines and sines are multiplied by `scale`. */
 typedef struct gn__rotary {
-    size_t pairs; /* 0: none */
+    size_t pairs;     /* 0: none */
+    const char *kind; /* rope_type; static */
+    float theta;
     float inverse[GN__MOST_TURNS];
     float scale;
 } gn__rotary;

@@ -33,24 +33,28 @@ static const struct family {
      "after", "both ways", "gelu", "mean", 16},
     {"deberta_v2_own_keys", "deberta-v2", "learned, disentangled", "after", "both ways", "gelu", "mean", 16},
     {"deberta", "deberta", "distances up to 48", "after", "both ways", "gelu", "mean", 16},
-    {"modernbert", "modernbert", "rotary, rotary in local layers", "before, no bias, of embeddings, final",
-     "2 of 4 layers see 4 before, 4 after", "gelu, gated, 24 wide, no bias", "mean", 16},
+    {"modernbert", "modernbert",
+     "rotary (default, theta 160000), rotary in local layers (default, theta 10000)",
+     "before, no bias, of embeddings, final", "2 of 4 layers see 4 before, 4 after",
+     "gelu, gated, 24 wide, no bias", "mean", 16},
     {"nomic_bert", "nomic_bert", "rotary", "after", "both ways", "silu, gated", "mean", 16},
     {"gpt_neox", "gpt_neox", "rotary", "before", "beside the MLP", "gelu", "last", 16},
-    {"gpt_neox_serial", "gpt_neox", "rotary, on 2 of a head's 4", "before", "causal", "gelu (tanh)", "last",
-     16},
+    {"gpt_neox_serial", "gpt_neox", "theta 10000), on 2 of a head's 4", "before", "causal", "gelu (tanh)",
+     "last", 16},
     {"opt", "opt", "from row 2 on", "before", "causal", "relu", "last", 16},
     {"opt_post", "opt", "from row 2 on", "after", "causal", "relu", "last", 16},
     {"bloom", "bloom", "ALiBi", "before, of embeddings, final", "causal", "gelu (tanh)", "last", 24},
-    {"phi", "phi", "rotary, on 2 of a head's 4", "before", "beside the MLP", "gelu (tanh)", "last", 16},
+    {"phi", "phi", "theta 10000), on 2 of a head's 4", "before", "beside the MLP", "gelu (tanh)", "last", 16},
     {"phi3", "phi3", "rotary", "RMS norm before", "2 of 2 layers see 6 before", "silu, gated", "last", 16},
-    {"llama", "llama", "rotary", "RMS norm before", "2 of keys and values", "silu, gated", "last", 16},
+    {"llama", "llama", "rotary (llama3, theta 10000)", "RMS norm before", "2 of keys and values",
+     "silu, gated", "last", 16},
     {"mistral", "mistral", "rotary", "RMS norm before", "2 of 2 layers see 6 before", "silu", "last", 16},
     {"qwen2", "qwen2", "rotary", "RMS norm before", "1 of 2 layers see 4 before", "silu", "last", 16},
     {"qwen3", "qwen3", "rotary", "of query and key", "causal", "silu", "last", 16},
     {"gemma2", "gemma2", "rotary", "RMS norm (1 + gamma) before and inside", "scores capped at 5",
      "gelu (tanh), gated", "last", 16},
-    {"gemma3_text", "gemma3_text", "rotary, rotary in local layers", "of query and key",
+    {"gemma3_text", "gemma3_text",
+     "rotary (default, theta 1e+06), rotary in local layers (default, theta 10000)", "of query and key",
      "2 of 3 layers see 7 before", "gelu (tanh), gated", "last", 16},
     {"gemma3_both_ways", "gemma3_text", "rotary", "before and inside", "see 4 before, 4 after", "gelu",
      "mean", 12},
@@ -232,4 +236,36 @@ TEST(a_text_has_the_same_bits_in_any_company)
         }
     gn_context_free(one);
     gn_context_free(three);
+}
+
+/* Both spellings of rotary settings, all kinds of scaling. */
+TEST(rotary_frequencies_agree_with_transformers)
+{
+    gn_error err = {0};
+    gn__config all;
+    static char folder[512];
+    snprintf(folder, sizeof folder, "%s", test_path("tests/golden/architecture"));
+    CHECK_OK(gn__config_read(folder, "rotary.json", JSON_ARRAY, &all, &err), err);
+    size_t cases = json_array_size(all.root);
+    CHECK_INT(cases, 20);
+    for (size_t i = 0; i < cases; i++) {
+        const json_t *one = json_array_get(all.root, i), *inverse = json_object_get(one, "inverse");
+        gn__config c = {json_object_get(one, "config"), all.path};
+        gn__recipe r;
+        const gn__family *family;
+        CHECK_OK(gn__recipe_read(&c, &r, &family, &err), err);
+        for (size_t kind = 0; kind < json_array_size(inverse); kind++) {
+            const json_t *list = json_array_get(inverse, kind);
+            CHECK_INT(r.rotary[kind].pairs, json_array_size(list));
+            for (size_t k = 0; k < r.rotary[kind].pairs; k++) {
+                double expected = json_real_value(json_array_get(list, k));
+                if (!(fabs((double)r.rotary[kind].inverse[k] - expected) <= 3e-7 * expected))
+                    test_fail(__FILE__, __LINE__, "case %zu, kind %zu, pair %zu: %.9g, expected %.9g", i,
+                              kind, k, (double)r.rotary[kind].inverse[k], expected);
+            }
+            CHECK_NEAR(r.rotary[kind].scale,
+                       json_number_value(json_array_get(json_object_get(one, "scale"), kind)), 1e-6);
+        }
+    }
+    gn__config_free(&all);
 }
