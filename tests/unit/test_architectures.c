@@ -204,7 +204,7 @@ TEST(a_loaded_model_says_what_it_computes)
 TEST(a_text_has_the_same_bits_in_any_company)
 {
     enum { MANY = 90 };
-    static const gn_dtype dtypes[] = {GN_DTYPE_F32, GN_DTYPE_BF16};
+    static const gn_dtype dtypes[] = {GN_DTYPE_F32, GN_DTYPE_BF16, GN_DTYPE_INT8};
     static const char *const words[] = {"pump ", "the ", "valve ", "oil", ". ", "ran ", "dry ", "leak"};
     char text[MANY][200];
     const char *forth[MANY], *back[MANY];
@@ -220,7 +220,7 @@ TEST(a_text_has_the_same_bits_in_any_company)
     }
     gn_context *one = context(1), *three = context(3);
     for (size_t k = 0; k < FAMILIES; k++)
-        for (size_t d = 0; d < 2; d++) {
+        for (size_t d = 0; d < 3; d++) {
             gn_model *m = load(one, golden(families[k].folder), (gn_model_options){.dtype = dtypes[d]});
             gn_matrix x, y, z;
             CHECK_OK(gn_model_embed(one, m, forth, forth_length, MANY, &x, NULL, NULL, &err), err);
@@ -337,6 +337,9 @@ TEST(what_a_family_cannot_do_is_refused_by_name)
         {"gemma2", "attn_logit_softcapping", "-1", "\"attn_logit_softcapping\" should be above 0", GN_FORMAT},
         {"gemma3_text", "model_type", "\"gemma3\"", "does not say \"text_config\"", GN_FORMAT},
         {"t5", "feed_forward_proj", "\"gated-mish\"", "activation \"mish\"", GN_UNSUPPORTED},
+        {"t5", "relative_attention_num_buckets", "3", "3 buckets cannot hold", GN_FORMAT},
+        {"t5", "relative_attention_max_distance", "2", "distances up to 2", GN_FORMAT},
+        {"deberta_v2", "max_relative_positions", "5", "8 buckets cannot hold distances up to 5", GN_FORMAT},
         {"t5", "d_kv", "60000", "3 heads of 60000 numbers are too many", GN_FORMAT},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
