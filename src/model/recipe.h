@@ -52,6 +52,7 @@ typedef struct gn__rotary {
 typedef struct gn__tensor_names {
     const char *const *prefix; /* tried in order, NULL last */
     const char *words, *positions, *token_types;
+    const char *words_too;  /* the other name of a table that two parts of a model share */
     const char *projection; /* linear, embeddings to dim */
     const char *embedding_norm, *final_norm;
     const char *buckets;                       /* of GN__BIAS_BUCKETS: [buckets × heads] */
