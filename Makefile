@@ -21,7 +21,7 @@ comma := ,
 FLAVOUR := $(notdir $(CC))$(if $(SANITIZE),-$(subst $(comma),-,$(SANITIZE)))$(if $(DEBUG),-debug)
 BUILD ?= build/$(FLAVOUR)
 
-PKGS := jansson libzstd icu-uc icu-i18n libcrypto zlib liblbfgs lapacke openblas libpcre2-8
+PKGS := jansson sqlite3 libzstd icu-uc icu-i18n libcrypto zlib lapacke openblas libpcre2-8
 
 WARN := -Wall -Wextra -Wshadow -Wconversion -Wno-sign-conversion -Wstrict-prototypes \
         -Wmissing-prototypes -Wpointer-arith -Wvla -Wundef -Wwrite-strings -Wformat=2 \
@@ -50,7 +50,7 @@ SHARED := $(BUILD)/libgenchi.so.$(VERSION)
 GENCHI := $(BUILD)/genchi
 
 .PHONY: all demo test run-tests unit-tests check-unit packages install uninstall check-install format \
-        check-format lint valgrind fuzz fuzz-build fuzz-corpus bench bench-peers clean
+        check-format lint valgrind fuzz fuzz-build fuzz-corpus bench bench-peers calibrate-coverage clean
 .DELETE_ON_ERROR:
 .SECONDARY:
 
@@ -192,6 +192,14 @@ fuzz: fuzz-build
 	mkdir -p $(FUZZ_BUILD)/corpus/$(FUZZ)
 	$(FUZZ_BUILD)/fuzz_$(FUZZ) -max_total_time=$(FUZZ_SECONDS) $(FUZZ_BUILD)/corpus/$(FUZZ) fuzz/corpus/$(FUZZ)
 
+# How often the intervals hold the truth: 1,000 simulations a row, some minutes; the table for docs/coverage.md.
+$(BUILD)/bench/%: $(BUILD)/bench/%.o $(STATIC)
+	$(say) LD $@
+	$(Q)$(CC) $(LDFLAGS) -o $@ $< $(STATIC) $(LDLIBS)
+
+calibrate-coverage: $(BUILD)/bench/coverage
+	$<
+
 bench: all
 	bench/check.sh $(GENCHI)
 
@@ -202,7 +210,7 @@ $(BUILD)/product: bench/product.c
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $< $(LDLIBS)
 
 PEERS ?= all
-bench-peers: all $(BUILD)/product
+bench-peers: all $(BUILD)/product $(BUILD)/bench/size
 	PEERS="$(PEERS)" bench/peers/run.sh $(BUILD)
 
 clean:

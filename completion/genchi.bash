@@ -16,7 +16,7 @@ _genchi()
     local model='--pooling --prompt --dtype --max-length'
     local reads="--model --out --preset --label-map --drop-label --group-alone --strict $model"
     for c in $columns; do reads+=" --$c"; done
-    local steps="$reads --json --keep-duplicates --hide-texts --train-labels --test-labels"
+    local steps="$reads --cache --json --keep-duplicates --hide-texts --train-labels --test-labels"
     for c in $columns; do steps+=" --train-$c --test-$c"; done
 
     # the subcommand is the first word
@@ -33,6 +33,7 @@ _genchi()
     --header | --train-header | --test-header)
         COMPREPLY=($(compgen -W 'auto yes no' -- "$cur")); return ;;
     --pooling) COMPREPLY=($(compgen -W 'auto mean cls last max weighted-mean mean-sqrt' -- "$cur")); return ;;
+    --output-type) COMPREPLY=($(compgen -W 'float32 float16 bfloat16' -- "$cur")); return ;;
     --dtype) COMPREPLY=($(compgen -W 'auto float32 bfloat16 int8' -- "$cur")); return ;;
     --bandwidth) COMPREPLY=($(compgen -W 'isj silverman' -- "$cur")); return ;;
     --preset) COMPREPLY=($(compgen -W 'sentiment140' -- "$cur")); return ;;
@@ -41,7 +42,8 @@ _genchi()
     --out)
         if [[ $command == embed ]]; then _genchi_files "$cur"; else _genchi_directories "$cur"; fi
         return ;;
-    --threads | --seed | --max-length | --prompt | --alpha | --tolerance | --permutations | --folds | --text | \
+    --cache) COMPREPLY=($(compgen -W off -- "$cur")); _genchi_more_directories "$cur"; return ;;
+    --shard | --threads | --seed | --max-length | --prompt | --alpha | --tolerance | --permutations | --folds | --text | \
         --label | --id | --group | --train-text | --train-label | --train-id | --train-group | \
         --test-text | --test-label | --test-id | --test-group | --label-map | --drop-label | --group-alone)
         return ;; # a number, a column or a value that only the user knows
@@ -50,15 +52,18 @@ _genchi()
     local options
     case $command in
     '')
-        COMPREPLY=($(compgen -W "check see detect probe embed report model $common" -- "$cur"))
+        COMPREPLY=($(compgen -W "check see detect probe embed report model cache tokenize $common" -- "$cur"))
         return ;;
     check) options="--train --test --gate --alpha --tolerance --permutations --folds --bandwidth $steps" ;;
     see) options="--bandwidth $steps" ;;
     detect) options="--alpha --tolerance --permutations --folds $steps" ;;
     probe) options="--folds $steps" ;;
-    embed) options="--input $reads" ;;
+    embed) options="--input --output-type --shard --merge --restart $reads" ;;
     report) options='--out --json' ;;
     model) options="--json $model" ;;
+    cache) options='--json --cache' ;;
+    tokenize) options="--model --max-length --preset --strict"
+        for c in $columns; do options+=" --$c"; done ;;
     *) options= ;;
     esac
     if [[ $cur == -* ]]; then
@@ -67,7 +72,8 @@ _genchi()
     fi
 
     case $command in
-    see | detect | probe | report) _genchi_files "$cur" ;;
+    see | detect | probe | report | embed | tokenize) _genchi_files "$cur" ;;
+    cache) (( COMP_CWORD == 2 )) && COMPREPLY=($(compgen -W 'list clear verify limit' -- "$cur")) ;;
     model)
         if (( COMP_CWORD == 2 )); then
             COMPREPLY=($(compgen -W 'inspect' -- "$cur"))
@@ -89,6 +95,13 @@ _genchi_directories()
     local IFS=$'\n'
     compopt -o filenames 2>/dev/null
     COMPREPLY=($(compgen -d -- "$1"))
+}
+
+_genchi_more_directories()
+{
+    local IFS=$'\n'
+    compopt -o filenames 2>/dev/null
+    COMPREPLY+=($(compgen -d -- "$1"))
 }
 
 # A directory, or the built-in model. A colon ends a word in bash, so "builtin:" is completed as one word only

@@ -3,6 +3,7 @@
 #ifndef GENCHI_CHECK_H
 #define GENCHI_CHECK_H
 
+#include "genchi/cache.h"
 #include "genchi/dataset.h"
 #include "genchi/decide.h"
 #include "genchi/model.h"
@@ -132,6 +133,7 @@ typedef struct gn_check_options {
     gn_probe_options probe;
     gn_bandwidth bandwidth;
     bool keep_duplicates, hide_texts;
+    gn_cache *cache;                   /* of embeddings; may be NULL */
     const char *command;               /* recorded; may be NULL */
     gn_matrix *keep_train, *keep_test; /* if not NULL, receive the embeddings (caller frees) */
 } gn_check_options;

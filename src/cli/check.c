@@ -94,6 +94,52 @@ static gn_status write_embeddings(const char *directory, const char *name, const
     return status;
 }
 
+/* $XDG_CACHE_HOME/genchi/embeddings, else ~/.cache/genchi/embeddings; NULL: neither is set. free() it. */
+static char *default_cache(void)
+{
+    const char *xdg = getenv("XDG_CACHE_HOME"), *home = getenv("HOME");
+    bool set = xdg != NULL && xdg[0] == '/';
+    if (!set && (home == NULL || *home == '\0')) return NULL;
+    const char *base = set ? xdg : home, *rest = set ? "/genchi/embeddings" : "/.cache/genchi/embeddings";
+    size_t size = strlen(base) + strlen(rest) + 1;
+    char *path = malloc(size);
+    if (path != NULL) snprintf(path, size, "%s%s", base, rest);
+    return path;
+}
+
+gn_cache *cli_cache_open(const cli_args *a, int *status)
+{
+    gn_error err = {.lang = a->lang};
+    gn_cache *c = NULL;
+    *status = CLI_OK;
+    if (a->cache != NULL && strcmp(a->cache, "off") == 0) return NULL;
+    char *by_default = a->cache == NULL ? default_cache() : NULL;
+    const char *path = a->cache != NULL ? a->cache : by_default;
+    if (path != NULL && gn_cache_open(path, &c, &err) != GN_OK) {
+        if (a->cache != NULL || a->command == CLI_CACHE)
+            *status = cli_failed(a, &err);
+        else if (!a->quiet)
+            cli_complain(a, CLI_OK, CLI_S_CACHE_FAILED, err.message);
+        c = NULL;
+    }
+    free(by_default);
+    return c;
+}
+
+void cli_cache_close(const cli_args *a, gn_cache *c)
+{
+    gn_cache_session s;
+    if (c == NULL) return;
+    gn_cache_get_session(c, &s);
+    cli_progress_clear();
+    if (!a->quiet && s.failed != GN_OK)
+        cli_complain(a, CLI_OK, CLI_S_CACHE_FAILED, s.message);
+    else if (!a->quiet && s.found > 0)
+        fprintf(stderr, cli_text(a->lang, CLI_S_CACHE_FOUND), (unsigned long long)s.found,
+                (unsigned long long)(s.found + s.added));
+    gn_cache_close(c);
+}
+
 static int check(const cli_args *a, gn_context *ctx, gn_check_options *o)
 {
     const char *out = a->out ? a->out : "genchi-report";
@@ -134,8 +180,14 @@ int cli_run_check(const cli_args *a)
     char *command = cli_command_line(a);
     if (command == NULL) return cli_complain(a, CLI_FAILED, CLI_S_NO_MEMORY);
     o.command = command;
+    if (o.model != NULL) o.cache = cli_cache_open(a, &status);
+    if (status != CLI_OK) {
+        free(command);
+        return status;
+    }
     gn_context *ctx = cli_context(a);
     status = ctx == NULL ? CLI_FAILED : check(a, ctx, &o);
+    cli_cache_close(a, o.cache);
     if (ctx != NULL) cli_context_free(ctx);
     free(command);
     return status;

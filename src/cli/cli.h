@@ -19,9 +19,11 @@ enum {
     CLI_PROBE = 16,
     CLI_REPORT = 32,
     CLI_MODEL = 64,
+    CLI_TOKENIZE = 4096,
     CLI_STEPS = CLI_CHECK | CLI_SEE | CLI_DETECT | CLI_PROBE,
     CLI_READS = CLI_STEPS | CLI_EMBED,
-    CLI_ALL = 127
+    CLI_CACHE = 128,
+    CLI_ALL = 255 | CLI_TOKENIZE
 };
 
 /* How to read a file; unset fields are -1 or NULL. */
@@ -43,7 +45,11 @@ typedef struct cli_args {
     int pooling, dtype, bandwidth;
     size_t max_length, permutations, folds;
     double alpha, tolerance;
-    const char *operand[4]; /* what stands on the command line beside options */
+    bool restart, merge;
+    int output_type;
+    const char *shard;         /* "i/n" */
+    const char *cache;         /* a folder, or "off" */
+    const char *operand[1024]; /* what stands on the command line beside options */
     int operands;
     int argc; /* the whole command line, for the record */
     char **argv;
@@ -79,6 +85,8 @@ gn_context *cli_context(const cli_args *a);
 /* Ends the progress line, frees the context. After Ctrl-C the process then dies of SIGINT, as shells expect.
  */
 void cli_context_free(gn_context *ctx);
+/* What cli_context_free says after Ctrl-C instead of "nothing was written": borrowed, with its newline. */
+void cli_stopped_with(const char *message);
 /* Wipes the progress line, so that something else can be printed. */
 void cli_progress_clear(void);
 
@@ -91,6 +99,14 @@ int cli_run_steps(const cli_args *a); /* see, detect, probe */
 int cli_run_embed(const cli_args *a);
 int cli_run_report(const cli_args *a);
 int cli_run_model(const cli_args *a);
+int cli_run_tokenize(const cli_args *a);
+int cli_run_cache(const cli_args *a);
+
+/* The cache that --cache or the environment names. NULL: none (off, or a warning was printed). *status:
+ * CLI_OK, or the exit status where --cache names one that cannot be opened. */
+gn_cache *cli_cache_open(const cli_args *a, int *status);
+/* Says what the cache did, if it did anything, and closes it; NULL is allowed. */
+void cli_cache_close(const cli_args *a, gn_cache *c);
 
 /* check's options out of the command line, all but steps. CLI_OK or the exit status. */
 int cli_check_options(const cli_args *a, gn_check_options *o);

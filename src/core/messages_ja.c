@@ -18,6 +18,7 @@ static const gn__message messages[] = {
 #include "core/messages/pipeline.def"
 #include "core/messages/report.def"
 #include "core/messages/see.def"
+#include "core/messages/store.def"
 #include "core/messages/tensor.def"
 #include "core/messages/text.def"
 #include "core/messages/verify.def"

@@ -1,6 +1,7 @@
 /* Texts through a model: tokens, then chunks of whole texts sorted by length and packed end to end
  * (no padding), a chunk at a time on each thread, so that its activations stay in that core's cache. */
 #include "model/internal.h"
+#include "model/learn.h"
 
 #include <math.h>
 #include <stdatomic.h>
@@ -44,6 +45,7 @@ typedef struct job {
     unsigned threads;
     float *out;         /* [texts × dim] */
     unsigned char *cut; /* [texts] or NULL */
+    uint32_t *tokens;   /* [texts] or NULL */
     atomic_size_t done;
 } job;
 
@@ -231,11 +233,13 @@ static gn_status embed_texts(job *j, size_t texts, gn_embed_stats *stats, gn_err
     uint32_t *same = gn__calloc(texts, sizeof *same);
     size_t *first = NULL, dim = j->m->info.dim;
     bool *cut = NULL;
+    uint32_t *tokens = NULL; /* of each item, before they are reordered */
     if (same == NULL) return gn__no_memory(err, texts * sizeof *same);
     GN__TRY_GOTO(find_distinct(j, texts, same, err), done);
     first = gn__calloc(j->distinct, sizeof *first);
     cut = gn__calloc(j->distinct, sizeof *cut);
-    if (first == NULL || cut == NULL) {
+    tokens = gn__calloc(j->distinct, sizeof *tokens);
+    if (first == NULL || cut == NULL || tokens == NULL) {
         status = gn__no_memory(err, j->distinct * sizeof *first);
         goto done;
     }
@@ -245,12 +249,14 @@ static gn_status embed_texts(job *j, size_t texts, gn_embed_stats *stats, gn_err
     for (size_t i = 0; i < j->distinct; i++) {
         first[i] = j->items[i].text;
         cut[i] = j->items[i].cut;
+        tokens[i] = j->items[i].count;
         stats->tokens += j->items[i].count;
     }
     GN__TRY_GOTO(run_chunks(j, err), done); /* reorders the items */
     for (size_t i = 0; i < texts; i++) {
         stats->cut += cut[same[i]];
         if (j->cut != NULL) j->cut[i] = cut[same[i]];
+        if (j->tokens != NULL) j->tokens[i] = tokens[same[i]];
         if (first[same[i]] != i)
             memcpy(j->out + i * dim, j->out + first[same[i]] * dim, dim * sizeof *j->out);
     }
@@ -258,6 +264,7 @@ done:
     free(same);
     free(first);
     free(cut);
+    free(tokens);
     return status;
 }
 
@@ -273,9 +280,9 @@ static void free_hand(hand *h)
 
 static gn_status embed_by_transformer(gn_context *ctx, const gn_model *m, const char *const *text,
                                       const uint32_t *length, size_t texts, float *out, unsigned char *cut,
-                                      gn_embed_stats *stats, gn_error *err)
+                                      uint32_t *tokens, gn_embed_stats *stats, gn_error *err)
 {
-    job j = {.ctx = ctx, .m = m, .text = text, .length = length, .out = out, .cut = cut};
+    job j = {.ctx = ctx, .m = m, .text = text, .length = length, .out = out, .cut = cut, .tokens = tokens};
     j.threads = gn_context_threads(ctx);
     j.hands = gn__calloc(j.threads, sizeof *j.hands);
     if (j.hands == NULL) return gn__no_memory(err, j.threads * sizeof *j.hands);
@@ -301,9 +308,32 @@ static void count_characters(const char *const *text, const uint32_t *length, si
             stats->tokens += ((unsigned char)text[i][at] & 0xC0) != 0x80;
 }
 
-gn_status gn_model_embed(gn_context *ctx, const gn_model *m, const char *const *text, const uint32_t *length,
-                         size_t texts, gn_matrix *out, unsigned char *cut, gn_embed_stats *stats,
-                         gn_error *err)
+bool gn__model_learns(const gn_model *m)
+{
+    return m->control != NULL;
+}
+
+gn_status gn__model_learn(gn_context *ctx, const gn_model *m, const char *const *text, const uint32_t *length,
+                          size_t texts, gn__idf *idf, gn_error *err)
+{
+    return m->control == NULL ? GN_OK : gn__char_ngram_learn(ctx, m->control, text, length, texts, idf, err);
+}
+
+static gn_status embed_by_control(gn_context *ctx, const gn_model *m, const gn__idf *idf,
+                                  const char *const *text, const uint32_t *length, size_t texts, float *out,
+                                  gn_error *err)
+{
+    gn__idf own = {0};
+    if (idf != NULL) return gn__char_ngram_embed(ctx, m->control, idf, text, length, texts, out, err);
+    gn_status status = gn__char_ngram_learn(ctx, m->control, text, length, texts, &own, err);
+    if (status == GN_OK) status = gn__char_ngram_embed(ctx, m->control, &own, text, length, texts, out, err);
+    free(own.df);
+    return status;
+}
+
+gn_status gn__model_embed(gn_context *ctx, const gn_model *m, const gn__idf *idf, const char *const *text,
+                          const uint32_t *length, size_t texts, gn_matrix *out, unsigned char *cut,
+                          uint32_t *tokens, gn_embed_stats *stats, gn_error *err)
 {
     gn_status status;
     double start = gn__now();
@@ -311,13 +341,14 @@ gn_status gn_model_embed(gn_context *ctx, const gn_model *m, const char *const *
     gn_matrix rows;
     GN__TRY(gn_matrix_create(texts, m->info.dim, &rows, err));
     if (cut != NULL) memset(cut, 0, texts);
+    if (tokens != NULL) memset(tokens, 0, texts * sizeof *tokens);
     if (texts == 0) {
         status = GN_OK;
     } else if (m->control != NULL) {
-        status = gn__char_ngram_embed(ctx, m->control, text, length, texts, rows.data, err);
+        status = embed_by_control(ctx, m, idf, text, length, texts, rows.data, err);
         count_characters(text, length, texts, &counted);
     } else {
-        status = embed_by_transformer(ctx, m, text, length, texts, rows.data, cut, &counted, err);
+        status = embed_by_transformer(ctx, m, text, length, texts, rows.data, cut, tokens, &counted, err);
     }
     if (status != GN_OK) {
         gn_matrix_free(&rows);
@@ -327,6 +358,13 @@ gn_status gn_model_embed(gn_context *ctx, const gn_model *m, const char *const *
     if (stats != NULL) *stats = counted;
     *out = rows;
     return GN_OK;
+}
+
+gn_status gn_model_embed(gn_context *ctx, const gn_model *m, const char *const *text, const uint32_t *length,
+                         size_t texts, gn_matrix *out, unsigned char *cut, gn_embed_stats *stats,
+                         gn_error *err)
+{
+    return gn__model_embed(ctx, m, NULL, text, length, texts, out, cut, NULL, stats, err);
 }
 
 gn_status gn_model_hidden(gn_context *ctx, const gn_model *m, const char *text, size_t length, gn_matrix *out,

@@ -1,5 +1,6 @@
 /* look → detect → verify → decide, joined. */
 #include "data/vectors.h"
+#include "genchi/embed.h"
 #include "pipeline/pipeline.h"
 
 #include <cblas.h>
@@ -133,7 +134,9 @@ static gn_status embed(run *r, const char *name, const gn_model_options *model_o
     double t1 = gn__now();
     timing->load = t1 - t0;
     timing->peak_after.load = gn__peak_memory();
-    GN__TRY_GOTO(gn_model_embed(r->ctx, model, text, length, n, out, cut, &stats, r->err), done);
+    GN__TRY_GOTO(
+        gn_model_embed_cached(r->ctx, r->options->cache, model, text, length, n, out, cut, &stats, r->err),
+        done);
     timing->embed = gn__now() - t1;
     timing->peak_after.embed = gn__peak_memory();
     for (size_t i = 0; i < n; i++)
@@ -183,9 +186,9 @@ static gn_status compare_with_control(run *r)
     for (size_t i = 0; i < sizeof pair / sizeof *pair; i++) {
         const gn_evaluation *a = &model->eval[pair[i].kind], *b = &control->eval[pair[i].kind];
         if (!a->available || !b->available) continue;
-        GN__TRY(gn_paired_accuracy(r->ctx, a->probability, b->probability, r->test.label, r->test.rows,
-                                   r->result->classes, r->test.group, r->options->probe.bootstrap,
-                                   gn__purpose("pipeline/control") + i, pair[i].out, r->err));
+        GN__TRY(gn_paired_correct(r->ctx, a->correct, b->correct, r->test.rows, r->test.group,
+                                  r->options->probe.bootstrap, gn__purpose("pipeline/control") + i,
+                                  pair[i].out, r->err));
     }
     return GN_OK;
 }
@@ -324,7 +327,7 @@ static gn_status class_names(run *r)
 
 static gn_status libraries(run *r)
 {
-    enum { COUNT = 5 };
+    enum { COUNT = 4 };
     char name[COUNT][160];
     gn_result *q = r->result;
     const dnnl_version_t *onednn = dnnl_version();
@@ -332,7 +335,6 @@ static gn_status libraries(run *r)
     snprintf(name[1], sizeof name[1], "%.150s", openblas_get_config());
     snprintf(name[2], sizeof name[2], "ICU %s", U_ICU_VERSION);
     snprintf(name[3], sizeof name[3], "jansson %s", JANSSON_VERSION);
-    snprintf(name[4], sizeof name[4], "liblbfgs");
     q->library = gn__calloc(COUNT, sizeof *q->library);
     if (q->library == NULL) return gn__no_memory(r->err, sizeof *q->library);
     for (size_t i = 0; i < COUNT; i++) {

@@ -62,7 +62,7 @@ static const gn__field overlap_fields[] = {NAMED(gn_overlap, "estimate", DOUBLE,
                                            NAMED(gn_overlap, "yardstick_high", DOUBLE, yardstick.high),
                                            NAMED(gn_overlap, "bandwidth_train", PAIR, bandwidth_a),
                                            NAMED(gn_overlap, "bandwidth_test", PAIR, bandwidth_b),
-                                           SIMPLE(gn_overlap, SIZE, bootstrap),
+                                           SIMPLE(gn_overlap, SIZE, chance_draws),
                                            NAMED(gn_overlap, "yardstick_draws", SIZE, draws),
                                            END};
 

@@ -631,5 +631,8 @@ static void attention(const gn__attention *a)
     }
 }
 
-const gn__ops KERNEL_NAME = {KERNEL_LABEL, layer_norm, rms_norm,  activate, gate,
-                             rotate,       to_bf16,    attention, to_u8,    from_sums};
+#include "tensor/kernel_logistic.h"
+
+const gn__ops KERNEL_NAME = {KERNEL_LABEL, layer_norm, rms_norm,      activate,    gate,
+                             rotate,       to_bf16,    attention,     to_u8,       from_sums,
+                             margins,      add_rows,   binomial_loss, softmax_loss};

@@ -152,5 +152,56 @@ static void attention(const gn__attention *a)
         for (size_t t = 0; t < a->tokens; t++) attend(a, h, t);
 }
 
-const gn__ops gn__ops_reference = {"reference", layer_norm, rms_norm,  activate, gate,
-                                   rotate,      to_bf16,    attention, to_u8,    from_sums};
+static void margins(const float *const *row, size_t rows, const float *mean, const float *w, size_t n,
+                    float *out)
+{
+    for (size_t r = 0; r < rows; r++) {
+        double sum = 0;
+        for (size_t j = 0; j < n; j++) sum += ((double)row[r][j] - (double)mean[j]) * (double)w[j];
+        out[r] = (float)sum;
+    }
+}
+
+static void add_rows(const float *const *row, size_t rows, const float *mean, const float *factor, size_t n,
+                     float *sum)
+{
+    for (size_t j = 0; j < n; j++) {
+        double s = (double)sum[j];
+        for (size_t r = 0; r < rows; r++) s += (double)factor[r] * ((double)row[r][j] - (double)mean[j]);
+        sum[j] = (float)s;
+    }
+}
+
+static double binomial_loss(float *margin, const float *y, const float *weight, size_t n)
+{
+    double loss = 0;
+    for (size_t i = 0; i < n; i++) {
+        double m = (double)margin[i], t = (double)y[i], s = (double)weight[i], wrong = t > 0.5 ? -m : m;
+        loss += s * (log1p(exp(-fabs(m))) + fmax(wrong, 0));
+        margin[i] = (float)(s * (1 / (1 + exp(-m)) - t));
+    }
+    return loss;
+}
+
+static double softmax_loss(float *logit, size_t stride, size_t classes, const float *bias, const int *y,
+                           const float *weight, size_t n)
+{
+    double loss = 0;
+    for (size_t i = 0; i < n; i++) {
+        double top = -INFINITY, total = 0, s = (double)weight[i];
+        for (size_t c = 0; c < classes; c++) top = fmax(top, (double)logit[c * stride + i] + (double)bias[c]);
+        for (size_t c = 0; c < classes; c++)
+            total += exp((double)logit[c * stride + i] + (double)bias[c] - top);
+        size_t own = (size_t)y[i];
+        loss += s * (log(total) + top - (double)logit[own * stride + i] - (double)bias[own]);
+        for (size_t c = 0; c < classes; c++) {
+            double p = exp((double)logit[c * stride + i] + (double)bias[c] - top) / total;
+            logit[c * stride + i] = (float)(s * (p - (c == own)));
+        }
+    }
+    return loss;
+}
+
+const gn__ops gn__ops_reference = {"reference", layer_norm, rms_norm,      activate,    gate,
+                                   rotate,      to_bf16,    attention,     to_u8,       from_sums,
+                                   margins,     add_rows,   binomial_loss, softmax_loss};

@@ -84,7 +84,20 @@ typedef struct gn__ops {
     void (*to_u8)(uint8_t *q, gn__row8 *row, const float *x, size_t rows, size_t cols);
     /* y = f(row's scale · scale · (sum − zero · total) + bias), [rows × cols]; added, no f. */
     void (*from_sums)(const gn__sums *s, float *y);
+    /* Logistic regression. out[r] = sum_j (row[r][j] - mean[j]) w[j]. */
+    void (*margins)(const float *const *row, size_t rows, const float *mean, const float *w, size_t n,
+                    float *out);
+    /* sum[j] += sum_r factor[r] (row[r][j] - mean[j]). */
+    void (*add_rows)(const float *const *row, size_t rows, const float *mean, const float *factor, size_t n,
+                     float *sum);
+    /* The weighted log-loss of log-odds against y (0 or 1); margin becomes d loss / d margin. n: a multiple
+     * of GN__LANES (weights of 0 fill up). */
+    double (*binomial_loss)(float *margin, const float *y, const float *weight, size_t n);
+    /* The same for softmax(logit + bias): logit[c * stride + r]; becomes d loss / d logit. */
+    double (*softmax_loss)(float *logit, size_t stride, size_t classes, const float *bias, const int *y,
+                           const float *weight, size_t n);
 } gn__ops;
+enum { GN__LANES = 16 }; /* the most lanes that a vector has */
 
 /* The fastest table that this processor runs; static storage. */
 const gn__ops *gn__cpu_ops(void);

@@ -99,7 +99,7 @@ static gn_overlap overlap(double estimate, double yardstick)
                         .yardstick = {yardstick, yardstick - 0.03, yardstick + 0.025},
                         .bandwidth_a = {0.21, 0.31},
                         .bandwidth_b = {0.24, 0.33},
-                        .bootstrap = 200,
+                        .chance_draws = 200,
                         .draws = 100};
 }
 

@@ -594,3 +594,45 @@ TEST(rows_stand_alone_on_lesser_processors)
         if (status != 0) test_fail(__FILE__, __LINE__, "%s: wait status %d", isa[i], status);
     }
 }
+
+/* The four of the logistic regression, odd widths and extreme margins included. */
+TEST(logistic_kernels_agree_with_the_reference)
+{
+    enum { ROWS = 21, COLS = 83, CLASSES = 5, STRIDE = 32 };
+    static float x[ROWS * COLS], mean[COLS], w[COLS], out[2][ROWS], sums[2][COLS], logit[2][CLASSES * STRIDE];
+    const float *row[ROWS];
+    float bias[CLASSES], y[STRIDE], weight[STRIDE], factor[ROWS], margin[2][STRIDE];
+    int label[STRIDE];
+    gn__rng r = gn__rng_make(3, gn__purpose("test/logistic-kernels"), 0);
+    for (size_t i = 0; i < ROWS * COLS; i++) x[i] = (float)gn__rng_normal(&r);
+    for (size_t j = 0; j < COLS; j++) mean[j] = (float)gn__rng_normal(&r), w[j] = (float)gn__rng_normal(&r);
+    for (size_t i = 0; i < ROWS; i++) row[i] = x + i * COLS, factor[i] = (float)gn__rng_normal(&r);
+    for (size_t c = 0; c < CLASSES; c++) bias[c] = (float)gn__rng_normal(&r);
+    for (size_t i = 0; i < STRIDE; i++) {
+        label[i] = (int)(i % CLASSES);
+        y[i] = (float)(i % 2);
+        weight[i] = i < 29 ? 0.5F + (float)gn__rng_double(&r) : 0;
+    }
+    const gn__ops *ops;
+    for (size_t t = 0; (ops = gn__cpu_ops_at(t)) != NULL; t++) {
+        const gn__ops *pair[] = {&gn__ops_reference, ops};
+        double loss[2], soft[2];
+        for (size_t k = 0; k < 2; k++) {
+            gn__rng again = gn__rng_make(4, gn__purpose("test/logistic-kernels"), 0);
+            pair[k]->margins(row, ROWS, mean, w, COLS, out[k]);
+            for (size_t j = 0; j < COLS; j++) sums[k][j] = mean[j];
+            pair[k]->add_rows(row, ROWS, mean, factor, COLS, sums[k]);
+            for (size_t i = 0; i < STRIDE; i++)
+                margin[k][i] = i < 4 ? (i < 2 ? 60 : -60) : (float)(5 * gn__rng_normal(&again));
+            for (size_t i = 0; i < CLASSES * STRIDE; i++) logit[k][i] = (float)(8 * gn__rng_normal(&again));
+            loss[k] = pair[k]->binomial_loss(margin[k], y, weight, STRIDE);
+            soft[k] = pair[k]->softmax_loss(logit[k], STRIDE, CLASSES, bias, label, weight, STRIDE);
+        }
+        CHECK_NEAR(loss[0], loss[1], 1e-5 * loss[0]);
+        CHECK_NEAR(soft[0], soft[1], 1e-5 * soft[0]);
+        for (size_t i = 0; i < ROWS; i++) CHECK_NEAR(out[0][i], out[1][i], 1e-4);
+        for (size_t j = 0; j < COLS; j++) CHECK_NEAR(sums[0][j], sums[1][j], 1e-4);
+        for (size_t i = 0; i < STRIDE; i++) CHECK_NEAR(margin[0][i], margin[1][i], 1e-6);
+        for (size_t i = 0; i < CLASSES * STRIDE; i++) CHECK_NEAR(logit[0][i], logit[1][i], 2e-6);
+    }
+}
