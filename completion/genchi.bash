@@ -13,7 +13,7 @@ _genchi()
 
     local columns='text label id group format encoding header' c
     local common='--help --version --lang --threads --seed --quiet --no-color'
-    local model='--pooling --dtype --max-length --model-name --insecure-http --time-limit'
+    local model='--pooling --prompt --dtype --max-length --model-name --insecure-http --time-limit'
     local reads="--out --preset --label-map --drop-label --group-alone --strict $model"
     for c in $columns; do reads+=" --$c"; done
     local one="--model"
@@ -33,7 +33,7 @@ _genchi()
         COMPREPLY=($(compgen -W 'auto utf-8 latin-1 cp932 euc-jp' -- "$cur")); return ;;
     --header | --train-header | --test-header)
         COMPREPLY=($(compgen -W 'auto yes no' -- "$cur")); return ;;
-    --pooling) COMPREPLY=($(compgen -W 'auto mean cls last max' -- "$cur")); return ;;
+    --pooling) COMPREPLY=($(compgen -W 'auto mean cls last max weighted-mean mean-sqrt' -- "$cur")); return ;;
     --output-type) COMPREPLY=($(compgen -W 'float32 float16 bfloat16' -- "$cur")); return ;;
     --dtype) COMPREPLY=($(compgen -W 'auto float32 bfloat16 int8' -- "$cur")); return ;;
     --bandwidth) COMPREPLY=($(compgen -W 'isj silverman' -- "$cur")); return ;;
@@ -44,7 +44,7 @@ _genchi()
         if [[ $command == embed ]]; then _genchi_files "$cur"; else _genchi_directories "$cur"; fi
         return ;;
     --cache) COMPREPLY=($(compgen -W off -- "$cur")); _genchi_more_directories "$cur"; return ;;
-    --shard | --threads | --seed | --max-length | --model-name | --time-limit | --alpha | --tolerance | --permutations | --folds | --text | \
+    --shard | --threads | --seed | --max-length | --prompt | --model-name | --time-limit | --alpha | --tolerance | --permutations | --folds | --text | \
         --label | --id | --group | --train-text | --train-label | --train-id | --train-group | \
         --test-text | --test-label | --test-id | --test-group | --label-map | --drop-label | --group-alone)
         return ;; # a number, a column or a value that only the user knows

@@ -30,6 +30,7 @@ typedef struct gn_set_info {
 
 typedef struct gn_model_evidence_info {
     char *name, *architecture, *path, *pooling, *dtype, *tokenizer;
+    char *prompt; /* stood before every text; NULL: none */
     char sha256[65];
     size_t dim, layers, max_length, parameters;
     bool normalize;

@@ -54,7 +54,7 @@ typedef struct gn_model_info {
     char sha256[65];          /* of the weight files' bytes in shard order; of the recipe for a built-in; of
                                  URL, newline, name for an endpoint */
     size_t dim, layers, heads, vocab, max_length, parameters;
-    gn_pooling pooling; /* never AUTO */
+    gn_pooling pooling; /* never AUTO; the first of several */
     bool normalize;     /* rows have unit length */
     bool builtin;
     bool remote;              /* an endpoint: nothing is known of its layers, tokens, pooling and weights */
@@ -98,7 +98,8 @@ typedef struct gn_embed_stats {
 /* out: texts × dim, row i for text[i] (UTF-8, length[i] bytes), in the input's order; free with
  * gn_matrix_free. A text's bits do not depend on the other texts, their order or the thread count,
  * except for builtin:char-ngram, whose idf weights are learnt on exactly the texts of this call.
- * A text without a single token (GPT-2 and the empty text) is embedded as the model's bos token alone.
+ * A text without a single token (GPT-2 and the empty text) is embedded as the model's bos token alone (eos
+ * or pad where it has none).
  * cut: [texts], receives 1 for each text that was cut at max_length; cut and stats may be NULL. Errors:
  * GN_NO_MEMORY, GN_CANCELLED, GN_NUMERIC (a vector that is not finite: which text). */
 GN_API gn_status gn_model_embed(gn_context *ctx, const gn_model *m, const char *const *text,

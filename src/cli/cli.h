@@ -44,7 +44,7 @@ typedef struct cli_args {
     double time_limit;
     const char *train_labels, *test_labels;
     cli_columns both, for_train, for_test;
-    const char *label_map, *drop_label, *group_alone;
+    const char *prompt, *label_map, *drop_label, *group_alone;
     bool strict, keep_duplicates, hide_texts;
     int pooling, dtype, bandwidth;
     size_t max_length, permutations, folds;

@@ -6,23 +6,19 @@
 
 typedef struct row {
     cli_string label;
-    const char *key; /* of the JSON object */
-    char value[2000];
-    bool number;
+    const char *key;   /* of the JSON object */
+    const char *value; /* NULL: the number */
+    size_t number;
 } row;
 
 static row text_row(cli_string label, const char *key, const char *value)
 {
-    row r = {.label = label, .key = key};
-    snprintf(r.value, sizeof r.value, "%s", value ? value : "");
-    return r;
+    return (row){.label = label, .key = key, .value = value ? value : ""};
 }
 
 static row number_row(cli_string label, const char *key, size_t value)
 {
-    row r = {.label = label, .key = key, .number = true};
-    snprintf(r.value, sizeof r.value, "%zu", value);
-    return r;
+    return (row){.label = label, .key = key, .number = value};
 }
 
 static void print_json_string(const char *s)
@@ -58,31 +54,24 @@ static void print_rows(const cli_args *a, const row *rows, size_t count)
 {
     if (a->json) printf("{\n");
     for (size_t i = 0; i < count; i++) {
+        const row *r = &rows[i];
         if (a->json) {
-            printf("  \"%s\": ", rows[i].key);
-            if (rows[i].number)
-                printf("%s", rows[i].value);
+            printf("  \"%s\": ", r->key);
+            if (r->value == NULL)
+                printf("%zu", r->number);
             else
-                print_json_string(rows[i].value);
+                print_json_string(r->value);
             printf("%s\n", i + 1 < count ? "," : "");
-        } else {
-            const char *label = cli_text(a->lang, rows[i].label);
-            printf("%s%*s  %s\n", label, 24 - columns(label), "", rows[i].value);
+            continue;
         }
+        const char *label = cli_text(a->lang, r->label);
+        printf("%s%*s  ", label, 24 - columns(label), "");
+        if (r->value == NULL)
+            printf("%zu\n", r->number);
+        else
+            printf("%s\n", r->value[0] != '\0' ? r->value : cli_text(a->lang, CLI_S_MODEL_NONE));
     }
     if (a->json) printf("}\n");
-}
-
-/* "3: pooler.dense.bias, pooler.dense.weight, …"; as JSON all of them. */
-static row unused_row(const cli_args *a, const gn_model_info *m)
-{
-    row r = {.label = CLI_S_MODEL_UNUSED, .key = "unused"};
-    if (a->json)
-        snprintf(r.value, sizeof r.value, "%s", m->unused);
-    else
-        snprintf(r.value, sizeof r.value, "%zu%s%.160s%s", m->unused_tensors,
-                 m->unused_tensors > 0 ? ": " : "", m->unused, strlen(m->unused) > 160 ? "…" : "");
-    return r;
 }
 
 static int inspect(const cli_args *a, const gn_model *model)
@@ -111,8 +100,9 @@ static int inspect(const cli_args *a, const gn_model *model)
                  a->json ? (m->normalize ? "yes" : "no")
                          : cli_text(a->lang, m->normalize ? CLI_S_YES : CLI_S_NO)),
         text_row(CLI_S_MODEL_DTYPE, "dtype", gn_dtype_name(m->dtype)),
+        text_row(CLI_S_MODEL_MISSING, "missing", ""), /* else it would not have loaded */
+        text_row(CLI_S_MODEL_UNUSED, "unused", m->unused),
         text_row(CLI_S_MODEL_SHA256, "sha256", m->sha256),
-        unused_row(a, m),
     };
     print_rows(a, rows, sizeof rows / sizeof *rows);
     return fflush(stdout) == 0 ? CLI_OK : cli_complain(a, CLI_FAILED, CLI_S_CANNOT_PRINT);

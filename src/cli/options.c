@@ -32,9 +32,14 @@ static const choice encodings[] = {{"auto", GN_ENCODING_AUTO},      {"utf-8", GN
                                    {"euc-jp", GN_ENCODING_EUC_JP},  {NULL, 0}};
 static const choice headers[] = {
     {"auto", GN_HEADER_AUTO}, {"yes", GN_HEADER_YES}, {"no", GN_HEADER_NO}, {NULL, 0}};
-static const choice poolings[] = {{"auto", GN_POOLING_AUTO}, {"mean", GN_POOLING_MEAN},
-                                  {"cls", GN_POOLING_CLS},   {"last", GN_POOLING_LAST},
-                                  {"max", GN_POOLING_MAX},   {NULL, 0}};
+static const choice poolings[] = {{"auto", GN_POOLING_AUTO},
+                                  {"mean", GN_POOLING_MEAN},
+                                  {"cls", GN_POOLING_CLS},
+                                  {"last", GN_POOLING_LAST},
+                                  {"max", GN_POOLING_MAX},
+                                  {"weighted-mean", GN_POOLING_WEIGHTED_MEAN},
+                                  {"mean-sqrt", GN_POOLING_MEAN_SQRT},
+                                  {NULL, 0}};
 static const choice dtypes[] = {{"auto", GN_DTYPE_AUTO},
                                 {"float32", GN_DTYPE_F32},
                                 {"bfloat16", GN_DTYPE_BF16},
@@ -95,6 +100,7 @@ static const option_row rows[] = {
     {"keep-duplicates", CLI_STEPS, FLAG, AT(keep_duplicates), NULL, 0, 0},
     {"hide-texts", CLI_STEPS, FLAG, AT(hide_texts), NULL, 0, 0},
     {"pooling", CLI_READS | CLI_MODEL, CHOICE, AT(pooling), poolings, 0, 0},
+    {"prompt", CLI_READS | CLI_MODEL, STRING, AT(prompt), NULL, 0, 0},
     {"dtype", CLI_READS | CLI_MODEL, CHOICE, AT(dtype), dtypes, 0, 0},
     {"max-length", CLI_READS | CLI_MODEL | CLI_TOKENIZE, SIZE, AT(max_length), NULL, 1, 1048576},
     {"alpha", CLI_CHECK | CLI_DETECT | CLI_COMPARE, NUMBER, AT(alpha), NULL, 1e-6, 0.5},
@@ -103,7 +109,8 @@ static const option_row rows[] = {
     {"folds", CLI_CHECK | CLI_DETECT | CLI_PROBE | CLI_COMPARE, SIZE, AT(folds), NULL, 2, 100},
     {"bandwidth", CLI_CHECK | CLI_SEE | CLI_COMPARE, CHOICE, AT(bandwidth), bandwidths, 0, 0},
 };
-enum { ROWS = sizeof rows / sizeof *rows };
+/* FIRST_VALUE: what getopt returns for row 0, beyond every character that it returns itself. */
+enum { ROWS = sizeof rows / sizeof *rows, FIRST_VALUE = 256 };
 
 static const struct {
     unsigned bit;
@@ -191,7 +198,7 @@ int cli_parse(int argc, char **argv, int from, unsigned command, cli_args *a)
     struct option longs[ROWS + 1] = {{0}};
     for (size_t i = 0; i < ROWS; i++)
         longs[i] = (struct option){rows[i].name, rows[i].kind == FLAG ? no_argument : required_argument, NULL,
-                                   (int)i + 1};
+                                   FIRST_VALUE + (int)i};
     a->command = command;
     a->both = a->for_train = a->for_test = unset;
     a->argc = argc;
@@ -208,11 +215,11 @@ int cli_parse(int argc, char **argv, int from, unsigned command, cli_args *a)
         } else if (found == ':') {
             return cli_complain(a, CLI_USAGE, CLI_S_NEEDS_VALUE, argv[optind - 1]);
         } else if (found == '?') {
-            if (optopt > 0 && optopt <= ROWS)
-                return cli_complain(a, CLI_USAGE, CLI_S_TAKES_NO_VALUE, rows[optopt - 1].name);
+            if (optopt >= FIRST_VALUE && optopt < FIRST_VALUE + ROWS)
+                return cli_complain(a, CLI_USAGE, CLI_S_TAKES_NO_VALUE, rows[optopt - FIRST_VALUE].name);
             return cli_complain(a, CLI_USAGE, CLI_S_UNKNOWN_OPTION, argv[at], command_name(command));
         } else {
-            int status = set(a, &rows[found - 1], optarg);
+            int status = set(a, &rows[found - FIRST_VALUE], optarg);
             if (status != CLI_OK) return status;
         }
     }
@@ -257,6 +264,7 @@ gn_model_options cli_model_options(const cli_args *a)
     return (gn_model_options){.pooling = (gn_pooling)a->pooling,
                               .dtype = (gn_dtype)a->dtype,
                               .max_length = a->max_length,
+                              .prompt = a->prompt,
                               .hub = cli_hub_options(a),
                               .endpoint = cli_endpoint_options(a, model)};
 }

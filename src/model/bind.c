@@ -14,7 +14,7 @@ typedef struct binder {
     gn_context *ctx;
     gn_model *m;
     const gn__tensor_names *names;
-    const char *prefix;
+    const char *prefix, *words;
     relative relative;
     unsigned char *used; /* a tensor; a byte each, as layers are read side by side */
     gn_error *error;     /* [layers + 1], one a piece of the parallel loop */
@@ -157,7 +157,7 @@ static gn_status bind_tables(binder *b, gn_error *err)
 {
     gn_model *m = b->m;
     const gn__recipe *r = &m->recipe;
-    GN__TRY(find(b, b->names->words, 2, r->vocab, r->embedding, &m->words, err));
+    GN__TRY(find(b, b->words, 2, r->vocab, r->embedding, &m->words, err));
     if (r->position_rows > 0)
         GN__TRY(find(b, b->names->positions, 2, r->position_rows, r->embedding, &m->positions, err));
     if (r->token_types > 0)
@@ -450,10 +450,11 @@ static gn_status pack_all(binder *b, gn_error *err)
 /* ---- what there is to say about them ------------------------------------------------------------ */
 
 /* Counts the elements of the tensors under the prefix that hold weights, and lists their types. The
- * masks that old GPT-2 checkpoints keep beside each attention are no parameters. */
+ * masks and angles that old checkpoints keep beside each attention are no parameters. */
 static gn_status describe(const binder *b, gn_error *err)
 {
-    static const char *const masks[] = {".attn.bias", ".attn.masked_bias"};
+    static const char *const masks[] = {".attn.bias", ".attn.masked_bias", ".attention.masked_bias",
+                                        ".rotary_emb.inv_freq"};
     static const char *const type_name[] = {"F32", "F16", "BF16"};
     gn_model *m = b->m;
     bool seen[3] = {false};
@@ -461,7 +462,7 @@ static gn_status describe(const binder *b, gn_error *err)
     for (size_t i = 0; i < m->weights.tensors; i++) {
         const gn__tensor *t = &m->weights.tensor[i];
         bool counts = t->type != GN__WEIGHT_OTHER && strncmp(t->name, b->prefix, n) == 0;
-        for (size_t k = 0; k < 2 && counts; k++) {
+        for (size_t k = 0; k < sizeof masks / sizeof *masks && counts; k++) {
             size_t length = strlen(t->name), mask = strlen(masks[k]);
             counts = length < mask || strcmp(t->name + length - mask, masks[k]) != 0;
         }
@@ -496,15 +497,18 @@ static gn_status list_unused(const binder *b, gn_error *err)
 
 static void choose_prefix(binder *b)
 {
-    const char *const *prefix = b->names->prefix;
+    const char *const *prefix = b->names->prefix, *const words[] = {b->names->words, b->names->words_too};
     b->prefix = prefix[0];
-    for (size_t i = 0; prefix[i] != NULL; i++) {
-        char full[NAME];
-        snprintf(full, sizeof full, "%s%s", prefix[i], b->names->words);
-        if (gn__weights_find(&b->m->weights, full) == NULL) continue;
-        b->prefix = prefix[i];
-        return;
-    }
+    b->words = words[0];
+    for (size_t k = 0; k < 2 && words[k] != NULL; k++)
+        for (size_t i = 0; prefix[i] != NULL; i++) {
+            char full[NAME];
+            snprintf(full, sizeof full, "%s%s", prefix[i], words[k]);
+            if (gn__weights_find(&b->m->weights, full) == NULL) continue;
+            b->prefix = prefix[i];
+            b->words = words[k];
+            return;
+        }
 }
 
 gn_status gn__model_bind(gn_context *ctx, gn_model *m, gn_error *err)

@@ -29,6 +29,7 @@ static gn_status read_common(const gn__config *c, gn__recipe *r, bool logarithmi
 {
     bool relative, positions;
     size_t most;
+    if (has_type(c, "p2p")) return gn__refused(c, "pos_att_type: p2p", err);
     GN__TRY(gn__read_sizes(c, &gn__usual_keys, r, err));
     GN__TRY(gn__config_bool(c, "position_biased_input", true, &positions, err));
     if (positions) r->position_rows = r->positions;

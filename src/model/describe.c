@@ -15,7 +15,7 @@ static void describe_positions(const gn_model *m, gn__buf *b)
         const gn__rotary *t = &r->rotary[kind];
         bool same = kind == 1 && memcmp(t, &r->rotary[0], sizeof *t) == 0;
         if (t->pairs == 0 || same) continue;
-        ADD(b, kind ? "rotary in local layers" : "rotary");
+        ADD(b, "%s (%s, theta %g)", kind ? "rotary in local layers" : "rotary", t->kind, (double)t->theta);
         if (2 * t->pairs < r->head_dim) ADD(b, "on %zu of a head's %zu", 2 * t->pairs, r->head_dim);
     }
     if (r->bias == GN__BIAS_BUCKETS) ADD(b, "%zu buckets of distances up to %zu", r->buckets, r->farthest);

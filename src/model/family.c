@@ -65,6 +65,12 @@ static gn_status check_sizes(const gn__config *c, const gn__recipe *r, gn_error 
     if (r->position_rows > 0 && r->position_rows <= r->position_offset)
         return gn__fail(err, GN_FORMAT, "%s: %zu positions leave none for a token", c->path,
                         r->position_rows);
+    if (r->bias == GN__BIAS_BUCKETS && (r->buckets < 4 || r->farthest <= r->buckets / 4))
+        return gn__fail(err, GN_FORMAT, "%s: %zu buckets cannot hold distances up to %zu", c->path,
+                        r->buckets, r->farthest);
+    if (r->span_buckets > 0 && r->span_farthest <= r->span_buckets / 2 + 1)
+        return gn__fail(err, GN_FORMAT, "%s: %zu buckets cannot hold distances up to %zu", c->path,
+                        r->span_buckets, r->span_farthest);
     if (r->layers % r->stored != 0)
         return gn__fail(err, GN_UNSUPPORTED, "%s: %zu layers cannot be shared evenly by %zu groups", c->path,
                         r->layers, r->stored);

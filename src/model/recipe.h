@@ -40,7 +40,9 @@ typedef enum gn__bias_kind {
 
 /* Rotary positions: pair i turns by position · inverse[i]; cosines and sines are multiplied by `scale`. */
 typedef struct gn__rotary {
-    size_t pairs; /* 0: none */
+    size_t pairs;     /* 0: none */
+    const char *kind; /* rope_type; static */
+    float theta;
     float inverse[GN__MOST_TURNS];
     float scale;
 } gn__rotary;
@@ -50,6 +52,7 @@ typedef struct gn__rotary {
 typedef struct gn__tensor_names {
     const char *const *prefix; /* tried in order, NULL last */
     const char *words, *positions, *token_types;
+    const char *words_too;  /* the other name of a table that two parts of a model share */
     const char *projection; /* linear, embeddings to dim */
     const char *embedding_norm, *final_norm;
     const char *buckets;                       /* of GN__BIAS_BUCKETS: [buckets × heads] */

@@ -168,9 +168,10 @@ gn_status gn__read_rotary(const gn__config *c, const gn__rotary_keys *keys, int 
     GN__TRY(parameter(c, &inside, "partial_rotary_factor", keys->share_key, keys->share, &share, err));
     size_t head_dim = r->head_dim ? r->head_dim : r->dim / r->heads;
     double dims = floor((double)head_dim * share);
-    *out = (gn__rotary){.scale = 1};
+    *out = (gn__rotary){.scale = 1, .theta = (float)theta};
     if (dims < 2 || dims > 2 * PAIRS || dims > (double)head_dim || (size_t)dims % 2 != 0)
-        return gn__fail(err, GN_UNSUPPORTED, "%s: rotary positions that turn %g of a head's %zu numbers",
+        return gn__fail(err, GN_UNSUPPORTED,
+                        "%s: rotary positions that turn %g of a head's %zu numbers are not supported",
                         c->path, dims, head_dim);
     out->pairs = (size_t)dims / 2;
     const char *name = gn__config_string(&inside, "rope_type");
@@ -178,6 +179,9 @@ gn_status gn__read_rotary(const gn__config *c, const gn__rotary_keys *keys, int 
     if (name == NULL) name = "default";
     turn t = {&inside, theta, (size_t)dims, r->positions, out, err};
     for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++)
-        if (strcmp(kinds[i].name, name) == 0) return kinds[i].fill(&t);
+        if (strcmp(kinds[i].name, name) == 0) {
+            out->kind = kinds[i].name;
+            return kinds[i].fill(&t);
+        }
     return gn__fail(err, GN_UNSUPPORTED, "%s: the rope_type \"%s\" is not supported", c->path, name);
 }

@@ -5,7 +5,8 @@
 static const char *const prefix[] = {"", "transformer.", NULL};
 
 #define NAMES                                                                                          \
-    .prefix = prefix, .words = "shared.weight", .final_norm = "encoder.final_layer_norm",              \
+    .prefix = prefix, .words = "shared.weight", .words_too = "encoder.embed_tokens.weight",            \
+    .final_norm = "encoder.final_layer_norm",                                                          \
     .buckets = "encoder.block.0.layer.0.SelfAttention.relative_attention_bias.weight",                 \
     .layer = "encoder.block.",                                                                         \
     .attention_in = {"layer.0.SelfAttention.q", "layer.0.SelfAttention.k", "layer.0.SelfAttention.v"}, \

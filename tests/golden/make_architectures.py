@@ -234,7 +234,47 @@ def make(name, seed):
     tidy(folder)
 
 
+def turning():
+    """Configs as people have them, old spelling and new, and the rotary frequencies transformers makes of them."""
+    from transformers.models.gemma3.modeling_gemma3 import Gemma3RotaryEmbedding
+    from transformers.models.gpt_neox.modeling_gpt_neox import GPTNeoXRotaryEmbedding
+    from transformers.models.llama.modeling_llama import LlamaRotaryEmbedding
+    from transformers.models.modernbert.modeling_modernbert import ModernBertRotaryEmbedding
+    from transformers.models.phi.modeling_phi import PhiRotaryEmbedding
+    sizes = dict(SMALL, hidden_size=64, num_attention_heads=2, max_position_embeddings=256)
+    llama3 = dict(factor=8.0, low_freq_factor=1.0, high_freq_factor=4.0, original_max_position_embeddings=64)
+    yarn = dict(factor=4.0, original_max_position_embeddings=64)
+    cases = [("llama", LlamaRotaryEmbedding, x) for x in (
+        {}, {"rope_theta": 5e5}, {"head_dim": 20},
+        {"rope_theta": 5e5, "rope_scaling": dict(rope_type="llama3", **llama3)},
+        {"rope_parameters": turns("llama3", 5e5, **llama3)},
+        {"rope_scaling": {"type": "linear", "factor": 2.5}}, {"rope_scaling": {"type": "dynamic", "factor": 2.0}},
+        {"rope_scaling": dict(rope_type="yarn", **yarn)},
+        {"rope_parameters": turns("yarn", beta_fast=20.0, beta_slow=2.0, truncate=False, **yarn)},
+        {"rope_scaling": dict(rope_type="yarn", mscale=0.7, mscale_all_dim=0.4, **yarn)},
+        {"rope_scaling": dict(rope_type="yarn", attention_factor=1.5, **yarn)})]
+    cases += [("gpt_neox", GPTNeoXRotaryEmbedding, x) for x in (
+        {}, {"rotary_pct": 0.5, "rotary_emb_base": 25000}, {"rope_scaling": {"type": "linear", "factor": 2.0}})]
+    cases += [("phi", PhiRotaryEmbedding, x) for x in ({}, {"partial_rotary_factor": 0.25, "rope_theta": 20000.0})]
+    cases += [("modernbert", ModernBertRotaryEmbedding, x) for x in (
+        {}, {"global_rope_theta": 80000.0, "local_rope_theta": 5000.0})]
+    cases += [("gemma3_text", Gemma3RotaryEmbedding, x) for x in (
+        {}, {"rope_theta": 5e5, "rope_local_base_freq": 7000.0, "rope_scaling": {"rope_type": "linear", "factor": 8.0}})]
+    out = []
+    for model_type, rotary, more in cases:
+        config = dict(sizes, model_type=model_type, **more)
+        if model_type == "gemma3_text":
+            config.update(num_key_value_heads=2, num_hidden_layers=6, head_dim=32)
+        r = rotary(transformers.AutoConfig.for_model(**json.loads(json.dumps(config))))
+        kinds = [""] if hasattr(r, "inv_freq") else ["full_attention_", "sliding_attention_"]
+        out.append({"config": config, "inverse": [getattr(r, k + "inv_freq").tolist() for k in kinds],
+                    "scale": [float(getattr(r, k + "attention_scaling")) for k in kinds]})
+    write(ROOT, "rotary.json", out)
+
+
 def main():
+    os.makedirs(ROOT, exist_ok=True)
+    turning()
     for i, name in enumerate(FAMILIES):
         if len(sys.argv) < 2 or name in sys.argv[1:]:
             print(name, flush=True)

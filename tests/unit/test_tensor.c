@@ -2,6 +2,7 @@
 #include "tensor/tensor.h"
 #include "test.h"
 
+#include <stddef.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -237,6 +238,120 @@ TEST(attention_agrees_with_the_reference)
             for (size_t j = 0; j < sizeof head_dim / sizeof *head_dim; j++)
                 for (int causal = 0; causal < 2; causal++)
                     attention_case(ops, tokens[i], 1 + i % 3, head_dim[j], causal);
+}
+
+/* What the families add to attention, each alone and all together. */
+typedef struct extras {
+    size_t groups, before, after;
+    bool causal, cap, bias, by_query, by_key;
+} extras;
+
+static void extended_case(const gn__ops *ops, size_t tokens, size_t head_dim, const extras *e)
+{
+    enum { HEADS = 4, SPAN = 9 };
+    size_t kv = HEADS / e->groups, stride = (HEADS + 2 * kv) * head_dim, n = tokens * stride;
+    size_t columns = gn__position_columns(2 * SPAN), bias_stride = 2 * tokens - 1 + GN__BIAS_SLACK;
+    float *x = numbers(n, tokens * 1000 + head_dim, 1.5f), *bias = numbers(HEADS * bias_stride, 4, 1);
+    float *key = numbers(HEADS * head_dim * columns, 5, 1),
+          *query = numbers(HEADS * 2 * SPAN * head_dim, 6, 1);
+    float *y = numbers(tokens * HEADS * head_dim, 1, 1), *z = numbers(tokens * HEADS * head_dim, 2, 1);
+    float *scratch = numbers(gn__attention_scratch(tokens, head_dim, 2 * SPAN), 3, 1e6f);
+    uint16_t *row = gn__calloc(2 * tokens - 1, sizeof *row);
+    for (size_t i = 0; i < 2 * tokens - 1; i++) {
+        ptrdiff_t at = (ptrdiff_t)i - (ptrdiff_t)tokens + 1 + SPAN;
+        row[i] = (uint16_t)(at < 0 ? 0 : at < 2 * SPAN ? at : 2 * SPAN - 1);
+    }
+    gn__disentangled d = {.key = e->by_query ? key : NULL,
+                          .query = e->by_key ? query : NULL,
+                          .rows = 2 * SPAN,
+                          .columns = columns,
+                          .row = row + tokens - 1};
+    gn__attention a = {.q = x,
+                       .k = x + HEADS * head_dim,
+                       .v = x + (HEADS + kv) * head_dim,
+                       .stride = stride,
+                       .out = y,
+                       .out_stride = HEADS * head_dim,
+                       .tokens = tokens,
+                       .heads = HEADS,
+                       .head_dim = head_dim,
+                       .causal = e->causal,
+                       .scale = 0.4f,
+                       .scratch = scratch,
+                       .kv_heads = kv,
+                       .before = e->before,
+                       .after = e->after,
+                       .cap = e->cap ? 3.0f : 0,
+                       .bias = e->bias ? bias + tokens - 1 : NULL,
+                       .bias_stride = bias_stride,
+                       .positions = e->by_query || e->by_key ? &d : NULL};
+    ops->attention(&a);
+    a.out = z;
+    gn__ops_reference.attention(&a);
+    for (size_t i = 0; i < tokens * HEADS * head_dim; i++)
+        if (!(fabs((double)y[i] - (double)z[i]) <= 3e-5))
+            test_fail(__FILE__, __LINE__,
+                      "%s, %zu tokens of %zu, %zu before, %zu after, element %zu: %.9g, not %.9g", ops->name,
+                      tokens, head_dim, e->before, e->after, i, (double)y[i], (double)z[i]);
+    free(x), free(bias), free(key), free(query), free(y), free(z), free(scratch), free(row);
+}
+
+TEST(attention_of_every_family_agrees_with_the_reference)
+{
+    static const extras kinds[] = {
+        {.groups = 2},
+        {.groups = 4, .causal = true},
+        {.groups = 1, .before = 5, .causal = true},
+        {.groups = 1, .before = 40, .after = 40},
+        {.groups = 1, .before = 3, .after = 2},
+        {.groups = 1, .cap = true},
+        {.groups = 1, .bias = true},
+        {.groups = 1, .by_query = true},
+        {.groups = 1, .by_key = true},
+        {2, 7, 33, false, true, true, true, true},
+        {2, 34, 0, true, true, true, true, true},
+    };
+    static const size_t tokens[] = {1, 2, 5, 16, 31, 33, 70, 101}, head_dim[] = {4, 16, 33};
+    const gn__ops *ops;
+    for (size_t t = 0; (ops = gn__cpu_ops_at(t)) != NULL; t++)
+        for (size_t k = 0; k < sizeof kinds / sizeof *kinds; k++)
+            for (size_t i = 0; i < sizeof tokens / sizeof *tokens; i++)
+                for (size_t j = 0; j < sizeof head_dim / sizeof *head_dim; j++)
+                    extended_case(ops, tokens[i], head_dim[j], &kinds[k]);
+}
+
+TEST(rms_norm_gate_and_rotation_agree_with_the_reference)
+{
+    enum { ROWS = 5 };
+    static const size_t cols[] = {2, 6, 8, 15, 16, 34, 64, 100, 384};
+    const gn__ops *ops, *plain = &gn__ops_reference;
+    for (size_t t = 0; (ops = gn__cpu_ops_at(t)) != NULL; t++)
+        for (size_t c = 0; c < sizeof cols / sizeof *cols; c++) {
+            size_t n = cols[c], all = ROWS * 2 * n;
+            float *x = numbers(all, c, 3), *y = numbers(all, c, 3), *z = numbers(all, 9, 1);
+            float *g = numbers(n, 200 + c, 1), *s = numbers(n, 300 + c, 1);
+            ops->rms_norm(z, x, g, ROWS, n, 1e-6f);
+            plain->rms_norm(y, x, g, ROWS, n, 1e-6f);
+            for (size_t i = 0; i < ROWS * n; i++) CHECK_NEAR(z[i], y[i], 4e-6);
+            ops->rms_norm(x, x, g, ROWS, n, 1e-6f); /* in place */
+            CHECK(memcmp(x, z, ROWS * n * sizeof *x) == 0);
+            fill(x, all, 7, 2), fill(y, all, 7, 2);
+            for (int kind = GN__GELU; kind <= GN__SILU; kind++) {
+                ops->gate((gn__activation)kind, x, ROWS, n);
+                plain->gate((gn__activation)kind, y, ROWS, n);
+                for (size_t i = 0; i < ROWS * n; i++) CHECK_NEAR(x[i], y[i], 1e-6 * (1 + fabs((double)y[i])));
+                fill(x, all, 8, 2), fill(y, all, 8, 2);
+            }
+            ops->rotate(x, g, s, ROWS, 2 * n, n);
+            plain->rotate(y, g, s, ROWS, 2 * n, n);
+            for (size_t i = 0; i < all; i++) CHECK_NEAR(x[i], y[i], 4e-6);
+            fill(x, all, 8, 2);
+            ops->rotate(x, g, s, ROWS, 2 * n, n / 2); /* a part of each head */
+            fill(z, all, 8, 2);
+            for (size_t h = 0; h < ROWS; h++)
+                for (size_t i = n / 2 * 2; i < 2 * n; i++) CHECK(x[h * 2 * n + i] == z[h * 2 * n + i]);
+            free(x), free(y), free(z), free(g), free(s);
+        }
 }
 
 /* Scores of hundreds must not overflow the exponential. */
