@@ -15,7 +15,7 @@ static gn_status compare(const char *const *model, size_t n, unsigned threads, g
     gn_check_options o = {.train = train,
                           .test = test,
                           .detect = {.permutations = 99},
-                          .probe = {.folds = 3, .inner_folds = 3, .bootstrap = 100}};
+                          .probe = {.folds = 3, .inner_folds = 3, .bootstrap = 100, .repeats = 1}};
     o.model_options.dtype = GN_DTYPE_F32;
     error = (gn_error){0};
     CHECK_OK(gn_context_create(&(gn_context_options){.threads = threads, .seed = 3}, &ctx, &error), error);
