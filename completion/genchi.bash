@@ -34,6 +34,7 @@ _genchi()
         COMPREPLY=($(compgen -W 'auto yes no' -- "$cur")); return ;;
     --pooling) COMPREPLY=($(compgen -W 'auto mean cls last max' -- "$cur")); return ;;
     --dtype) COMPREPLY=($(compgen -W 'auto float32 bfloat16' -- "$cur")); return ;;
+    --statistic) COMPREPLY=($(compgen -W 'auto mmd-exact mmd-rff mmd-fuse mmd-agg energy sliced-wasserstein ks c2st' -- "$cur")); return ;;
     --bandwidth) COMPREPLY=($(compgen -W 'isj silverman' -- "$cur")); return ;;
     --preset) COMPREPLY=($(compgen -W 'sentiment140' -- "$cur")); return ;;
     --model) _genchi_model "$cur"; return ;;
@@ -52,9 +53,9 @@ _genchi()
     '')
         COMPREPLY=($(compgen -W "check see detect probe embed report model $common" -- "$cur"))
         return ;;
-    check) options="--train --test --gate --alpha --tolerance --permutations --folds --bandwidth $steps" ;;
+    check) options="--train --test --gate --alpha --tolerance --permutations --folds --statistic --bandwidth $steps" ;;
     see) options="--bandwidth $steps" ;;
-    detect) options="--alpha --tolerance --permutations --folds $steps" ;;
+    detect) options="--alpha --tolerance --permutations --folds --statistic --all-tests $steps" ;;
     probe) options="--folds $steps" ;;
     embed) options="--input $reads" ;;
     report) options='--out --json' ;;

@@ -40,6 +40,12 @@ static const choice dtypes[] = {
 static const choice bandwidths[] = {
     {"isj", GN_BANDWIDTH_ISJ}, {"silverman", GN_BANDWIDTH_SILVERMAN}, {NULL, 0}};
 
+static const choice statistics[] = {{"auto", GN_TEST_AUTO},
+#define STATISTIC(name, method) {method, GN_TEST_##name},
+                                    GN_TEST_LIST(STATISTIC)
+#undef STATISTIC
+                                        {NULL, 0}};
+
 #define AT(field) offsetof(cli_args, field)
 #define COLUMN_ROWS(prefix, field, commands)                                        \
     {prefix "text", commands, STRING, AT(field.text), NULL, 0, 0},                  \
@@ -86,6 +92,8 @@ static const option_row rows[] = {
     {"tolerance", CLI_CHECK | CLI_DETECT, NUMBER, AT(tolerance), NULL, 0.5, 0.99},
     {"permutations", CLI_CHECK | CLI_DETECT, SIZE, AT(permutations), NULL, 19, 1e6},
     {"folds", CLI_CHECK | CLI_DETECT | CLI_PROBE, SIZE, AT(folds), NULL, 2, 100},
+    {"statistic", CLI_CHECK | CLI_DETECT, CHOICE, AT(statistic), statistics, 0, 0},
+    {"all-tests", CLI_DETECT, FLAG, AT(all_tests), NULL, 0, 0},
     {"bandwidth", CLI_CHECK | CLI_SEE, CHOICE, AT(bandwidth), bandwidths, 0, 0},
 };
 enum { ROWS = sizeof rows / sizeof *rows };

@@ -26,10 +26,11 @@ value() {
     --pooling) echo mean ;;
     --dtype) echo float32 ;;
     --bandwidth) echo isj ;;
+    --statistic) echo energy ;;
     --threads | --seed | --max-length | --permutations | --folds) echo 20 ;;
     --alpha) echo 0.1 ;;
     --tolerance) echo 0.7 ;;
-    --help | --version | --quiet | --no-color | --json | --gate | --strict | --keep-duplicates | --hide-texts) ;;
+    --help | --version | --quiet | --no-color | --json | --gate | --all-tests | --strict | --keep-duplicates | --hide-texts) ;;
     *) echo x ;;
     esac
 }
