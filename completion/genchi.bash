@@ -36,6 +36,7 @@ _genchi()
     --pooling) COMPREPLY=($(compgen -W 'auto mean cls last max weighted-mean mean-sqrt' -- "$cur")); return ;;
     --output-type) COMPREPLY=($(compgen -W 'float32 float16 bfloat16' -- "$cur")); return ;;
     --dtype) COMPREPLY=($(compgen -W 'auto float32 bfloat16 int8' -- "$cur")); return ;;
+    --statistic) COMPREPLY=($(compgen -W 'auto mmd-exact mmd-rff mmd-fuse mmd-agg energy sliced-wasserstein ks c2st' -- "$cur")); return ;;
     --bandwidth) COMPREPLY=($(compgen -W 'isj silverman' -- "$cur")); return ;;
     --preset) COMPREPLY=($(compgen -W 'sentiment140' -- "$cur")); return ;;
     --model | --models) _genchi_model "$cur"; return ;;
@@ -55,10 +56,10 @@ _genchi()
     '')
         COMPREPLY=($(compgen -W "check see detect probe embed report model compare cache tokenize $common" -- "$cur"))
         return ;;
-    check) options="--train --test --gate --alpha --tolerance --permutations --folds --bandwidth $one $steps" ;;
+    check) options="--train --test --gate --alpha --tolerance --permutations --folds --statistic --bandwidth $one $steps" ;;
     compare) options="--models --train --test --alpha --tolerance --permutations --folds --bandwidth $steps" ;;
     see) options="--bandwidth $one $steps" ;;
-    detect) options="--alpha --tolerance --permutations --folds $one $steps" ;;
+    detect) options="--alpha --tolerance --permutations --folds --statistic --all-tests $one $steps" ;;
     probe) options="--folds $one $steps" ;;
     embed) options="--input --output-type --shard --merge --restart $one $reads" ;;
     report) options='--out --json' ;;

@@ -25,6 +25,17 @@ GN_API void gn_matrix_free(gn_matrix *m);
  * agree with the file); GN_UNSUPPORTED (another dtype, named); GN_DATA (NaN or infinite values: the
  * first row and column are named, and how many there are). */
 GN_API gn_status gn_npy_read(const char *path, gn_matrix *out, gn_error *err);
+/* The same without a copy where the file allows it (float32, little-endian, C order, aligned: what
+ * gn_npy_write and numpy.save write): the data stay in the mapped file, read-only. Else the matrix is read as
+ * by gn_npy_read. The file must not be changed meanwhile. Errors: as gn_npy_read. Free with gn_npy_unmap,
+ * never with gn_matrix_free. */
+typedef struct gn_npy {
+    gn_matrix matrix;
+    void *map; /* the mapping, NULL: matrix.data is owned */
+    size_t map_size;
+} gn_npy;
+GN_API gn_status gn_npy_map(const char *path, gn_npy *out, gn_error *err);
+GN_API void gn_npy_unmap(gn_npy *m); /* a zeroed struct is allowed */
 /* Writes `m` as a version 1.0 float32 little-endian C-order .npy, aside and then renamed. */
 GN_API gn_status gn_npy_write(const char *path, const gn_matrix *m, gn_error *err);
 

@@ -46,7 +46,8 @@ typedef struct cli_args {
     cli_columns both, for_train, for_test;
     const char *prompt, *label_map, *drop_label, *group_alone;
     bool strict, keep_duplicates, hide_texts;
-    int pooling, dtype, bandwidth;
+    int pooling, dtype, bandwidth, statistic;
+    bool all_tests;
     size_t max_length, permutations, folds;
     double alpha, tolerance;
     bool restart, merge;
@@ -105,6 +106,7 @@ bool cli_colour(const cli_args *a);
 
 int cli_run_check(const cli_args *a);
 int cli_run_steps(const cli_args *a); /* see, detect, probe */
+int cli_run_sets(const cli_args *a);  /* detect: several sets, or all tests */
 int cli_run_embed(const cli_args *a);
 int cli_run_report(const cli_args *a);
 int cli_run_model(const cli_args *a);

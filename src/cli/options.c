@@ -50,6 +50,11 @@ static const choice bandwidths[] = {
 
 static const choice output_types[] = {
     {"float32", GN_OUTPUT_F32}, {"float16", GN_OUTPUT_F16}, {"bfloat16", GN_OUTPUT_BF16}, {NULL, 0}};
+static const choice statistics[] = {{"auto", GN_TEST_AUTO},
+#define STATISTIC(name, method) {method, GN_TEST_##name},
+                                    GN_TEST_LIST(STATISTIC)
+#undef STATISTIC
+                                        {NULL, 0}};
 
 #define AT(field) offsetof(cli_args, field)
 #define COLUMN_ROWS(prefix, field, commands)                                        \
@@ -107,6 +112,8 @@ static const option_row rows[] = {
     {"tolerance", CLI_CHECK | CLI_DETECT | CLI_COMPARE, NUMBER, AT(tolerance), NULL, 0.5, 0.99},
     {"permutations", CLI_CHECK | CLI_DETECT | CLI_COMPARE, SIZE, AT(permutations), NULL, 19, 1e6},
     {"folds", CLI_CHECK | CLI_DETECT | CLI_PROBE | CLI_COMPARE, SIZE, AT(folds), NULL, 2, 100},
+    {"statistic", CLI_CHECK | CLI_DETECT, CHOICE, AT(statistic), statistics, 0, 0},
+    {"all-tests", CLI_DETECT, FLAG, AT(all_tests), NULL, 0, 0},
     {"bandwidth", CLI_CHECK | CLI_SEE | CLI_COMPARE, CHOICE, AT(bandwidth), bandwidths, 0, 0},
 };
 /* FIRST_VALUE: what getopt returns for row 0, beyond every character that it returns itself. */

@@ -213,8 +213,10 @@ static gn_status open_array(const char *path, const unsigned char *data, size_t 
     return GN_OK;
 }
 
-gn_status gn__npy_parse(const char *path, const unsigned char *data, size_t size, gn_matrix *out,
-                        gn_error *err)
+/* Where the values of a matrix lie: at data + *offset, in elements of *element_size bytes; the file's size
+ * agrees with the shape. */
+static gn_status npy_layout(const char *path, const unsigned char *data, size_t size, npy_header *header,
+                            size_t *offset, size_t *element_size, gn_error *err)
 {
     static const struct {
         const char *type;
@@ -238,9 +240,21 @@ gn_status gn__npy_parse(const char *path, const unsigned char *data, size_t size
     if (bytes != size - at)
         return gn__fail(err, GN_FORMAT, "%s has %zu bytes of data where its shape %zu by %zu needs %zu", path,
                         size - at, (size_t)h.shape[0], (size_t)h.shape[1], bytes);
+    *header = h;
+    *offset = at;
+    *element_size = element;
+    return GN_OK;
+}
+
+gn_status gn__npy_parse(const char *path, const unsigned char *data, size_t size, gn_matrix *out,
+                        gn_error *err)
+{
+    npy_header h;
+    size_t offset, element;
+    GN__TRY(npy_layout(path, data, size, &h, &offset, &element, err));
     gn_matrix m;
     GN__TRY(gn_matrix_create(h.shape[0], h.shape[1], &m, err));
-    fill(&m, data + at, element, h.descr[0] == '>', h.fortran);
+    fill(&m, data + offset, element, h.descr[0] == '>', h.fortran);
     gn_status status = check_finite(path, &m, err);
     if (status == GN_OK)
         *out = m;
@@ -355,6 +369,42 @@ gn_status gn_npy_read(const char *path, gn_matrix *out, gn_error *err)
     gn_status status = gn__npy_parse(path, map.data, map.size, out, err);
     gn__unmap_file(&map);
     return status;
+}
+
+gn_status gn_npy_map(const char *path, gn_npy *out, gn_error *err)
+{
+    static const uint16_t one = 1;
+    gn__mapping map;
+    npy_header h;
+    size_t offset, element;
+    GN__TRY(gn__map_file(path, &map, err));
+    gn_status status = npy_layout(path, map.data, map.size, &h, &offset, &element, err);
+    bool little = *(const unsigned char *)&one == 1;
+    gn_npy m = {0};
+    if (status == GN_OK && little && strcmp(h.descr, "<f4") == 0 && !h.fortran &&
+        offset % sizeof(float) == 0) {
+        /* gn_matrix is written to by those who own it; this one is not theirs to write. */
+        m = (gn_npy){.matrix = {(float *)(uintptr_t)(map.data + offset), h.shape[0], h.shape[1]},
+                     .map = (void *)(uintptr_t)map.data,
+                     .map_size = map.size};
+        status = check_finite(path, &m.matrix, err);
+    } else if (status == GN_OK) {
+        status = gn__npy_parse(path, map.data, map.size, &m.matrix, err);
+    }
+    if (status != GN_OK || m.map == NULL) gn__unmap_file(&map);
+    if (status == GN_OK) *out = m;
+    return status;
+}
+
+void gn_npy_unmap(gn_npy *m)
+{
+    if (m->map != NULL) {
+        gn__mapping map = {m->map, m->map_size};
+        gn__unmap_file(&map);
+    } else {
+        gn_matrix_free(&m->matrix);
+    }
+    *m = (gn_npy){0};
 }
 
 /* Writes through a buffer that is little-endian whatever this machine is. */

@@ -12,6 +12,7 @@
     X(SHIFT_EQUIVALENT, "shift_equivalent", 4, "auc low high tolerance")                                 \
     X(SHIFT_UNKNOWN, "shift_unknown", 5, "auc low high tolerance rows_needed")                           \
     X(SHIFT_NOT_TESTED, "shift_not_tested", 2, "train_rows test_rows")                                   \
+    X(SHIFT_CURVED, "shift_curved", 2, "linear_auc curved_auc")                                          \
     X(SHIFT_IN_LABEL, "shift_in_label", 5, "label auc low high p_holm")                                  \
     X(SHIFT_IN_LABEL_MIX, "shift_in_label_mix", 1, "labels")                                             \
     X(SHIFT_IN_SPELLING, "shift_in_spelling", 2, "control_auc model_auc")                                \

@@ -9,6 +9,7 @@ static const char weight[][GN_VERDICT_COUNT][3] = {
     [GN__REASON_SHIFT_DIFFERENT] = {"A6", "F8", "A9", "F8", "N6"},
     [GN__REASON_SHIFT_EQUIVALENT] = {"F6", "N6", "F8", "A9", "N5"},
     [GN__REASON_SHIFT_UNKNOWN] = {"N6", "N6", "A8", "A8", "F8"},
+    [GN__REASON_SHIFT_CURVED] = {"N6", "N6", "N6", "N6", "N6"},
     [GN__REASON_SHIFT_NOT_TESTED] = {"N6", "N6", "A8", "A8", "F8"},
     [GN__REASON_SHIFT_IN_LABEL] = {"A5", "F6", "A5", "F6", "N4"},
     [GN__REASON_SHIFT_IN_LABEL_MIX] = {"N5", "F6", "N5", "F6", "N4"},
@@ -99,6 +100,16 @@ static void add(gn_verdict *v, gn__reason_id id, const double value[6])
 /* The most shifted labels at most, so that many classes do not drown the rest. */
 enum { LABELS_SHOWN = 3 };
 
+/* The AUC that the answer rests on: the curved classifier's where the linear one alone would have said
+ * otherwise. */
+static const gn_interval *telling(const gn_shift *s)
+{
+    const gn_interval *a = &s->auc, *c = &s->auc_curved;
+    bool decides = s->answer == GN_SHIFT_DIFFERENT ? a->low <= s->tolerance && c->low > s->tolerance
+                                                   : a->high < s->tolerance && c->high >= s->tolerance;
+    return s->answer != GN_SHIFT_EQUIVALENT && decides ? c : a;
+}
+
 static void weigh_labels(const gn_evidence *e, gn_verdict *v)
 {
     size_t equivalent = 0;
@@ -110,16 +121,15 @@ static void weigh_labels(const gn_evidence *e, gn_verdict *v)
         const gn_shift *worst = NULL;
         for (size_t l = 0; l < e->labels; l++) {
             const gn_shift *s = &e->by_label[l];
-            bool later = last == NULL || s->auc.estimate < last->auc.estimate ||
-                         (s->auc.estimate == last->auc.estimate && s > last);
-            if (s->answer == GN_SHIFT_DIFFERENT && later &&
-                (worst == NULL || s->auc.estimate > worst->auc.estimate))
+            double auc = telling(s)->estimate, of_last = last == NULL ? INFINITY : telling(last)->estimate;
+            bool later = auc < of_last || (auc == of_last && s > last);
+            if (s->answer == GN_SHIFT_DIFFERENT && later && (worst == NULL || auc > telling(worst)->estimate))
                 worst = s;
         }
         if (worst == NULL) return;
         last = worst;
-        ADD(SHIFT_IN_LABEL, (double)(worst - e->by_label), worst->auc.estimate, worst->auc.low,
-            worst->auc.high, worst->p_holm);
+        const gn_interval *a = telling(worst);
+        ADD(SHIFT_IN_LABEL, (double)(worst - e->by_label), a->estimate, a->low, a->high, worst->p_holm);
     }
 }
 
@@ -148,7 +158,7 @@ static void weigh_overlap(const gn_evidence *e, gn_verdict *v)
     if (below)
         ADD(OVERLAP_LOW, o->overlap.estimate, o->yardstick.low, o->yardstick.high);
     else if (e->shift->answer == GN_SHIFT_DIFFERENT)
-        ADD(SHIFT_OFF_PC1, o->overlap.estimate, e->shift->auc.estimate);
+        ADD(SHIFT_OFF_PC1, o->overlap.estimate, telling(e->shift)->estimate);
     else
         ADD(OVERLAP_AS_HALVES, o->overlap.estimate, o->yardstick.low, o->yardstick.high);
 }
@@ -156,7 +166,7 @@ static void weigh_overlap(const gn_evidence *e, gn_verdict *v)
 static void weigh_shift(const gn_evidence *e, gn_verdict *v)
 {
     const gn_shift *s = e->shift;
-    const gn_interval *a = &s->auc;
+    const gn_interval *a = telling(s);
     if (s->answer == GN_SHIFT_DIFFERENT)
         ADD(SHIFT_DIFFERENT, a->estimate, a->low, a->high, s->p_value, s->tolerance);
     else if (s->answer == GN_SHIFT_EQUIVALENT)
@@ -165,6 +175,8 @@ static void weigh_shift(const gn_evidence *e, gn_verdict *v)
         ADD(SHIFT_UNKNOWN, a->estimate, a->low, a->high, s->tolerance, (double)s->rows_needed);
     else
         ADD(SHIFT_NOT_TESTED, (double)s->rows_a, (double)s->rows_b);
+    if (s->answer == GN_SHIFT_DIFFERENT && a == &s->auc_curved)
+        ADD(SHIFT_CURVED, s->auc.estimate, s->auc_curved.estimate);
 
     const gn_shift *c = e->control_shift;
     if (c != NULL) {

@@ -336,10 +336,18 @@ static gn_status run_folds(classifier *c, gn__auc_sums *out, gn_error *err)
     return GN_OK;
 }
 
-gn_status gn__domain_classifier(gn_context *ctx, const gn_matrix *a, const gn_matrix *b,
-                                const gn__units *units_a, const gn__units *units_b,
-                                const gn_detect_options *options, float *score_a, float *score_b,
-                                gn__auc_sums *out, gn_error *err)
+static gn_status run_half(classifier *c, gn_error *err)
+{
+    for (int side = 0; side < 2; side++)
+        for (size_t i = 0; i < c->set[side]->rows; i++) c->score[side][i] = NAN;
+    GN__TRY(fit_fold(c, 0, err));
+    return gn__parallel_for(c->ctx, c->set[0]->rows + c->set[1]->rows, SCORE_GRAIN, score_piece, c, err);
+}
+
+/* out NULL: only the first of two folds is scored, the other rows receive NaN. */
+static gn_status classify(gn_context *ctx, const gn_matrix *a, const gn_matrix *b, const gn__units *units_a,
+                          const gn__units *units_b, const gn_detect_options *options, float *score_a,
+                          float *score_b, gn__auc_sums *out, gn_error *err)
 {
     size_t smaller = units_a->count < units_b->count ? units_a->count : units_b->count;
     classifier c = {.ctx = ctx,
@@ -349,10 +357,10 @@ gn_status gn__domain_classifier(gn_context *ctx, const gn_matrix *a, const gn_ma
                     .folds = options->folds < smaller / 2 ? options->folds : smaller / 2};
     float *score[2] = {score_a, score_b};
     gn_status status = GN_OK;
-    if (c.folds < 2) c.folds = 2;
+    if (c.folds < 2 || out == NULL) c.folds = 2;
     GN__TRY_GOTO(allocate(&c, err), done);
     GN__TRY_GOTO(prepare(&c, options->purpose, err), done);
-    GN__TRY_GOTO(run_folds(&c, out, err), done);
+    GN__TRY_GOTO(out != NULL ? run_folds(&c, out, err) : run_half(&c, err), done);
     for (int side = 0; side < 2; side++)
         if (score[side] != NULL) memcpy(score[side], c.score[side], c.set[side]->rows * sizeof *score[side]);
 done:
@@ -374,4 +382,19 @@ done:
     free(c.best);
     free(c.model);
     return status;
+}
+
+gn_status gn__domain_classifier(gn_context *ctx, const gn_matrix *a, const gn_matrix *b,
+                                const gn__units *units_a, const gn__units *units_b,
+                                const gn_detect_options *options, float *score_a, float *score_b,
+                                gn__auc_sums *out, gn_error *err)
+{
+    return classify(ctx, a, b, units_a, units_b, options, score_a, score_b, out, err);
+}
+
+gn_status gn__domain_half(gn_context *ctx, const gn_matrix *a, const gn_matrix *b, const gn__units *units_a,
+                          const gn__units *units_b, const gn_detect_options *options, float *score_a,
+                          float *score_b, gn_error *err)
+{
+    return classify(ctx, a, b, units_a, units_b, options, score_a, score_b, NULL, err);
 }

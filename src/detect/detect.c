@@ -34,20 +34,39 @@ static size_t rows_needed_blind(const gn_shift *s, size_t min_rows)
     return needed < MOST_NEEDED ? (size_t)needed : (size_t)MOST_NEEDED;
 }
 
-static void answer(gn_shift *s, gn__auc_sums auc)
+/* Is the AUC shown to lie below the tolerance? No classifier is truly worse than chance: an estimate below
+ * 1/2 is bad luck, and must not shorten the way to "equivalent". */
+static bool shown_small(const gn_shift *s, gn__auc_sums auc, size_t units)
 {
-    size_t smaller = s->units_a < s->units_b ? s->units_a : s->units_b;
-    s->auc = gn__auc_interval(auc, smaller);
-    /* No classifier is truly worse than chance: an estimate below 1/2 is bad luck, and must not shorten the
-     * way to "equivalent". */
     auc.estimate = fmax(auc.estimate, 0.5);
-    double high = gn__auc_interval(auc, smaller).high;
-    if (s->p_value <= s->alpha && s->auc.low > s->tolerance)
+    return gn__auc_interval(auc, units).high < s->tolerance;
+}
+
+/* Different: either classifier shows it. Equivalent: neither leaves room for it. Rows are counted for the way
+ * that the estimates point: to show the larger where one lies beyond the tolerance, else to bound both. */
+static void answer(gn_shift *s, const gn__auc_sums auc[2])
+{
+    size_t smaller = s->units_a < s->units_b ? s->units_a : s->units_b, needed[2] = {0};
+    bool small[2], beyond[2];
+    s->auc = gn__auc_interval(auc[0], smaller);
+    s->auc_curved = gn__auc_interval(auc[1], smaller);
+    for (int k = 0; k < 2; k++) {
+        small[k] = shown_small(s, auc[k], smaller);
+        beyond[k] = auc[k].estimate > s->tolerance;
+        gn__auc_sums kept = auc[k];
+        kept.estimate = fmax(kept.estimate, 0.5);
+        if (!small[k]) needed[k] = rows_needed(s, kept);
+    }
+    if (s->p_value <= s->alpha && fmax(s->auc.low, s->auc_curved.low) > s->tolerance)
         s->answer = GN_SHIFT_DIFFERENT;
-    else if (high < s->tolerance)
+    else if (small[0] && small[1])
         s->answer = GN_SHIFT_EQUIVALENT;
+    else if (beyond[0] && beyond[1])
+        s->rows_needed = needed[0] < needed[1] ? needed[0] : needed[1];
+    else if (beyond[0] || beyond[1])
+        s->rows_needed = needed[beyond[1]];
     else
-        s->rows_needed = rows_needed(s, auc);
+        s->rows_needed = needed[0] > needed[1] ? needed[0] : needed[1];
 }
 
 void gn_shift_adjust(gn_shift *s, double p_holm)
@@ -55,7 +74,8 @@ void gn_shift_adjust(gn_shift *s, double p_holm)
     s->p_holm = p_holm;
     if (s->answer != GN_SHIFT_DIFFERENT || p_holm <= s->alpha) return;
     size_t smaller = s->rows_a < s->rows_b ? s->rows_a : s->rows_b;
-    double p = fmin(s->auc.estimate, 0.999), high = fmin(s->auc.high, 0.9999);
+    const gn_interval *larger = s->auc_curved.low > s->auc.low ? &s->auc_curved : &s->auc;
+    double p = fmin(larger->estimate, 0.999), high = fmin(larger->high, 0.9999);
     double ratio = z_sum * (logit(high) - logit(p)) / 1.959963984540054 / logit(p);
     double needed = ceil((double)smaller * ratio * ratio);
     s->answer = GN_SHIFT_NOT_ENOUGH_DATA;
@@ -73,7 +93,7 @@ gn_status gn_detect(gn_context *ctx, const gn_matrix *a, const gn_matrix *b, con
 {
     gn_detect_options o = gn__detect_defaults(options);
     gn__units units[2] = {{0}};
-    gn__auc_sums auc;
+    gn__auc_sums auc[2];
     gn_shift shift;
     gn_status status = GN_OK;
     if (!(o.alpha < 1) || !(o.tolerance > 0.5 && o.tolerance < 1))
@@ -92,13 +112,47 @@ gn_status gn_detect(gn_context *ctx, const gn_matrix *a, const gn_matrix *b, con
     gn__progress(ctx, GN_STAGE_DETECT, 1, o.folds + 1);
     GN__TRY_GOTO(gn__units_make(o.group_a, a->rows, &units[0], err), done);
     GN__TRY_GOTO(gn__units_make(o.group_b, b->rows, &units[1], err), done);
-    GN__TRY_GOTO(gn__domain_classifier(ctx, a, b, &units[0], &units[1], &o, score_a, score_b, &auc, err),
+    GN__TRY_GOTO(gn__domain_classifier(ctx, a, b, &units[0], &units[1], &o, score_a, score_b, &auc[0], err),
                  done);
+    GN__TRY_GOTO(gn__curved_classifier(ctx, a, b, &units[0], &units[1], &o, &auc[1], err), done);
     answer(&shift, auc);
     *out = shift;
 done:
     gn__units_free(&units[0]);
     gn__units_free(&units[1]);
+    return status;
+}
+
+gn_status gn_detect_pairs(gn_context *ctx, const gn_matrix *set, size_t sets, const uint32_t *const *group,
+                          const gn_detect_options *options, gn_shift *out, gn_error *err)
+{
+    if (sets < 2)
+        return gn__fail(err, GN_INVALID_ARGUMENT, "two sets or more are needed to compare; there are %zu",
+                        sets);
+    size_t pairs = sets * (sets - 1) / 2, k = 0;
+    gn_shift *shift = gn__calloc(pairs, sizeof *shift);
+    double *p = gn__calloc(pairs, sizeof *p);
+    gn_status status = shift && p ? GN_OK : gn__no_memory(err, pairs * sizeof *shift);
+    gn_detect_options o = gn__detect_defaults(options);
+    uint64_t purpose = o.purpose;
+    /* so many that Holm's smallest p-value, pairs / (B + 1), can still fall well below alpha */
+    size_t permutations = (size_t)(10 * (double)pairs / o.alpha) - 1;
+    if (pairs > 1 && o.permutations < permutations) o.permutations = permutations;
+    for (size_t i = 0; i < sets && status == GN_OK; i++)
+        for (size_t j = i + 1; j < sets && status == GN_OK; j++, k++) {
+            o.purpose = purpose + (k << 32);
+            o.group_a = group ? group[i] : NULL;
+            o.group_b = group ? group[j] : NULL;
+            status = gn_detect(ctx, &set[i], &set[j], &o, &shift[k], NULL, NULL, err);
+            p[k] = shift[k].p_value;
+        }
+    if (status == GN_OK) {
+        gn_holm(p, pairs);
+        for (k = 0; k < pairs; k++) gn_shift_adjust(&shift[k], p[k]);
+        memcpy(out, shift, pairs * sizeof *shift);
+    }
+    free(shift);
+    free(p);
     return status;
 }
 

@@ -24,29 +24,100 @@ gn_status gn__auc_estimate(const float *negative, size_t n_negative, const float
  * variance says nothing (0, 1, all scores tied). */
 gn_interval gn__auc_interval(gn__auc_sums a, size_t units);
 
-/* ---- permutation statistics (mmd_exact.c, mmd_rff.c) ---- */
+/* ---- labellings (labels.c) ----------------------------------------------------------------------
+ * One permutation engine for every test: labelling 0 is the observed one, every other is a uniformly drawn
+ * division of the items into parts of the observed sizes. */
 
-enum { GN__BANDWIDTHS = 5 };
+typedef struct gn__labels {
+    size_t items, items_a, count; /* a's items first; count: permutations + 1 */
+    bool small_is_b;              /* the smaller part is b (equal sizes: b) */
+    size_t small;                 /* its size */
+    /* gn__labels_dense: bit l of item i: labelling l puts item i into the smaller part. */
+    uint8_t *bits; /* [items × stride] */
+    size_t stride;
+    /* gn__labels_sparse: the labellings that put item i into the smaller part: of[start[i] .. start[i + 1])
+     */
+    size_t *start; /* [items + 1] */
+    uint32_t *of;
+} gn__labels;
+gn_status gn__labels_dense(gn_context *ctx, size_t items_a, size_t items_b, size_t count, uint64_t purpose,
+                           gn__labels *out, gn_error *err);
+gn_status gn__labels_sparse(gn_context *ctx, size_t items_a, size_t items_b, size_t count, uint64_t purpose,
+                            gn__labels *out, gn_error *err);
+void gn__labels_free(gn__labels *l);
+/* out[l] = inside where labelling l puts the item into the smaller part, else outside. Dense labels. */
+void gn__labels_expand(const gn__labels *labels, size_t item, float inside, float outside, float *out);
 
-typedef struct gn__mmd {
+/* ---- the tests' common ground (kernel_test.c) --------------------------------------------------- */
+
+typedef struct gn__sample {
     gn_context *ctx;
     const float **row; /* [n] the pooled rows: those of a, then those of b */
-    const float *mean; /* [dim] subtracted first, for accuracy */
+    float *mean;       /* [dim] subtracted first, for accuracy */
     size_t n, n_a, dim;
-    double widest;       /* the largest bandwidth; each next one is half of it */
-    size_t labellings;   /* permutations + 1; number 0 is the observed one */
-    size_t stride;       /* bytes a row of `in_b` */
-    const uint8_t *in_b; /* [n × stride] bit l of row i: labelling l puts row i into b */
+    size_t labellings; /* permutations + 1 */
     uint64_t purpose;
-    double *statistic; /* [GN__BANDWIDTHS × labellings] out: squared mean discrepancy, up to constants */
-} gn__mmd;
-gn_status gn__mmd_exact(gn__mmd *m, gn_error *err);
-gn_status gn__mmd_rff(gn__mmd *m, gn_error *err);
+} gn__sample;
 
-static inline int gn__label_bit(const uint8_t *bits, size_t l)
-{
-    return bits[l / 8] >> (l % 8) & 1;
-}
+gn_status gn__check_pair(gn_context *ctx, const gn_matrix *a, const gn_matrix *b, gn_error *err);
+/* One row of every unit of both sets; mean is not set. free(s->row). */
+gn_status gn__pool_make(gn_context *ctx, const gn_matrix *a, const gn_matrix *b, const gn__units *units_a,
+                        const gn__units *units_b, const gn_detect_options *o, gn__sample *s, gn_error *err);
+/* The same from checked matrices, at most 5000 random units of a side. */
+gn_status gn__pool_capped(gn_context *ctx, const gn_matrix *a, const gn_matrix *b, const gn_detect_options *o,
+                          gn__sample *s, gn_error *err);
+/* Sorted distances between different rows of a random part of the pooled rows, learnt without labels.
+ * city_block: sums of absolute differences, else Euclidean. free(*out). */
+gn_status gn__pair_distances(const gn__sample *s, bool city_block, float **out, size_t *count, gn_error *err);
+/* Their median; the mean of those above 0 where the median is 0; 0 where all are. */
+gn_status gn__typical_distance(const gn__sample *s, double *out, gn_error *err);
+
+typedef struct gn__verdict {
+    double p_value, statistic;
+    size_t axis; /* the Kolmogorov-Smirnov test: the column with the largest distance */
+} gn__verdict;
+
+/* statistic: [kernels × labellings], larger is more different; the combination's p-value is exact, because
+ * every labelling is treated alike. Overwrites statistic. */
+void gn__combine_standardised(double *statistic, size_t kernels, size_t labellings, gn__verdict *out);
+/* Log of the mean exponential over kernels (MMD-FUSE). */
+void gn__combine_fused(double *statistic, size_t kernels, size_t labellings, gn__verdict *out);
+/* Smallest rank p-value over kernels (MMDAgg's uniform weights); GN_NO_MEMORY. */
+gn_status gn__combine_ranked(double *statistic, size_t kernels, size_t labellings, gn__verdict *out,
+                             gn_error *err);
+/* (1 + #{T_l >= T_0}) / labellings; what float32 cannot tell apart counts against rejection. */
+double gn__rank_first(const double *t, size_t labellings);
+
+/* One function a test. */
+gn_status gn__test_mmd_exact(const gn__sample *s, gn__verdict *out, gn_error *err);
+gn_status gn__test_mmd_fuse(const gn__sample *s, gn__verdict *out, gn_error *err);
+gn_status gn__test_mmd_agg(const gn__sample *s, gn__verdict *out, gn_error *err);
+gn_status gn__test_energy(const gn__sample *s, gn__verdict *out, gn_error *err);
+gn_status gn__test_mmd_rff(const gn__sample *s, gn__verdict *out, gn_error *err);
+gn_status gn__test_sliced_wasserstein(const gn__sample *s, gn__verdict *out, gn_error *err);
+gn_status gn__test_ks(const gn__sample *s, gn__verdict *out, gn_error *err);
+
+/* ---- statistics of all pairs (pairs.c) ----------------------------------------------------------- */
+
+typedef enum gn__family { GN__GAUSS, GN__LAPLACE, GN__DISTANCE } gn__family;
+typedef struct gn__kernel {
+    gn__family family;
+    double bandwidth; /* exp(-d^2 / (2 h^2)); exp(-sqrt 2 d1 / h), d1 city block; minus the distance itself */
+} gn__kernel;
+/* statistic: [kernels × labellings] the V-statistic s' K s without the diagonal; unbiased: the U-statistic of
+ * the squared mean discrepancy instead. square: [kernels] or NULL, the sum of K_ij^2 over i != j. */
+gn_status gn__pairs(const gn__sample *s, const gn__kernel *kernel, size_t kernels, bool unbiased,
+                    double *statistic, double *square, gn_error *err);
+
+/* ---- random Fourier features (features.c) -------------------------------------------------------- */
+
+enum { GN__BANDWIDTHS = 5, GN__FREQUENCIES = 256 };
+/* frequency: [GN__FREQUENCIES × dim] standard normal. */
+void gn__frequencies(gn_context *ctx, size_t dim, uint64_t purpose, float *frequency);
+/* Sines and cosines of n angles, |angle| below some thousands, to about 1e-7. */
+void gn__sincos(const float *angle, size_t n, float *cosine, float *sine);
+/* exp of n numbers <= 0, to about 2e-7 of the value; below -87 it is 0. In place. */
+void gn__exp_negative(float *x, size_t n);
 
 /* ---- the domain classifier (classifier.c) ---- */
 
@@ -55,5 +126,18 @@ gn_status gn__domain_classifier(gn_context *ctx, const gn_matrix *a, const gn_ma
                                 const gn__units *units_a, const gn__units *units_b,
                                 const gn_detect_options *options, float *score_a, float *score_b,
                                 gn__auc_sums *out, gn_error *err);
+
+/* One half of the units of each side scored by a model fitted on the other half; NaN for rows of that. */
+gn_status gn__domain_half(gn_context *ctx, const gn_matrix *a, const gn_matrix *b, const gn__units *units_a,
+                          const gn__units *units_b, const gn_detect_options *options, float *score_a,
+                          float *score_b, gn_error *err);
+/* The domain classifier on random Fourier features of at most 10000 rows of a set (curved.c). */
+gn_status gn__curved_classifier(gn_context *ctx, const gn_matrix *a, const gn_matrix *b,
+                                const gn__units *units_a, const gn__units *units_b,
+                                const gn_detect_options *options, gn__auc_sums *out, gn_error *err);
+/* The classifier's p-value on one held-out half (c2st.c). */
+gn_status gn__test_c2st(gn_context *ctx, const gn_matrix *a, const gn_matrix *b, const gn__units *units_a,
+                        const gn__units *units_b, const gn_detect_options *options, gn__verdict *out,
+                        gn_error *err);
 
 #endif

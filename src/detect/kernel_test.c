@@ -3,7 +3,30 @@
 #include "detect/detect.h"
 #include "tensor/finite.h"
 
-enum { EXACT_LIMIT = 3000, MEDIAN_ROWS = 400, LEAST_UNITS = 4 };
+enum { EXACT_LIMIT = 3000, MOST_UNITS = 5000, MEDIAN_ROWS = 400, LEAST_UNITS = 4 };
+
+typedef struct two_sample_test {
+    const char *method;
+    bool capped; /* takes at most MOST_UNITS of each side */
+    gn_status (*run)(const gn__sample *s, gn__verdict *out, gn_error *err); /* NULL: the classifier's */
+} two_sample_test;
+
+static const two_sample_test tests[GN_TEST_COUNT] = {
+    [GN_TEST_AUTO] = {"auto", false, NULL},
+    [GN_TEST_MMD_EXACT] = {"mmd-exact", true, gn__test_mmd_exact},
+    [GN_TEST_MMD_RFF] = {"mmd-rff", false, gn__test_mmd_rff},
+    [GN_TEST_MMD_FUSE] = {"mmd-fuse", true, gn__test_mmd_fuse},
+    [GN_TEST_MMD_AGG] = {"mmd-agg", true, gn__test_mmd_agg},
+    [GN_TEST_ENERGY] = {"energy", true, gn__test_energy},
+    [GN_TEST_SLICED_WASSERSTEIN] = {"sliced-wasserstein", true, gn__test_sliced_wasserstein},
+    [GN_TEST_KS] = {"ks", true, gn__test_ks},
+    [GN_TEST_C2ST] = {"c2st", false, NULL},
+};
+
+const char *gn_test_name(gn_test test)
+{
+    return (unsigned)test < GN_TEST_COUNT ? tests[test].method : NULL;
+}
 
 gn_detect_options gn__detect_defaults(const gn_detect_options *options)
 {
@@ -33,161 +56,153 @@ static int compare(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-/* Median distance between two different rows among a random part of the pooled rows; the mean of the
- * distances above 0 where more than half of them are 0; 0 where all are. */
-static gn_status typical_distance(const gn__mmd *m, uint64_t seed, double *out, gn_error *err)
+gn_status gn__pair_distances(const gn__sample *s, bool city_block, float **out, size_t *count, gn_error *err)
 {
-    size_t k = m->n < MEDIAN_ROWS ? m->n : (size_t)MEDIAN_ROWS, pairs = 0;
-    uint32_t *order = gn__calloc(m->n, sizeof *order);
+    size_t k = s->n < MEDIAN_ROWS ? s->n : (size_t)MEDIAN_ROWS, pairs = 0;
+    uint32_t *order = gn__calloc(s->n, sizeof *order);
     float *distance = gn__calloc(k * k / 2 + 1, sizeof *distance);
-    gn_status status = order && distance ? GN_OK : gn__no_memory(err, m->n * sizeof *order);
-    if (status != GN_OK) goto done;
-    for (size_t i = 0; i < m->n; i++) order[i] = (uint32_t)i;
-    gn__rng r = gn__rng_make(seed, gn__purpose("detect/median") ^ m->purpose, 0);
-    if (m->n > k) gn__rng_shuffle(&r, order, m->n);
-    double sum = 0;
-    size_t positive = 0;
+    if (order == NULL || distance == NULL) {
+        free(order);
+        free(distance);
+        return gn__no_memory(err, s->n * sizeof *order);
+    }
+    for (size_t i = 0; i < s->n; i++) order[i] = (uint32_t)i;
+    gn__rng r = gn__rng_make(gn_context_seed(s->ctx), gn__purpose("detect/median") ^ s->purpose, 0);
+    for (size_t i = 0; s->n > k && i < k; i++) {
+        size_t j = i + gn__rng_below(&r, (uint32_t)(s->n - i));
+        uint32_t t = order[i];
+        order[i] = order[j];
+        order[j] = t;
+    }
     for (size_t i = 0; i < k; i++)
         for (size_t j = 0; j < i; j++) {
-            const float *x = m->row[order[i]], *y = m->row[order[j]];
-            float square[8] = {0};
-            for (size_t c = 0; c < m->dim; c++) square[c % 8] += (x[c] - y[c]) * (x[c] - y[c]);
-            for (size_t c = 1; c < 8; c++) square[0] += square[c];
-            distance[pairs] = sqrtf(square[0]);
-            positive += distance[pairs] > 0;
-            sum += (double)distance[pairs++];
+            const float *x = s->row[order[i]], *y = s->row[order[j]];
+            float sum[16] = {0};
+            for (size_t c = 0; c < s->dim; c++) {
+                float d = x[c] - y[c];
+                sum[c % 16] += city_block ? fabsf(d) : d * d;
+            }
+            for (size_t c = 1; c < 16; c++) sum[0] += sum[c];
+            distance[pairs++] = city_block ? sum[0] : sqrtf(sum[0]);
         }
     qsort(distance, pairs, sizeof *distance, compare);
+    free(order);
+    *out = distance;
+    *count = pairs;
+    return GN_OK;
+}
+
+gn_status gn__typical_distance(const gn__sample *s, double *out, gn_error *err)
+{
+    float *distance = NULL;
+    size_t pairs = 0, positive = 0;
+    double sum = 0;
+    GN__TRY(gn__pair_distances(s, false, &distance, &pairs, err));
+    for (size_t i = 0; i < pairs; i++) {
+        sum += (double)distance[i];
+        positive += distance[i] > 0;
+    }
     *out = (double)distance[pairs / 2];
     if (!(*out > 0)) *out = positive > 0 ? sum / (double)positive : 0;
-done:
-    free(order);
     free(distance);
-    return status;
+    return GN_OK;
 }
 
-/* ---- labellings -------------------------------------------------------------------------------- */
-
-typedef struct labeller {
-    const gn__mmd *m;
-    uint8_t *bits;
-    uint32_t *order; /* [threads × n] */
-    uint64_t seed;
-} labeller;
-
-/* Labellings begin .. end-1; begin is a multiple of 8, so that no two pieces write one byte. */
-static void label_piece(void *arg, size_t begin, size_t end, unsigned worker)
+/* Leaves a random part of the first n rows in front: Fisher-Yates as far as needed. */
+static void take_some(const float **row, size_t n, size_t most, gn__rng *r)
 {
-    labeller *job = arg;
-    const gn__mmd *m = job->m;
-    size_t n_b = m->n - m->n_a, drawn = n_b < m->n_a ? n_b : m->n_a;
-    uint32_t *order = job->order + worker * m->n;
-    for (size_t i = 0; i < m->n; i++) order[i] = (uint32_t)i;
-    for (size_t l = begin; l < end; l++) {
-        gn__rng r = gn__rng_make(job->seed, gn__purpose("detect/permutation") ^ m->purpose, l);
-        uint8_t bit = (uint8_t)(1U << (l % 8));
-        if (l > 0) /* any order is as good a start as another, but pieces must not depend on each other */
-            for (size_t i = 0; i < drawn; i++) {
-                size_t j = i + gn__rng_below(&r, (uint32_t)(m->n - i));
-                uint32_t t = order[i];
-                order[i] = order[j];
-                order[j] = t;
-            }
-        for (size_t i = 0; i < m->n; i++) {
-            /* The first `drawn` go to the smaller side; labelling 0 leaves a's rows first. */
-            bool in_b = l == 0 ? i >= m->n_a : (i < drawn) == (n_b <= m->n_a);
-            size_t row = l == 0 ? i : order[i];
-            if (in_b) job->bits[row * m->stride + l / 8] |= bit;
-        }
+    for (size_t i = 0; n > most && i < most; i++) {
+        size_t j = i + gn__rng_below(r, (uint32_t)(n - i));
+        const float *t = row[i];
+        row[i] = row[j];
+        row[j] = t;
     }
 }
 
-static gn_status label(gn__mmd *m, uint8_t *bits, gn_error *err)
+static void cap_units(gn__sample *s, uint64_t seed)
 {
-    labeller job = {.m = m, .bits = bits, .seed = gn_context_seed(m->ctx)};
-    job.order = gn__calloc(gn_context_threads(m->ctx) * m->n, sizeof *job.order);
-    if (job.order == NULL) return gn__no_memory(err, m->n * sizeof *job.order);
-    gn_status status = gn__parallel_for(m->ctx, m->labellings, 8, label_piece, &job, err);
-    free(job.order);
-    return status;
+    size_t n_b = s->n - s->n_a, kept_a = s->n_a < MOST_UNITS ? s->n_a : (size_t)MOST_UNITS;
+    size_t kept_b = n_b < MOST_UNITS ? n_b : (size_t)MOST_UNITS;
+    gn__rng r = gn__rng_make(seed, gn__purpose("detect/some-units") ^ s->purpose, 0);
+    take_some(s->row, s->n_a, MOST_UNITS, &r);
+    take_some(s->row + s->n_a, n_b, MOST_UNITS, &r);
+    memmove(s->row + kept_a, s->row + s->n_a, kept_b * sizeof *s->row);
+    s->n_a = kept_a;
+    s->n = kept_a + kept_b;
 }
 
-/* ---- the combination --------------------------------------------------------------------------- */
-
-/* Standardises each bandwidth's statistics over all labellings, the observed one among them, takes the
- * largest over bandwidths, and ranks the observed. Every labelling is treated alike, so the p-value is exact;
- * ties, and what float32 cannot tell apart, count against rejection. */
-static double combine(const gn__mmd *m, double *statistic)
+static gn_status run_test(gn__sample *s, const two_sample_test *test, gn__verdict *out, gn_error *err)
 {
-    size_t labellings = m->labellings, above = 0;
-    double *best = m->statistic; /* bandwidth 0's own row is overwritten last */
-    for (size_t w = GN__BANDWIDTHS; w-- > 0;) {
-        double *t = m->statistic + w * labellings, mean = 0, square = 0, size = 0;
-        for (size_t l = 0; l < labellings; l++) mean += t[l] / (double)labellings;
-        for (size_t l = 0; l < labellings; l++) {
-            square += (t[l] - mean) * (t[l] - mean) / (double)labellings;
-            size = fmax(size, fabs(t[l]));
-        }
-        double sd = sqrt(square);
-        bool flat = !(sd > 1e-6 * size); /* no labelling differs by more than rounding */
-        for (size_t l = 0; l < labellings; l++) t[l] = flat ? 0 : (t[l] - mean) / sd;
-    }
-    for (size_t w = 1; w < GN__BANDWIDTHS; w++)
-        for (size_t l = 0; l < labellings; l++) best[l] = fmax(best[l], m->statistic[w * labellings + l]);
-    for (size_t l = 1; l < labellings; l++) above += best[l] >= best[0] - 1e-4;
-    *statistic = best[0];
-    return (double)(1 + above) / (double)labellings;
-}
-
-static gn_status run_test(gn__mmd *m, gn_shift *out, gn_error *err)
-{
-    double distance = 0;
-    float *mean = gn__calloc(m->dim, sizeof *mean);
-    uint8_t *bits = NULL;
-    gn_status status = GN_OK;
-    size_t sums;
-    m->stride = (m->labellings + 7) / 8;
-    bits = gn__calloc(m->n, m->stride);
-    m->statistic =
-        gn__mul_size(GN__BANDWIDTHS, m->labellings, &sums) ? gn__calloc(sums, sizeof(double)) : NULL;
-    if (mean == NULL || bits == NULL || m->statistic == NULL) {
-        status = gn__no_memory(err, m->n * m->stride);
-        goto done;
-    }
-    for (size_t j = 0; j < m->dim; j++) {
+    if (test->capped) cap_units(s, gn_context_seed(s->ctx));
+    s->mean = gn__calloc(s->dim, sizeof *s->mean);
+    if (s->mean == NULL) return gn__no_memory(err, s->dim * sizeof *s->mean);
+    size_t step = 1 + s->n / 4096;
+    for (size_t j = 0; j < s->dim; j++) {
         double sum = 0;
-        for (size_t i = 0; i < m->n; i += 1 + m->n / 4096) sum += (double)m->row[i][j];
-        mean[j] = (float)(sum / (double)((m->n + m->n / 4096) / (1 + m->n / 4096)));
+        for (size_t i = 0; i < s->n; i += step) sum += (double)s->row[i][j];
+        s->mean[j] = (float)(sum / (double)((s->n + step - 1) / step));
     }
-    m->mean = mean;
-    m->in_b = bits;
-    GN__TRY_GOTO(typical_distance(m, gn_context_seed(m->ctx), &distance, err), done);
-    GN__TRY_GOTO(label(m, bits, err), done);
-    m->widest = 4 * distance;
-    bool exact = m->n <= EXACT_LIMIT;
-    out->method = exact ? "mmd-exact" : "mmd-rff";
-    if (distance > 0) GN__TRY_GOTO(exact ? gn__mmd_exact(m, err) : gn__mmd_rff(m, err), done);
-    out->p_value = combine(m, &out->statistic);
-done:
-    free(mean);
-    free(bits);
-    free(m->statistic);
+    gn_status status = test->run(s, out, err);
+    free(s->mean);
     return status;
 }
 
-gn_status gn_kernel_test(gn_context *ctx, const gn_matrix *a, const gn_matrix *b,
-                         const gn_detect_options *options, gn_shift *out, gn_error *err)
+/* A sample of one row a unit from both sets; free(s->row). */
+gn_status gn__pool_make(gn_context *ctx, const gn_matrix *a, const gn_matrix *b, const gn__units *units_a,
+                        const gn__units *units_b, const gn_detect_options *o, gn__sample *s, gn_error *err)
 {
-    gn_detect_options o = gn__detect_defaults(options);
+    size_t n = units_a->count + units_b->count;
+    *s = (gn__sample){.ctx = ctx,
+                      .row = gn__calloc(n, sizeof *s->row),
+                      .n = n,
+                      .n_a = units_a->count,
+                      .dim = a->cols,
+                      .labellings = o->permutations + 1,
+                      .purpose = o->purpose};
+    if (s->row == NULL) return gn__no_memory(err, n * sizeof *s->row);
+    gn__rng r = gn__rng_make(gn_context_seed(ctx), gn__purpose("detect/unit-row") ^ o->purpose, 0);
+    draw_rows(a, units_a, &r, s->row);
+    draw_rows(b, units_b, &r, s->row + s->n_a);
+    return GN_OK;
+}
+
+/* The capped sample with what every measure over all pairs needs. */
+gn_status gn__pool_capped(gn_context *ctx, const gn_matrix *a, const gn_matrix *b, const gn_detect_options *o,
+                          gn__sample *s, gn_error *err)
+{
     gn__units units[2] = {{0}};
-    const float **row = NULL;
-    gn_status status = GN_OK;
+    gn_status status;
+    GN__TRY(gn__check_pair(ctx, a, b, err));
+    GN__TRY_GOTO(gn__units_make(o->group_a, a->rows, &units[0], err), done);
+    GN__TRY_GOTO(gn__units_make(o->group_b, b->rows, &units[1], err), done);
+    GN__TRY_GOTO(gn__pool_make(ctx, a, b, &units[0], &units[1], o, s, err), done);
+    cap_units(s, gn_context_seed(ctx));
+done:
+    gn__units_free(&units[0]);
+    gn__units_free(&units[1]);
+    return status;
+}
+
+gn_status gn__check_pair(gn_context *ctx, const gn_matrix *a, const gn_matrix *b, gn_error *err)
+{
     if (a->cols != b->cols || a->cols == 0)
         return gn__fail(err, GN_INVALID_ARGUMENT,
                         "the two sets must have the same number of columns; they have %zu and %zu", a->cols,
                         b->cols);
     GN__TRY(gn__check_finite(ctx, a, "the first set", err));
-    GN__TRY(gn__check_finite(ctx, b, "the second set", err));
+    return gn__check_finite(ctx, b, "the second set", err);
+}
+
+static gn_status two_sample(gn_context *ctx, const gn_matrix *a, const gn_matrix *b,
+                            const gn_detect_options *options, gn_shift *out, size_t *axis, gn_error *err)
+{
+    gn_detect_options o = gn__detect_defaults(options);
+    gn__units units[2] = {{0}};
+    gn__verdict verdict = {0};
+    gn_status status = GN_OK;
+    if ((unsigned)o.test >= GN_TEST_COUNT)
+        return gn__fail(err, GN_INVALID_ARGUMENT, "there is no two-sample test number %d", (int)o.test);
+    GN__TRY(gn__check_pair(ctx, a, b, err));
     GN__TRY_GOTO(gn__units_make(o.group_a, a->rows, &units[0], err), done);
     GN__TRY_GOTO(gn__units_make(o.group_b, b->rows, &units[1], err), done);
     gn_shift shift = {.answer = GN_SHIFT_NOT_ENOUGH_DATA,
@@ -195,6 +210,7 @@ gn_status gn_kernel_test(gn_context *ctx, const gn_matrix *a, const gn_matrix *b
                       .p_holm = NAN,
                       .statistic = NAN,
                       .auc = {NAN, NAN, NAN},
+                      .auc_curved = {NAN, NAN, NAN},
                       .alpha = o.alpha,
                       .tolerance = o.tolerance,
                       .permutations = o.permutations,
@@ -205,28 +221,59 @@ gn_status gn_kernel_test(gn_context *ctx, const gn_matrix *a, const gn_matrix *b
                       .method = "none"};
     size_t n = shift.units_a + shift.units_b;
     if (shift.units_a >= o.min_rows && shift.units_b >= o.min_rows) {
-        row = gn__calloc(n, sizeof *row);
-        if (row == NULL) {
-            status = gn__no_memory(err, n * sizeof *row);
-            goto done;
+        gn_test test = o.test != GN_TEST_AUTO ? o.test
+                       : n <= EXACT_LIMIT     ? GN_TEST_MMD_EXACT
+                                              : GN_TEST_MMD_RFF;
+        if (test == GN_TEST_C2ST) {
+            GN__TRY_GOTO(gn__test_c2st(ctx, a, b, &units[0], &units[1], &o, &verdict, err), done);
+        } else {
+            gn__sample s;
+            GN__TRY_GOTO(gn__pool_make(ctx, a, b, &units[0], &units[1], &o, &s, err), done);
+            status = run_test(&s, &tests[test], &verdict, err);
+            free(s.row);
+            if (status != GN_OK) goto done;
         }
-        gn__rng r = gn__rng_make(gn_context_seed(ctx), gn__purpose("detect/unit-row") ^ o.purpose, 0);
-        draw_rows(a, &units[0], &r, row);
-        draw_rows(b, &units[1], &r, row + shift.units_a);
-        gn__mmd m = {.ctx = ctx,
-                     .row = row,
-                     .n = n,
-                     .n_a = shift.units_a,
-                     .dim = a->cols,
-                     .labellings = o.permutations + 1,
-                     .purpose = o.purpose};
-        GN__TRY_GOTO(run_test(&m, &shift, err), done);
+        shift.method = tests[test].method;
+        shift.p_value = verdict.p_value;
+        shift.statistic = verdict.statistic;
+        *axis = verdict.axis;
         shift.p_holm = shift.p_value;
     }
     *out = shift;
 done:
     gn__units_free(&units[0]);
     gn__units_free(&units[1]);
-    free(row);
     return status;
+}
+
+gn_status gn_kernel_test(gn_context *ctx, const gn_matrix *a, const gn_matrix *b,
+                         const gn_detect_options *options, gn_shift *out, gn_error *err)
+{
+    size_t axis = 0;
+    return two_sample(ctx, a, b, options, out, &axis, err);
+}
+
+gn_status gn_test_all(gn_context *ctx, const gn_matrix *a, const gn_matrix *b,
+                      const gn_detect_options *options, gn_test_result out[GN_TESTS], gn_error *err)
+{
+    gn_detect_options o = options ? *options : (gn_detect_options){0};
+    gn_test_result result[GN_TESTS];
+    double p[GN_TESTS];
+    for (size_t k = 0; k < GN_TESTS; k++) {
+        gn_shift shift;
+        size_t axis = 0;
+        o.test = (gn_test)(k + 1);
+        gn__progress(ctx, GN_STAGE_DETECT, k, GN_TESTS);
+        GN__TRY(two_sample(ctx, a, b, &o, &shift, &axis, err));
+        result[k] = (gn_test_result){.test = o.test,
+                                     .method = tests[o.test].method,
+                                     .p_value = shift.p_value,
+                                     .statistic = shift.statistic,
+                                     .axis = axis};
+        p[k] = shift.p_value;
+    }
+    gn_holm(p, GN_TESTS);
+    for (size_t k = 0; k < GN_TESTS; k++) result[k].p_holm = p[k];
+    memcpy(out, result, sizeof result);
+    return GN_OK;
 }

@@ -2,33 +2,48 @@
  * permutation test on them: Choi & Kim 2024, arXiv 2407.08976): T = ||mean feature of b - mean feature of
  * a||^2, linear in the rows.
  *
+ * Bins of equal size, each a random part of one sample, are permuted instead of rows (Domingo-Enrich, Dwivedi
+ * & Mackey 2025, arXiv 2502.07672): permuting whole bins is a subgroup of all permutations, so the level
+ * stays exact, and the labellings' sums cost what 1024 or a few more rows of the smaller sample would.
+ *
  * The bandwidths share their frequencies: at half the bandwidth every angle doubles, so one sine and cosine
- * serves all of them. The work is cut by frequencies; each piece streams all rows, so that its sums of
- * features by labelling stay in the cache. */
+ * serves all of them. Rows stream through in chunks of bins: first all bins' features, then, cut by features,
+ * the sums of all labellings: sparsely where the smaller sample is a small part, else as a product. */
 #include "detect/detect.h"
 
 #include <cblas.h>
 
-enum { FREQUENCIES = 256, CHUNK = 32, BLOCK = 256, WIDTH = CHUNK * 2 * GN__BANDWIDTHS };
+enum {
+    BINS = 1024, /* at least, of the smaller sample */
+    CHUNK = 2048,
+    TILE = 256,
+    WIDTH = 2 * GN__BANDWIDTHS * GN__FREQUENCIES,
+    SLICE = 128,
+    SLICES = WIDTH / SLICE,
+    SPARSE = 16 /* the smaller sample is less than one part in so many */
+};
 
 typedef struct rff_job {
-    gn__mmd *m;
-    float *frequency; /* [FREQUENCIES × dim], standard normal / widest */
-    double *partial;  /* [pieces × GN__BANDWIDTHS × labellings] */
-    float *scratch;
+    const gn__sample *s;
+    gn__labels labels;
+    size_t size, bins_a, bins; /* rows a bin */
+    uint32_t *order;           /* [n] NULL: bins are the rows in their order */
+    float *frequency;          /* [GN__FREQUENCIES × dim] over the widest bandwidth */
+    float *feature;            /* [CHUNK × WIDTH] sums over each bin */
+    float *label;              /* [CHUNK × labellings] dense only */
+    float *sum;                /* [SLICES × labellings × SLICE] of the smaller part */
+    double total[WIDTH];
+    size_t from, to; /* the chunk's bins */
+    float *scratch;  /* [threads × scratch_size] */
     size_t scratch_size;
+    double *partial; /* [SLICES × labellings] squares */
 } rff_job;
 
-/* feature: [2 GN__BANDWIDTHS × CHUNK] cosines and sines, bandwidth by bandwidth. */
-GN__CLONES static void rff_double_angles(float *feature)
+static const float *row_of(const rff_job *job, size_t bin, size_t k)
 {
-    for (size_t w = 1; w < GN__BANDWIDTHS; w++) {
-        float *c = feature + 2 * (w - 1) * CHUNK, *s = c + CHUNK, *c2 = s + CHUNK, *s2 = c2 + CHUNK;
-        for (size_t f = 0; f < CHUNK; f++) {
-            c2[f] = 1 - 2 * s[f] * s[f];
-            s2[f] = 2 * s[f] * c[f];
-        }
-    }
+    bool in_b = bin >= job->bins_a;
+    size_t at = (in_b ? bin - job->bins_a : bin) * job->size + k + (in_b ? job->s->n_a : 0);
+    return job->s->row[job->order != NULL ? job->order[at] : at];
 }
 
 GN__CLONES static void rff_subtract(const float *x, const float *mean, size_t n, float *out)
@@ -36,82 +51,182 @@ GN__CLONES static void rff_subtract(const float *x, const float *mean, size_t n,
     for (size_t j = 0; j < n; j++) out[j] = x[j] - mean[j];
 }
 
-GN__CLONES static void rff_expand(const uint8_t *bits, size_t labellings, float *out)
+/* out += the features of one row, bandwidth by bandwidth: cosines, then sines. */
+GN__CLONES static void rff_add_features(float *c, float *s, float *out)
 {
-    for (size_t l = 0; l < labellings; l++) out[l] = (float)(bits[l / 8] >> (l % 8) & 1);
+    for (size_t w = 0; w < GN__BANDWIDTHS; w++, out += 2 * GN__FREQUENCIES)
+        for (size_t f = 0; f < GN__FREQUENCIES; f++) {
+            out[f] += c[f];
+            out[GN__FREQUENCIES + f] += s[f];
+            float twice = 2 * s[f] * c[f];
+            c[f] = 1 - 2 * s[f] * s[f];
+            s[f] = twice;
+        }
 }
 
-GN__CLONES static void rff_add_squares(const float *sum, float total, float scale, float inverse_a, size_t n,
-                                       double *out)
+/* Features of the bins begin .. end-1 of the chunk. */
+static void rff_feature_piece(void *arg, size_t begin, size_t end, unsigned worker)
 {
-    for (size_t l = 0; l < n; l++) {
-        float difference = sum[l] * scale - total * inverse_a;
-        out[l] += (double)(difference * difference);
-    }
-}
-
-static void rff_piece(void *arg, size_t begin, size_t end, unsigned worker)
-{
-    (void)end;
     rff_job *job = arg;
-    const gn__mmd *m = job->m;
-    size_t n = m->n, dim = m->dim, labellings = m->labellings;
-    float *x = job->scratch + worker * job->scratch_size, *angle = x + BLOCK * dim;
-    float *feature = angle + BLOCK * CHUNK, *label = feature + BLOCK * WIDTH,
-          *sum = label + BLOCK * labellings;
-    double total[WIDTH] = {0};
-    memset(sum, 0, WIDTH * labellings * sizeof *sum);
-    for (size_t at = 0; at < n; at += BLOCK) {
-        size_t rows = n - at < BLOCK ? n - at : BLOCK;
-        if (gn__cancelled(m->ctx)) return;
-        for (size_t i = 0; i < rows; i++) {
-            rff_subtract(m->row[at + i], m->mean, dim, x + i * dim);
-            rff_expand(m->in_b + (at + i) * m->stride, labellings, label + i * labellings);
+    size_t dim = job->s->dim, rows = (end - begin) * job->size;
+    float *x = job->scratch + worker * job->scratch_size, *angle = x + TILE * dim;
+    float *c = angle + TILE * GN__FREQUENCIES, *s = c + GN__FREQUENCIES, *out = job->feature + begin * WIDTH;
+    memset(out, 0, (end - begin) * WIDTH * sizeof *out);
+    for (size_t at = 0; at < rows && !gn__cancelled(job->s->ctx); at += TILE) {
+        size_t n = rows - at < TILE ? rows - at : TILE;
+        for (size_t i = 0; i < n; i++)
+            rff_subtract(row_of(job, job->from + begin + (at + i) / job->size, (at + i) % job->size),
+                         job->s->mean, dim, x + i * dim);
+        cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasTrans, (int)n, GN__FREQUENCIES, (int)dim, 1, x,
+                    (int)dim, job->frequency, (int)dim, 0, angle, GN__FREQUENCIES);
+        for (size_t i = 0; i < n; i++) {
+            gn__sincos(angle + i * GN__FREQUENCIES, GN__FREQUENCIES, c, s);
+            rff_add_features(c, s, out + (at + i) / job->size * WIDTH);
         }
-        cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasTrans, (int)rows, CHUNK, (int)dim, 1, x, (int)dim,
-                    job->frequency + begin * dim, (int)dim, 0, angle, CHUNK);
-        for (size_t i = 0; i < rows; i++) {
-            float *out = feature + i * WIDTH;
-            for (size_t f = 0; f < CHUNK; f++) sincosf(angle[i * CHUNK + f], &out[CHUNK + f], &out[f]);
-            rff_double_angles(out);
-            for (size_t f = 0; f < WIDTH; f++) total[f] += (double)out[f];
-        }
-        cblas_sgemm(CblasRowMajor, CblasTrans, CblasNoTrans, WIDTH, (int)labellings, (int)rows, 1, feature,
-                    WIDTH, label, (int)labellings, 1, sum, (int)labellings);
     }
-    double inverse_a = 1 / (double)m->n_a, inverse_b = 1 / (double)(n - m->n_a);
-    for (size_t f = 0; f < WIDTH; f++) {
-        double *out = job->partial + (begin / CHUNK * GN__BANDWIDTHS + f / (2 * CHUNK)) * labellings;
-        rff_add_squares(sum + f * labellings, (float)total[f], (float)(inverse_a + inverse_b),
-                        (float)inverse_a, labellings, out);
+    if (job->label != NULL)
+        for (size_t i = begin; i < end; i++)
+            gn__labels_expand(&job->labels, job->from + i, 1, 0, job->label + i * job->labels.count);
+}
+
+GN__CLONES static void rff_add_slice(const float *x, float *sum)
+{
+    for (size_t f = 0; f < SLICE; f++) sum[f] += x[f];
+}
+
+GN__CLONES static void rff_add_total(const float *x, double *sum)
+{
+    for (size_t f = 0; f < SLICE; f++) sum[f] += (double)x[f];
+}
+
+static void rff_sum_piece(void *arg, size_t begin, size_t end, unsigned worker)
+{
+    (void)worker;
+    rff_job *job = arg;
+    size_t n = job->to - job->from, count = job->labels.count;
+    for (size_t slice = begin; slice < end; slice++) {
+        const float *x = job->feature + slice * SLICE;
+        float *sum = job->sum + slice * count * SLICE;
+        for (size_t i = 0; i < n; i++) rff_add_total(x + i * WIDTH, job->total + slice * SLICE);
+        if (job->label != NULL)
+            cblas_sgemm(CblasRowMajor, CblasTrans, CblasNoTrans, (int)count, SLICE, (int)n, 1, job->label,
+                        (int)count, x, WIDTH, 1, sum, SLICE);
+        else
+            for (size_t i = 0; i < n; i++)
+                for (size_t k = job->labels.start[job->from + i]; k < job->labels.start[job->from + i + 1];
+                     k++)
+                    rff_add_slice(x + i * WIDTH, sum + job->labels.of[k] * SLICE);
     }
 }
 
-gn_status gn__mmd_rff(gn__mmd *m, gn_error *err)
+/* Squared distances between the two means, of one slice of features. */
+static void rff_square_piece(void *arg, size_t begin, size_t end, unsigned worker)
 {
-    size_t labellings = m->labellings, pieces = FREQUENCIES / CHUNK, sums = GN__BANDWIDTHS * labellings;
-    rff_job job = {.m = m,
-                   .scratch_size = BLOCK * (m->dim + CHUNK + WIDTH + labellings) + WIDTH * labellings};
-    gn_status status = GN_OK;
-    job.frequency = gn__aligned(FREQUENCIES * m->dim, sizeof *job.frequency);
-    job.partial = gn__calloc(pieces * sums, sizeof *job.partial);
-    job.scratch = gn__aligned(job.scratch_size * gn_context_threads(m->ctx), sizeof *job.scratch);
-    if (job.frequency == NULL || job.partial == NULL || job.scratch == NULL) {
-        status = gn__no_memory(err, job.scratch_size * sizeof *job.scratch);
+    (void)worker;
+    rff_job *job = arg;
+    double small = (double)(job->labels.small * job->size);
+    double large = (double)((job->bins - job->labels.small) * job->size);
+    for (size_t slice = begin; slice < end; slice++)
+        for (size_t l = 0; l < job->labels.count; l++) {
+            const float *sum = job->sum + (slice * job->labels.count + l) * SLICE;
+            double square = 0;
+            for (size_t f = 0; f < SLICE; f++) {
+                double d = (double)sum[f] * (1 / small + 1 / large) - job->total[slice * SLICE + f] / large;
+                square += d * d;
+            }
+            job->partial[slice * job->labels.count + l] = square;
+        }
+}
+
+/* Each side's rows in random order: bins of consecutive rows of a sorted file would not be exchangeable. */
+static gn_status deal_bins(rff_job *job, gn_error *err)
+{
+    const gn__sample *s = job->s;
+    size_t n_b = s->n - s->n_a, smaller = n_b < s->n_a ? n_b : s->n_a;
+    job->size = smaller / BINS > 1 ? smaller / BINS : 1;
+    job->bins_a = s->n_a / job->size;
+    job->bins = job->bins_a + n_b / job->size;
+    if (job->size == 1) return GN_OK;
+    job->order = gn__calloc(s->n, sizeof *job->order);
+    if (job->order == NULL) return gn__no_memory(err, s->n * sizeof *job->order);
+    for (size_t i = 0; i < s->n; i++) job->order[i] = (uint32_t)i;
+    gn__rng r = gn__rng_make(gn_context_seed(s->ctx), gn__purpose("detect/bins") ^ s->purpose, 0);
+    gn__rng_shuffle(&r, job->order, s->n_a);
+    gn__rng_shuffle(&r, job->order + s->n_a, n_b);
+    return GN_OK;
+}
+
+static gn_status allocate_rff(rff_job *job, double widest, gn_error *err)
+{
+    const gn__sample *s = job->s;
+    size_t count = s->labellings, chunk = job->bins < CHUNK ? job->bins : CHUNK;
+    bool sparse = job->labels.bits == NULL;
+    job->scratch_size = TILE * (s->dim + GN__FREQUENCIES) + 2 * GN__FREQUENCIES;
+    job->frequency = gn__aligned(GN__FREQUENCIES * s->dim, sizeof *job->frequency);
+    job->feature = gn__aligned(chunk * WIDTH, sizeof *job->feature);
+    job->label = sparse ? NULL : gn__aligned(chunk * count, sizeof *job->label);
+    job->sum = gn__calloc(count, WIDTH * sizeof *job->sum);
+    job->partial = gn__calloc(SLICES * count, sizeof *job->partial);
+    job->scratch = gn__aligned(job->scratch_size * gn_context_threads(s->ctx), sizeof *job->scratch);
+    if (!job->frequency || !job->feature || (!sparse && !job->label) || !job->sum || !job->partial ||
+        !job->scratch)
+        return gn__no_memory(err, (chunk + count) * WIDTH * sizeof *job->sum);
+    gn__frequencies(s->ctx, s->dim, s->purpose, job->frequency);
+    for (size_t k = 0; k < GN__FREQUENCIES * s->dim; k++) job->frequency[k] /= (float)widest;
+    return GN_OK;
+}
+
+static gn_status stream(rff_job *job, gn_error *err)
+{
+    size_t tile = TILE / job->size > 1 ? TILE / job->size : 1;
+    for (job->from = 0; job->from < job->bins; job->from = job->to) {
+        job->to = job->from + CHUNK < job->bins ? job->from + CHUNK : job->bins;
+        GN__TRY(gn__parallel_for(job->s->ctx, job->to - job->from, tile, rff_feature_piece, job, err));
+        GN__TRY(gn__parallel_for(job->s->ctx, SLICES, 1, rff_sum_piece, job, err));
+    }
+    return gn__parallel_for(job->s->ctx, SLICES, 1, rff_square_piece, job, err);
+}
+
+gn_status gn__test_mmd_rff(const gn__sample *s, gn__verdict *out, gn_error *err)
+{
+    double distance, *statistic = NULL;
+    size_t count = s->labellings;
+    rff_job *job;
+    GN__TRY(gn__typical_distance(s, &distance, err));
+    if (!(distance > 0)) {
+        *out = (gn__verdict){.p_value = 1};
+        return GN_OK;
+    }
+    job = gn__calloc(1, sizeof *job);
+    if (job == NULL) return gn__no_memory(err, sizeof *job);
+    job->s = s;
+    gn_status status;
+    GN__TRY_GOTO(deal_bins(job, err), done);
+    size_t bins_b = job->bins - job->bins_a, small = bins_b < job->bins_a ? bins_b : job->bins_a;
+    GN__TRY_GOTO((small < job->bins / SPARSE ? gn__labels_sparse : gn__labels_dense)(
+                     s->ctx, job->bins_a, bins_b, count, s->purpose, &job->labels, err),
+                 done);
+    GN__TRY_GOTO(allocate_rff(job, 4 * distance, err), done);
+    statistic = gn__calloc(GN__BANDWIDTHS, count * sizeof *statistic);
+    if (statistic == NULL) {
+        status = gn__no_memory(err, GN__BANDWIDTHS * count * sizeof *statistic);
         goto done;
     }
-    for (size_t f = 0; f < FREQUENCIES; f++) {
-        gn__rng r = gn__rng_make(gn_context_seed(m->ctx), gn__purpose("detect/frequencies") ^ m->purpose, f);
-        for (size_t j = 0; j < m->dim; j++)
-            job.frequency[f * m->dim + j] = (float)(gn__rng_normal(&r) / m->widest);
-    }
-    GN__TRY_GOTO(gn__parallel_for(m->ctx, FREQUENCIES, CHUNK, rff_piece, &job, err), done);
-    memset(m->statistic, 0, sums * sizeof *m->statistic);
-    for (size_t k = 0; k < pieces; k++)
-        for (size_t j = 0; j < sums; j++) m->statistic[j] += job.partial[k * sums + j];
+    GN__TRY_GOTO(stream(job, err), done);
+    for (size_t slice = 0; slice < SLICES; slice++)
+        for (size_t l = 0; l < count; l++)
+            statistic[slice / (SLICES / GN__BANDWIDTHS) * count + l] += job->partial[slice * count + l];
+    gn__combine_standardised(statistic, GN__BANDWIDTHS, count, out);
 done:
-    free(job.frequency);
-    free(job.partial);
-    free(job.scratch);
+    gn__labels_free(&job->labels);
+    free(job->order);
+    free(job->frequency);
+    free(job->feature);
+    free(job->label);
+    free(job->sum);
+    free(job->partial);
+    free(job->scratch);
+    free(job);
+    free(statistic);
     return status;
 }

@@ -1,4 +1,5 @@
 /* look → detect → verify → decide, joined. */
+#include "data/vectors.h"
 #include "genchi/embed.h"
 #include "genchi/vectors.h"
 #include "pipeline/pipeline.h"
@@ -24,6 +25,7 @@ typedef struct run {
     unsigned steps;
     gn_dataset train, test;
     gn_matrix pooled, control; /* embeddings, train rows first */
+    gn_npy file[2];            /* train and test, mapped, where nothing needs them pooled */
     float *score_train, *score_test;
     gn_result *result;
     gn_error *err;
@@ -31,27 +33,37 @@ typedef struct run {
 
 /* ---- inputs ------------------------------------------------------------------------------------ */
 
+/* A .npy stays where it lies; archives are unpacked. */
+static gn_status vectors_read(gn_context *ctx, const char *path, const char *labels, gn_npy *x, gn_dataset *d,
+                              gn_error *err)
+{
+    size_t n = strlen(path);
+    if (n < 4 || strcmp(path + n - 4, ".npy") != 0)
+        return gn_vectors_read(ctx, path, labels, &x->matrix, d, err);
+    gn__vector_columns none = {0};
+    GN__TRY(gn_npy_map(path, x, err));
+    return gn__dataset_of_vectors(ctx, path, x->matrix.rows, labels, &none, d, err);
+}
+
 static gn_status read_vectors(run *r)
 {
-    gn_matrix train = {0}, test = {0};
-    gn_status status;
+    const gn_matrix *train = &r->file[0].matrix, *test = &r->file[1].matrix;
     const gn_check_options *o = r->options;
-    GN__TRY_GOTO(gn_vectors_read(r->ctx, o->train, o->train_labels, &train, &r->train, r->err), done);
-    GN__TRY_GOTO(gn_vectors_read(r->ctx, o->test, o->test_labels, &test, &r->test, r->err), done);
-    if (train.cols != test.cols) {
-        status = gn__fail(r->err, GN_INVALID_ARGUMENT,
-                          "%s has %zu columns and %s has %zu: they are not from one model", o->train,
-                          train.cols, o->test, test.cols);
-        goto done;
+    GN__TRY(vectors_read(r->ctx, o->train, o->train_labels, &r->file[0], &r->train, r->err));
+    GN__TRY(vectors_read(r->ctx, o->test, o->test_labels, &r->file[1], &r->test, r->err));
+    if (train->cols != test->cols)
+        return gn__fail(r->err, GN_INVALID_ARGUMENT,
+                        "%s has %zu columns and %s has %zu: they are not from one model", o->train,
+                        train->cols, o->test, test->cols);
+    if (r->steps != GN_STEP_DETECT) { /* the others want one matrix; detect reads the files where they lie */
+        GN__TRY(gn_matrix_create(train->rows + test->rows, train->cols, &r->pooled, r->err));
+        memcpy(r->pooled.data, train->data, train->rows * train->cols * sizeof *train->data);
+        memcpy(r->pooled.data + train->rows * train->cols, test->data,
+               test->rows * test->cols * sizeof *test->data);
+        gn_npy_unmap(&r->file[0]);
+        gn_npy_unmap(&r->file[1]);
     }
-    GN__TRY_GOTO(gn_matrix_create(train.rows + test.rows, train.cols, &r->pooled, r->err), done);
-    memcpy(r->pooled.data, train.data, train.rows * train.cols * sizeof *train.data);
-    memcpy(r->pooled.data + train.rows * train.cols, test.data, test.rows * test.cols * sizeof *test.data);
-    GN__TRY_GOTO(gn_dataset_align_classes(&r->train, &r->test, r->err), done);
-done:
-    gn_matrix_free(&train);
-    gn_matrix_free(&test);
-    return status;
+    return gn_dataset_align_classes(&r->train, &r->test, r->err);
 }
 
 static gn_status read_texts(run *r)
@@ -152,7 +164,7 @@ static gn_status vectors_info(run *r)
     m->pooling = gn__strdup("external");
     m->dtype = gn__strdup(gn_dtype_name(GN_DTYPE_F32));
     m->tokenizer = gn__strdup("external");
-    m->dim = r->pooled.cols;
+    m->dim = r->pooled.data != NULL ? r->pooled.cols : r->file[0].matrix.cols;
     return m->name && m->architecture && m->pooling && m->dtype && m->tokenizer ? GN_OK
                                                                                 : gn__no_memory(r->err, 64);
 }
@@ -366,6 +378,7 @@ static gn_status space_of(run *r, const gn_matrix *pooled, gn__space *out)
                        .pooled = pooled,
                        .classes = r->result->classes,
                        .labels = r->train.label != NULL && r->test.label != NULL};
+    if (pooled->data == NULL) out->apart[0] = &r->file[0].matrix, out->apart[1] = &r->file[1].matrix;
     return gn__check_cancel(r->ctx, r->err);
 }
 
@@ -425,7 +438,7 @@ static gn_status run_all(run *r)
     r->score_train = gn__calloc(r->train.rows, sizeof *r->score_train);
     r->score_test = gn__calloc(r->test.rows, sizeof *r->score_test);
     if (r->score_train == NULL || r->score_test == NULL)
-        return gn__no_memory(r->err, r->pooled.rows * sizeof *r->score_train);
+        return gn__no_memory(r->err, (r->train.rows + r->test.rows) * sizeof *r->score_train);
     GN__TRY(gn__evidence_run(r->ctx, &space, o, r->steps, true, &q->main, r->score_train, r->score_test,
                              &q->timing, r->err));
     if (r->steps & GN_STEP_DETECT) {
@@ -455,6 +468,8 @@ gn_status gn_check(gn_context *ctx, const gn_check_options *options, gn_result *
     gn_status status = run_all(&r);
     gn_dataset_free(&r.train);
     gn_dataset_free(&r.test);
+    gn_npy_unmap(&r.file[0]);
+    gn_npy_unmap(&r.file[1]);
     gn_matrix_free(&r.pooled);
     gn_matrix_free(&r.control);
     free(r.score_train);

@@ -6,11 +6,13 @@
 
 gn_matrix gn__space_train(const gn__space *s)
 {
+    if (s->apart[0] != NULL) return *s->apart[0];
     return (gn_matrix){s->pooled->data, s->train->rows, s->pooled->cols};
 }
 
 gn_matrix gn__space_test(const gn__space *s)
 {
+    if (s->apart[1] != NULL) return *s->apart[1];
     return (gn_matrix){s->pooled->data + s->train->rows * s->pooled->cols, s->test->rows, s->pooled->cols};
 }
 

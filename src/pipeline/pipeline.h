@@ -8,7 +8,8 @@
 /* Both sets, and their embeddings in one matrix: train rows first, then test rows. */
 typedef struct gn__space {
     const gn_dataset *train, *test;
-    const gn_matrix *pooled; /* (train->rows + test->rows) × dim */
+    const gn_matrix *pooled;   /* (train->rows + test->rows) × dim; unused where the sets come apart */
+    const gn_matrix *apart[2]; /* train and test in matrices of their own, or NULL */
     int classes;
     bool labels; /* both sides have a label column */
 } gn__space;

@@ -31,13 +31,19 @@ static const char *const answer_names[] = {[GN_SHIFT_DIFFERENT] = "different",
                                            [GN_SHIFT_NOT_ENOUGH_DATA] = "not_enough_data",
                                            NULL};
 
-static const char *const method_names[] = {"mmd-exact", "mmd-rff", "none", NULL};
+static const char *const method_names[] = {
+#define NAME(name, method) method,
+    GN_TEST_LIST(NAME)
+#undef NAME
+        "none",
+    NULL};
 
 static const gn__field shift_fields[] = {NAMED(gn_shift, "answer", ENUM, answer, .names = answer_names),
                                          SIMPLE(gn_shift, DOUBLE, p_value),
                                          SIMPLE(gn_shift, DOUBLE, p_holm),
                                          SIMPLE(gn_shift, DOUBLE, statistic),
                                          SIMPLE(gn_shift, INTERVAL, auc),
+                                         NAMED(gn_shift, "auc_curved", INTERVAL, auc_curved, .size = 1),
                                          SIMPLE(gn_shift, DOUBLE, alpha),
                                          SIMPLE(gn_shift, DOUBLE, tolerance),
                                          SIMPLE(gn_shift, SIZE, permutations),

@@ -25,7 +25,7 @@ typedef enum gn__kind {
     GN__KIND_FLOAT,       /* nine digits, which read back to the same float */
     GN__KIND_LABEL,       /* int, index of a class; null for -1 */
     GN__KIND_ENUM,        /* int-sized enum, by its name in names */
-    GN__KIND_INTERVAL,    /* {estimate, low, high} */
+    GN__KIND_INTERVAL,    /* {estimate, low, high}; size 1: older results lack it, read as NaN */
     GN__KIND_OBJECT,      /* struct at offset, keys in `of` */
     GN__KIND_INLINE,      /* the same, its keys among this object's own */
     GN__KIND_OPTIONAL,    /* OBJECT, or null when the bool at `count` is false */

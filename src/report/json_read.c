@@ -354,6 +354,10 @@ static gn_status read_value(reader *r, const gn__field *f, json_t *v, char *base
     case GN__KIND_ENUM:
         return read_name(r, v, f->names, p);
     case GN__KIND_INTERVAL:
+        if (v == NULL && f->size == 1) {
+            *(gn_interval *)p = (gn_interval){NAN, NAN, NAN};
+            return GN_OK;
+        }
         return read_interval(r, v, p);
     case GN__KIND_OPTIONAL:
         *(bool *)count = !json_is_null(v);

@@ -26,12 +26,13 @@ value() {
     --pooling) echo mean ;;
     --dtype) echo float32 ;;
     --bandwidth) echo isj ;;
+    --statistic) echo energy ;;
     --output-type) echo float16 ;;
     --time-limit | --threads | --seed | --max-length | --permutations | --folds) echo 20 ;;
     --alpha) echo 0.1 ;;
     --tolerance) echo 0.7 ;;
     --help | --version | --quiet | --no-color | --json | --gate | --strict | --keep-duplicates | --hide-texts | \
-        --merge | --restart | --insecure-http) ;;
+        --merge | --restart | --insecure-http | --all-tests) ;;
     *) echo x ;;
     esac
 }
