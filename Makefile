@@ -21,7 +21,7 @@ comma := ,
 FLAVOUR := $(notdir $(CC))$(if $(SANITIZE),-$(subst $(comma),-,$(SANITIZE)))$(if $(DEBUG),-debug)
 BUILD ?= build/$(FLAVOUR)
 
-PKGS := jansson sqlite3 libzstd icu-uc icu-i18n libcrypto zlib lapacke openblas libpcre2-8
+PKGS := libcurl jansson sqlite3 libzstd icu-uc icu-i18n libcrypto zlib lapacke openblas libpcre2-8
 
 WARN := -Wall -Wextra -Wshadow -Wconversion -Wno-sign-conversion -Wstrict-prototypes \
         -Wmissing-prototypes -Wpointer-arith -Wvla -Wundef -Wwrite-strings -Wformat=2 \
@@ -50,7 +50,7 @@ SHARED := $(BUILD)/libgenchi.so.$(VERSION)
 GENCHI := $(BUILD)/genchi
 
 .PHONY: all demo test run-tests unit-tests check-unit packages install uninstall check-install format \
-        check-format lint valgrind fuzz fuzz-build fuzz-corpus bench bench-peers calibrate-coverage clean
+        check-format lint valgrind fuzz fuzz-build fuzz-corpus bench bench-peers calibrate calibrate-coverage clean
 .DELETE_ON_ERROR:
 .SECONDARY:
 
@@ -202,6 +202,14 @@ calibrate-coverage: $(BUILD)/bench/coverage
 
 bench: all
 	bench/check.sh $(GENCHI)
+
+# Long studies by simulation, printed as the tables of docs/calibration*.md.
+calibrate: $(BUILD)/calibrate_kinds
+	$(BUILD)/calibrate_kinds
+
+$(BUILD)/calibrate_%: $(BUILD)/bench/calibrate_%.o $(STATIC)
+	$(say) LD $@
+	$(Q)$(CC) $(LDFLAGS) -o $@ $< $(STATIC) $(LDLIBS)
 
 # Against other tools, in a Python environment of its own (minutes to hours): PEERS="embed …", all by default.
 $(BUILD)/product: bench/product.c

@@ -13,9 +13,10 @@ _genchi()
 
     local columns='text label id group format encoding header' c
     local common='--help --version --lang --threads --seed --quiet --no-color'
-    local model='--pooling --prompt --dtype --max-length'
-    local reads="--model --out --preset --label-map --drop-label --group-alone --strict $model"
+    local model='--pooling --prompt --dtype --max-length --model-name --insecure-http --time-limit'
+    local reads="--out --preset --label-map --drop-label --group-alone --strict $model"
     for c in $columns; do reads+=" --$c"; done
+    local one="--model"
     local steps="$reads --cache --json --keep-duplicates --hide-texts --train-labels --test-labels"
     for c in $columns; do steps+=" --train-$c --test-$c"; done
 
@@ -37,13 +38,13 @@ _genchi()
     --dtype) COMPREPLY=($(compgen -W 'auto float32 bfloat16 int8' -- "$cur")); return ;;
     --bandwidth) COMPREPLY=($(compgen -W 'isj silverman' -- "$cur")); return ;;
     --preset) COMPREPLY=($(compgen -W 'sentiment140' -- "$cur")); return ;;
-    --model) _genchi_model "$cur"; return ;;
+    --model | --models) _genchi_model "$cur"; return ;;
     --train | --test | --input | --train-labels | --test-labels) _genchi_files "$cur"; return ;;
     --out)
         if [[ $command == embed ]]; then _genchi_files "$cur"; else _genchi_directories "$cur"; fi
         return ;;
     --cache) COMPREPLY=($(compgen -W off -- "$cur")); _genchi_more_directories "$cur"; return ;;
-    --shard | --threads | --seed | --max-length | --prompt | --alpha | --tolerance | --permutations | --folds | --text | \
+    --shard | --threads | --seed | --max-length | --prompt | --model-name | --time-limit | --alpha | --tolerance | --permutations | --folds | --text | \
         --label | --id | --group | --train-text | --train-label | --train-id | --train-group | \
         --test-text | --test-label | --test-id | --test-group | --label-map | --drop-label | --group-alone)
         return ;; # a number, a column or a value that only the user knows
@@ -52,13 +53,14 @@ _genchi()
     local options
     case $command in
     '')
-        COMPREPLY=($(compgen -W "check see detect probe embed report model cache tokenize $common" -- "$cur"))
+        COMPREPLY=($(compgen -W "check see detect probe embed report model compare cache tokenize $common" -- "$cur"))
         return ;;
-    check) options="--train --test --gate --alpha --tolerance --permutations --folds --bandwidth $steps" ;;
-    see) options="--bandwidth $steps" ;;
-    detect) options="--alpha --tolerance --permutations --folds $steps" ;;
-    probe) options="--folds $steps" ;;
-    embed) options="--input --output-type --shard --merge --restart $reads" ;;
+    check) options="--train --test --gate --alpha --tolerance --permutations --folds --bandwidth $one $steps" ;;
+    compare) options="--models --train --test --alpha --tolerance --permutations --folds --bandwidth $steps" ;;
+    see) options="--bandwidth $one $steps" ;;
+    detect) options="--alpha --tolerance --permutations --folds $one $steps" ;;
+    probe) options="--folds $one $steps" ;;
+    embed) options="--input --output-type --shard --merge --restart $one $reads" ;;
     report) options='--out --json' ;;
     model) options="--json $model" ;;
     cache) options='--json --cache' ;;
@@ -76,7 +78,7 @@ _genchi()
     cache) (( COMP_CWORD == 2 )) && COMPREPLY=($(compgen -W 'list clear verify limit' -- "$cur")) ;;
     model)
         if (( COMP_CWORD == 2 )); then
-            COMPREPLY=($(compgen -W 'inspect' -- "$cur"))
+            COMPREPLY=($(compgen -W 'inspect pull verify' -- "$cur"))
         else
             _genchi_model "$cur"
         fi ;;

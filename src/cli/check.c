@@ -5,12 +5,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-static bool is_npy(const char *path)
-{
-    size_t n = strlen(path);
-    return n > 4 && strcmp(path + n - 4, ".npy") == 0;
-}
-
 char *cli_command_line(const cli_args *a)
 {
     static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_./=,:@%+";
@@ -54,8 +48,9 @@ int cli_check_options(const cli_args *a, gn_check_options *o)
                             .bandwidth = (gn_bandwidth)a->bandwidth,
                             .keep_duplicates = a->keep_duplicates,
                             .hide_texts = a->hide_texts};
-    if (is_npy(a->train) != is_npy(a->test)) return cli_complain(a, CLI_USAGE, CLI_S_MIXED_INPUTS);
-    if (is_npy(a->train))
+    if (gn_vectors_named(a->train) != gn_vectors_named(a->test))
+        return cli_complain(a, CLI_USAGE, CLI_S_MIXED_INPUTS);
+    if (gn_vectors_named(a->train))
         o->model = NULL;
     else if (a->model == NULL)
         return cli_complain(a, CLI_USAGE, CLI_S_NEEDS_MODEL);

@@ -19,11 +19,12 @@ enum {
     CLI_PROBE = 16,
     CLI_REPORT = 32,
     CLI_MODEL = 64,
+    CLI_COMPARE = 128,
     CLI_TOKENIZE = 4096,
-    CLI_STEPS = CLI_CHECK | CLI_SEE | CLI_DETECT | CLI_PROBE,
+    CLI_STEPS = CLI_CHECK | CLI_SEE | CLI_DETECT | CLI_PROBE | CLI_COMPARE,
     CLI_READS = CLI_STEPS | CLI_EMBED,
-    CLI_CACHE = 128,
-    CLI_ALL = 255 | CLI_TOKENIZE
+    CLI_CACHE = 256,
+    CLI_ALL = 511 | CLI_TOKENIZE
 };
 
 /* How to read a file; unset fields are -1 or NULL. */
@@ -38,6 +39,9 @@ typedef struct cli_args {
     size_t threads, seed;
     bool quiet, no_color, json, help, version, gate;
     const char *train, *test, *input, *model, *out, *preset;
+    const char *models, *model_name; /* compare's; the name that an endpoint knows its model by */
+    bool insecure_http;
+    double time_limit;
     const char *train_labels, *test_labels;
     cli_columns both, for_train, for_test;
     const char *prompt, *label_map, *drop_label, *group_alone;
@@ -79,6 +83,11 @@ int cli_parse(int argc, char **argv, int from, unsigned command, cli_args *a);
 int cli_dataset_options(const cli_args *a, bool for_test, gn_dataset_options *out);
 gn_model_options cli_model_options(const cli_args *a);
 
+/* What the environment says about the hub (HF_HOME and its like) and about the endpoint at a URL. Static
+ * storage, overwritten by the next call. */
+const gn_hub_options *cli_hub_options(const cli_args *a);
+const gn_endpoint_options *cli_endpoint_options(const cli_args *a, const char *url);
+
 /* A context whose progress goes to stderr when that is a terminal, and which Ctrl-C cancels.
  * NULL: failed, message printed. */
 gn_context *cli_context(const cli_args *a);
@@ -99,6 +108,8 @@ int cli_run_steps(const cli_args *a); /* see, detect, probe */
 int cli_run_embed(const cli_args *a);
 int cli_run_report(const cli_args *a);
 int cli_run_model(const cli_args *a);
+int cli_run_compare(const cli_args *a);
+int cli_model_pull(const cli_args *a, gn_context *ctx, const char *name);
 int cli_run_tokenize(const cli_args *a);
 int cli_run_cache(const cli_args *a);
 

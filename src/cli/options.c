@@ -73,15 +73,19 @@ static const option_row rows[] = {
     {"no-color", CLI_ALL, FLAG, AT(no_color), NULL, 0, 0},
     {"json", CLI_STEPS | CLI_REPORT | CLI_MODEL | CLI_CACHE, FLAG, AT(json), NULL, 0, 0},
     {"gate", CLI_CHECK, FLAG, AT(gate), NULL, 0, 0},
-    {"train", CLI_CHECK, STRING, AT(train), NULL, 0, 0},
-    {"test", CLI_CHECK, STRING, AT(test), NULL, 0, 0},
+    {"train", CLI_CHECK | CLI_COMPARE, STRING, AT(train), NULL, 0, 0},
+    {"test", CLI_CHECK | CLI_COMPARE, STRING, AT(test), NULL, 0, 0},
     {"input", CLI_EMBED, STRING, AT(input), NULL, 0, 0},
     {"output-type", CLI_EMBED, CHOICE, AT(output_type), output_types, 0, 0},
     {"shard", CLI_EMBED, STRING, AT(shard), NULL, 0, 0},
     {"merge", CLI_EMBED, FLAG, AT(merge), NULL, 0, 0},
     {"restart", CLI_EMBED, FLAG, AT(restart), NULL, 0, 0},
     {"cache", CLI_STEPS | CLI_CACHE, STRING, AT(cache), NULL, 0, 0},
-    {"model", CLI_READS | CLI_TOKENIZE, STRING, AT(model), NULL, 0, 0},
+    {"model", (CLI_READS & ~(unsigned)CLI_COMPARE) | CLI_TOKENIZE, STRING, AT(model), NULL, 0, 0},
+    {"models", CLI_COMPARE, STRING, AT(models), NULL, 0, 0},
+    {"model-name", CLI_READS | CLI_MODEL, STRING, AT(model_name), NULL, 0, 0},
+    {"insecure-http", CLI_READS | CLI_MODEL, FLAG, AT(insecure_http), NULL, 0, 0},
+    {"time-limit", CLI_READS | CLI_MODEL, NUMBER, AT(time_limit), NULL, 0.1, 86400},
     {"out", CLI_READS | CLI_REPORT, STRING, AT(out), NULL, 0, 0},
     {"preset", CLI_READS | CLI_TOKENIZE, STRING, AT(preset), NULL, 0, 0},
     {"train-labels", CLI_STEPS, STRING, AT(train_labels), NULL, 0, 0},
@@ -99,11 +103,11 @@ static const option_row rows[] = {
     {"prompt", CLI_READS | CLI_MODEL, STRING, AT(prompt), NULL, 0, 0},
     {"dtype", CLI_READS | CLI_MODEL, CHOICE, AT(dtype), dtypes, 0, 0},
     {"max-length", CLI_READS | CLI_MODEL | CLI_TOKENIZE, SIZE, AT(max_length), NULL, 1, 1048576},
-    {"alpha", CLI_CHECK | CLI_DETECT, NUMBER, AT(alpha), NULL, 1e-6, 0.5},
-    {"tolerance", CLI_CHECK | CLI_DETECT, NUMBER, AT(tolerance), NULL, 0.5, 0.99},
-    {"permutations", CLI_CHECK | CLI_DETECT, SIZE, AT(permutations), NULL, 19, 1e6},
-    {"folds", CLI_CHECK | CLI_DETECT | CLI_PROBE, SIZE, AT(folds), NULL, 2, 100},
-    {"bandwidth", CLI_CHECK | CLI_SEE, CHOICE, AT(bandwidth), bandwidths, 0, 0},
+    {"alpha", CLI_CHECK | CLI_DETECT | CLI_COMPARE, NUMBER, AT(alpha), NULL, 1e-6, 0.5},
+    {"tolerance", CLI_CHECK | CLI_DETECT | CLI_COMPARE, NUMBER, AT(tolerance), NULL, 0.5, 0.99},
+    {"permutations", CLI_CHECK | CLI_DETECT | CLI_COMPARE, SIZE, AT(permutations), NULL, 19, 1e6},
+    {"folds", CLI_CHECK | CLI_DETECT | CLI_PROBE | CLI_COMPARE, SIZE, AT(folds), NULL, 2, 100},
+    {"bandwidth", CLI_CHECK | CLI_SEE | CLI_COMPARE, CHOICE, AT(bandwidth), bandwidths, 0, 0},
 };
 /* FIRST_VALUE: what getopt returns for row 0, beyond every character that it returns itself. */
 enum { ROWS = sizeof rows / sizeof *rows, FIRST_VALUE = 256 };
@@ -111,9 +115,9 @@ enum { ROWS = sizeof rows / sizeof *rows, FIRST_VALUE = 256 };
 static const struct {
     unsigned bit;
     const char *name;
-} names[] = {{CLI_CHECK, "check"},   {CLI_EMBED, "embed"}, {CLI_SEE, "see"},
-             {CLI_DETECT, "detect"}, {CLI_PROBE, "probe"}, {CLI_REPORT, "report"},
-             {CLI_MODEL, "model"},   {CLI_CACHE, "cache"}, {CLI_TOKENIZE, "tokenize"}};
+} names[] = {{CLI_CHECK, "check"}, {CLI_EMBED, "embed"},      {CLI_SEE, "see"},     {CLI_DETECT, "detect"},
+             {CLI_PROBE, "probe"}, {CLI_REPORT, "report"},    {CLI_MODEL, "model"}, {CLI_COMPARE, "compare"},
+             {CLI_CACHE, "cache"}, {CLI_TOKENIZE, "tokenize"}};
 
 static const char *command_name(unsigned bit)
 {
@@ -255,8 +259,12 @@ int cli_dataset_options(const cli_args *a, bool for_test, gn_dataset_options *ou
 
 gn_model_options cli_model_options(const cli_args *a)
 {
+    const char *model = a->model ? a->model : a->operands > 1 ? a->operand[1] : "";
+    if (a->models != NULL) model = strstr(a->models, "://") ? a->models : "";
     return (gn_model_options){.pooling = (gn_pooling)a->pooling,
                               .dtype = (gn_dtype)a->dtype,
                               .max_length = a->max_length,
-                              .prompt = a->prompt};
+                              .prompt = a->prompt,
+                              .hub = cli_hub_options(a),
+                              .endpoint = cli_endpoint_options(a, model)};
 }

@@ -75,6 +75,8 @@ static void on_progress(void *data, gn_stage stage, size_t done, size_t total)
     }
     if (done >= total || t - line.began < 1 || t - line.shown < 0.1 || total == 0) return;
     line.shown = t;
+    if (stage == GN_STAGE_DOWNLOAD) done /= 1000000, total /= 1000000;
+    if (total == 0) return;
     char rate[32], left[32], rate_text[64], left_text[64], bar[BAR + 1];
     double speed = (double)(done - line.first) / (t - line.began);
     quantity(speed, rate);

@@ -2,6 +2,8 @@
 #include "cli/cli.h"
 
 #include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
 
 static void print_string(const char *s)
 {
@@ -41,7 +43,12 @@ static int tokenize(const cli_args *a, gn_context *ctx, const gn_dataset_options
     gn_tokenizer *t = NULL;
     gn_tokens tokens = {0};
     int status = CLI_OK;
-    if (gn_tokenizer_load(a->model, &t, &err) != GN_OK ||
+    char *found = NULL;
+    struct stat st;
+    /* a folder as it stands, else a name in the cache of the hub */
+    if ((stat(a->model, &st) != 0 && gn_hub_is_name(a->model) &&
+         gn_hub_find(a->model, cli_hub_options(a), &found, &err) != GN_OK) ||
+        gn_tokenizer_load(found ? found : a->model, &t, &err) != GN_OK ||
         gn_dataset_read(ctx, a->operand[0], read_options, &d, &err) != GN_OK)
         status = cli_failed(a, &err);
     for (size_t i = 0; status == CLI_OK && i < d.rows; i++) {
@@ -51,6 +58,7 @@ static int tokenize(const cli_args *a, gn_context *ctx, const gn_dataset_options
             print_tokens(t, &tokens);
     }
     if (status == CLI_OK && fflush(stdout) != 0) status = cli_complain(a, CLI_FAILED, CLI_S_CANNOT_PRINT);
+    free(found);
     gn_tokens_free(&tokens);
     gn_tokenizer_free(t);
     gn_dataset_free(&d);

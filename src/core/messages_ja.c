@@ -14,6 +14,7 @@ static const gn__message messages[] = {
 #include "core/messages/data.def"
 #include "core/messages/decide.def"
 #include "core/messages/detect.def"
+#include "core/messages/hub.def"
 #include "core/messages/model.def"
 #include "core/messages/pipeline.def"
 #include "core/messages/report.def"

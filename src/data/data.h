@@ -153,6 +153,11 @@ gn_status gn__dataset_parse(gn_context *ctx, const char *name, const char *bytes
 gn_status gn__npy_parse(const char *path, const unsigned char *data, size_t size, gn_matrix *out,
                         gn_error *err);
 
+/* A one-dimensional .npy of integers, booleans, bytes or strings, as text in the arena. Errors as
+ * gn__npy_parse. */
+gn_status gn__npy_column(const char *path, const unsigned char *data, size_t size, gn__arena *arena,
+                         char ***value, size_t *count, gn_error *err);
+
 /* ---- text.c ----------------------------------------------------------------------------------------------
  */
 

@@ -60,6 +60,8 @@ void gn_result_free(gn_result *r)
     free_evidence(&r->control);
     free_examples(r->only_train, r->examples_train);
     free_examples(r->only_test, r->examples_test);
+    gn_kind_free(&r->kind);
+    gn_where_free(&r->where);
     free_strings(r->library, r->libraries);
     *r = (gn_result){0};
 }

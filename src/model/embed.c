@@ -347,6 +347,8 @@ gn_status gn__model_embed(gn_context *ctx, const gn_model *m, const gn__idf *idf
     } else if (m->control != NULL) {
         status = embed_by_control(ctx, m, idf, text, length, texts, rows.data, err);
         count_characters(text, length, texts, &counted);
+    } else if (m->endpoint != NULL) {
+        status = gn__endpoint_embed(ctx, m->endpoint, text, length, texts, rows.data, &counted, err);
     } else {
         status = embed_by_transformer(ctx, m, text, length, texts, rows.data, cut, tokens, &counted, err);
     }
@@ -370,7 +372,8 @@ gn_status gn_model_embed(gn_context *ctx, const gn_model *m, const char *const *
 gn_status gn_model_hidden(gn_context *ctx, const gn_model *m, const char *text, size_t length, gn_matrix *out,
                           gn_error *err)
 {
-    if (m->control != NULL) return gn__fail(err, GN_UNSUPPORTED, "%s has no hidden states", m->info.name);
+    if (m->control != NULL || m->endpoint != NULL)
+        return gn__fail(err, GN_UNSUPPORTED, "%s has no hidden states", m->info.name);
     if (length > UINT32_MAX)
         return gn__fail(err, GN_INVALID_ARGUMENT, "a text of %zu bytes is too long", length);
     gn_status status;

@@ -3,6 +3,7 @@
 #define GENCHI_MODEL_INTERNAL_H
 
 #include "genchi/tokenizer.h"
+#include "hub/endpoint.h"
 #include "model/char_ngram.h"
 #include "model/head.h"
 #include "model/recipe.h"
@@ -24,6 +25,7 @@ struct gn_model {
     gn_model_info info;
     gn__arena arena;         /* strings, norms */
     gn__char_ngram *control; /* the built-in model; then nothing below is set */
+    gn__endpoint *endpoint;  /* a server; likewise */
     gn_tokenizer *tokenizer;
     gn__recipe recipe;
     gn__weights weights;

@@ -2,6 +2,7 @@
 
 #include "model/bind.h"
 #include "model/describe.h"
+#include "model/remote.h"
 #include "model/settings.h"
 
 #include <limits.h>
@@ -45,6 +46,7 @@ void gn_model_free(gn_model *m)
     gn__weights_free(&m->weights);
     gn_tokenizer_free(m->tokenizer);
     gn__char_ngram_free(m->control);
+    gn__endpoint_close(m->endpoint);
     gn__arena_free(&m->arena);
     free(m);
 }
@@ -117,6 +119,15 @@ static gn_status choose_max_length(gn_model *m, size_t wish, size_t said, gn_err
     return GN_OK;
 }
 
+/* What a name that is no folder stands for: a model in the cache of the hub. */
+static gn_status find_directory(const char *name, const gn_model_options *options, char **directory,
+                                gn_error *err)
+{
+    if (options->hub != NULL && gn_hub_is_name(name)) return gn_hub_find(name, options->hub, directory, err);
+    return gn__fail(err, GN_IO, "%s is neither a model's folder nor a built-in model (builtin:char-ngram)",
+                    name);
+}
+
 /* Takes over what sentence-transformers' files say; a pooling asked for stands alone. */
 static gn_status choose_head(gn_model *m, gn__settings *s, gn_pooling wish, gn_error *err)
 {
@@ -139,10 +150,6 @@ static gn_status load_directory(gn_context *ctx, gn_model *m, const char *direct
 {
     gn_status status;
     gn__settings settings = {0};
-    if (!gn__is_directory(directory))
-        return gn__fail(err, GN_IO,
-                        "%s is neither a model's folder nor a built-in model (builtin:char-ngram)",
-                        directory);
     GN__TRY(name_model(m, directory, err));
     GN__TRY(gn__settings_read(directory, options->prompt, &settings, err));
     GN__TRY_GOTO(read_recipe(settings.directory, m, err), done);
@@ -171,8 +178,17 @@ gn_status gn_model_load(gn_context *ctx, const char *name_or_dir, const gn_model
     gn_status status;
     gn_model *m = gn__calloc(1, sizeof *m);
     if (m == NULL) return gn__no_memory(err, sizeof *m);
-    if (strncmp(name_or_dir, builtin, sizeof builtin - 1) != 0) {
-        status = load_directory(ctx, m, name_or_dir, options ? options : &defaults, err);
+    if (options == NULL) options = &defaults;
+    if (gn__is_url(name_or_dir)) {
+        status = options->prompt != NULL && options->prompt[0] != '\0'
+                     ? gn__fail(err, GN_UNSUPPORTED, "%s: a prompt is not put before texts for a server",
+                                name_or_dir)
+                     : gn__remote_load(ctx, m, name_or_dir, options->endpoint, err);
+    } else if (strncmp(name_or_dir, builtin, sizeof builtin - 1) != 0) {
+        char *found = NULL;
+        status = gn__is_directory(name_or_dir) ? GN_OK : find_directory(name_or_dir, options, &found, err);
+        if (status == GN_OK) status = load_directory(ctx, m, found ? found : name_or_dir, options, err);
+        free(found);
     } else if (strcmp(name_or_dir, "builtin:char-ngram") != 0) {
         status = gn__fail(err, GN_INVALID_ARGUMENT,
                           "there is no built-in model %s; there is builtin:char-ngram", name_or_dir);

@@ -1,6 +1,6 @@
 /* look → detect → verify → decide, joined. */
-#include "data/vectors.h"
 #include "genchi/embed.h"
+#include "genchi/vectors.h"
 #include "pipeline/pipeline.h"
 
 #include <cblas.h>
@@ -31,21 +31,13 @@ typedef struct run {
 
 /* ---- inputs ------------------------------------------------------------------------------------ */
 
-/* A dataset without texts for embeddings from elsewhere; label names come one a line, or there are none. */
-static gn_status vectors_read(gn_context *ctx, const char *path, const char *labels, gn_matrix *x,
-                              gn_dataset *d, gn_error *err)
-{
-    GN__TRY(gn_npy_read(path, x, err));
-    return gn__dataset_of_vectors(ctx, path, x->rows, labels, d, err);
-}
-
 static gn_status read_vectors(run *r)
 {
     gn_matrix train = {0}, test = {0};
     gn_status status;
     const gn_check_options *o = r->options;
-    GN__TRY_GOTO(vectors_read(r->ctx, o->train, o->train_labels, &train, &r->train, r->err), done);
-    GN__TRY_GOTO(vectors_read(r->ctx, o->test, o->test_labels, &test, &r->test, r->err), done);
+    GN__TRY_GOTO(gn_vectors_read(r->ctx, o->train, o->train_labels, &train, &r->train, r->err), done);
+    GN__TRY_GOTO(gn_vectors_read(r->ctx, o->test, o->test_labels, &test, &r->test, r->err), done);
     if (train.cols != test.cols) {
         status = gn__fail(r->err, GN_INVALID_ARGUMENT,
                           "%s has %zu columns and %s has %zu: they are not from one model", o->train,
@@ -267,7 +259,9 @@ static void decide(run *r)
                            .conflicting_test = q->duplicates.conflicting_test,
                            .duplicates_kept = q->kept_duplicates,
                            .cut_texts = q->main.model.cut_train + q->main.model.cut_test,
-                           .grouped = r->test.group != NULL};
+                           .grouped = r->test.group != NULL,
+                           .kind = &q->kind,
+                           .where = &q->where};
     gn_decide(&e, &r->result->verdict);
 }
 
@@ -292,7 +286,7 @@ static gn_status set_info(run *r, const gn_dataset *d, bool vectors, gn_set_info
     bool ok = copy_string(&s->path, d->path) && copy_string(&s->text_column, d->text_column) &&
               copy_string(&s->label_column, d->label_column) &&
               copy_string(&s->group_column, d->group_column) &&
-              copy_string(&s->format, vectors ? "npy" : gn_format_name(d->format)) &&
+              copy_string(&s->format, vectors ? strrchr(d->path, '.') + 1 : gn_format_name(d->format)) &&
               (vectors || copy_string(&s->encoding, gn_encoding_name(d->encoding)));
     if (d->malformed > 0) {
         s->malformed_line = gn__calloc(d->malformed, sizeof *s->malformed_line);
@@ -436,6 +430,7 @@ static gn_status run_all(run *r)
     if (r->steps & GN_STEP_DETECT) {
         GN__TRY(examples_make(r, &r->train, r->score_train, false, &q->only_train, &q->examples_train));
         GN__TRY(examples_make(r, &r->test, r->score_test, true, &q->only_test, &q->examples_test));
+        GN__TRY(gn__explain(r->ctx, &space, o, r->score_train, r->score_test, q, r->err));
     }
     gn_matrix_free(&r->pooled);
     if (r->steps & GN_STEP_DECIDE) {

@@ -110,6 +110,7 @@ static void put_head(gn__page *p)
         unsigned steps; /* the section is there when one of these was run */
     } places[] = {
         {"verdict", GN__H_NAV_VERDICT, GN_STEP_DECIDE}, {"pictures", GN__H_NAV_PICTURES, GN_STEP_ALL},
+        {"kind", GN__H_NAV_KIND, GN_STEP_DETECT},       {"where", GN__H_NAV_WHERE, GN_STEP_DETECT},
         {"texts", GN__H_NAV_TEXTS, GN_STEP_DETECT},     {"data", GN__H_NAV_DATA, GN_STEP_ALL},
         {"method", GN__H_NAV_METHOD, GN_STEP_ALL},      {"words", GN__H_NAV_WORDS, GN_STEP_ALL}};
     for (size_t i = 0; i < sizeof places / sizeof *places; i++) {
@@ -142,6 +143,8 @@ gn_status gn_report_html(const gn_result *r, gn_lang lang, char **out, size_t *l
         gn__arena_free(&page.scratch);
         return status;
     }
+    gn__html_kind(&page);
+    gn__html_where(&page);
     gn__html_texts(&page);
     gn__html_data(&page);
     gn__html_method(&page);

@@ -41,6 +41,12 @@ static void add_rows(const float *const *row, size_t rows, const float *mean, co
         for (size_t j = 0; j < n; j++) sum_of[j] += (row[r][j] - mean[j]) * factor[r];
 }
 
+/* e^x of any x <= 0: exponential() itself is good down to -87 only. */
+static inline vf shrink(vf x)
+{
+    return exponential(choose(x < -87.0f, all(-87.0f), x));
+}
+
 /* ln(1 + e) for e in [0, 1]: 2 artanh(s), s = e / (2 + e) <= 1/3, whose series ends below 1e-8. */
 static inline vf log_one_plus(vf e)
 {
@@ -60,7 +66,7 @@ static double binomial_loss(float *margin, const float *y, const float *weight, 
     for (size_t i = 0; i < n; i += W) {
         vf m = load(margin + i), t = load(y + i), s = load(weight + i);
         vi negative = m < 0.0f;
-        vf e = exponential(choose(negative, m, -m)), inverse = 1.0f / (1.0f + e);
+        vf e = shrink(choose(negative, m, -m)), inverse = 1.0f / (1.0f + e);
         vf probability = choose(negative, e * inverse, inverse);
         vf wrong = choose(t > 0.5f, -m, m); /* the margin of the class that the row is not of */
         vf l = log_one_plus(e) + choose(wrong > 0.0f, wrong, all(0.0f));
@@ -88,7 +94,7 @@ static double softmax_loss(float *logit, size_t stride, size_t classes, const fl
         }
         for (size_t c = 0; c < classes; c++) {
             float *at = logit + c * stride + i;
-            vf e = exponential(load(at) + bias[c] - top);
+            vf e = shrink(load(at) + bias[c] - top);
             total += e;
             store(at, e);
         }

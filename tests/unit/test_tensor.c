@@ -623,8 +623,9 @@ TEST(logistic_kernels_agree_with_the_reference)
             for (size_t j = 0; j < COLS; j++) sums[k][j] = mean[j];
             pair[k]->add_rows(row, ROWS, mean, factor, COLS, sums[k]);
             for (size_t i = 0; i < STRIDE; i++)
-                margin[k][i] = i < 4 ? (i < 2 ? 60 : -60) : (float)(5 * gn__rng_normal(&again));
-            for (size_t i = 0; i < CLASSES * STRIDE; i++) logit[k][i] = (float)(8 * gn__rng_normal(&again));
+                margin[k][i] = i < 4 ? (i < 2 ? 300 : -300) : (float)(5 * gn__rng_normal(&again));
+            for (size_t i = 0; i < CLASSES * STRIDE; i++)
+                logit[k][i] = (float)((i % 7 ? 8 : 200) * gn__rng_normal(&again));
             loss[k] = pair[k]->binomial_loss(margin[k], y, weight, STRIDE);
             soft[k] = pair[k]->softmax_loss(logit[k], STRIDE, CLASSES, bias, label, weight, STRIDE);
         }
