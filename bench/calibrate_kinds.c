@@ -17,8 +17,11 @@ typedef struct setting {
     size_t n[2], dim;
     bool grouped;
 } setting;
-static const setting settings[] = {
-    {{160, 160}, 16, false}, {{500, 100}, 64, false}, {{320, 320}, 32, false}, {{700, 500}, 16, true}};
+static const setting settings[] = {{{100, 100}, 16, false},
+                                   {{160, 160}, 16, false},
+                                   {{500, 100}, 64, false},
+                                   {{400, 400}, 64, false},
+                                   {{300, 200}, 16, true}};
 
 static void stop(const gn_error *err)
 {
@@ -62,14 +65,15 @@ static void fill(const setting *s, world w, int side, gn__rng *r, gn_matrix *x, 
 static const char *rate(size_t hits, size_t n, char out[48])
 {
     const double z = 1.959963984540054;
+    if (n == 0) return "not tested";
     double p = (double)hits / (double)n, m = (double)n, centre = (p + z * z / (2 * m)) / (1 + z * z / m),
            half = z * sqrt(p * (1 - p) / m + z * z / (4 * m * m)) / (1 + z * z / m);
     snprintf(out, 48, "%.3f (%.3f–%.3f)", p, centre - half, centre + half);
-    return n > 0 ? out : "–";
+    return out;
 }
 
 typedef struct tally {
-    size_t runs, found[GN_KIND_PARTS], predicted, held[5], asked[5];
+    size_t runs, found[GN_KIND_PARTS], tested[GN_KIND_PARTS], predicted, held[5], asked[5];
 } tally;
 
 static void hold(tally *t, int which, gn_interval i, double truth)
@@ -107,7 +111,10 @@ static void kinds(const setting *s, world w, size_t runs, tally *t)
         gn_kind_options o = {.detect = {.permutations = 199}, .bootstrap = 200};
         if (gn_kind_run(ctx, &in, &o, &k, &err) != GN_OK) stop(&err);
         t->runs++;
-        for (int p = 0; p < GN_KIND_PARTS; p++) t->found[p] += k.part[p].p_value <= 0.05;
+        for (int p = 0; p < GN_KIND_PARTS; p++) {
+            t->found[p] += k.part[p].p_value <= 0.05;
+            t->tested[p] += !isnan(k.part[p].p_value);
+        }
         if (k.by_predicted) t->predicted += fmin(k.by_predicted[0].p_holm, k.by_predicted[1].p_holm) <= 0.05;
         if (w == LABEL || w == NOTHING) {
             double share = w == LABEL ? 0.75 : 0.5;
@@ -142,7 +149,7 @@ static void kind_tables(size_t runs)
             kinds(&settings[s], (world)w, runs, t);
             printf("| %zu + %zu, %zu%s | %s |", settings[s].n[0], settings[s].n[1], settings[s].dim,
                    settings[s].grouped ? ", groups of 1–6" : "", world_name[w]);
-            for (int p = 0; p < GN_KIND_PARTS; p++) printf(" %s |", rate(t->found[p], t->runs, b[p]));
+            for (int p = 0; p < GN_KIND_PARTS; p++) printf(" %s |", rate(t->found[p], t->tested[p], b[p]));
             printf(" %s |\n", rate(t->predicted, t->runs, b[7]));
             fflush(stdout);
         }

@@ -327,8 +327,9 @@ static const struct {
       "           (HF_HUB_CACHE, HF_HOME; HF_ENDPOINT, HF_TOKEN), prints its folder\n"
       "\n"
       "  --pooling mean|cls|last|max  --dtype float32|bfloat16|int8  --max-length N\n"
+      "  --prompt NAME|TEXT    put before every text, such as 'query: '\n"
       "  --model-name X  --time-limit SECONDS  --insecure-http   for a server (URL)\n"
-      "  --prompt NAME|TEXT    before every text   --json   as JSON (inspect, verify)\n"
+      "  --json                as JSON (inspect, verify)\n"
       "Example:\n"
       "  genchi model pull sentence-transformers/all-MiniLM-L6-v2\n"
       "  genchi model inspect sentence-transformers/all-MiniLM-L6-v2\n",
@@ -341,8 +342,9 @@ static const struct {
       "           HF_HOME、HF_ENDPOINT、HF_TOKEN)にダウンロードし、場所を表示\n"
       "\n"
       "  --pooling mean|cls|last|max  --dtype float32|bfloat16|int8  --max-length N\n"
+      "  --prompt NAME|TEXT    すべてのテキストの前に置く文字列(例 'query: ')\n"
       "  --model-name X  --time-limit 秒  --insecure-http   サーバー(URL)の場合\n"
-      "  --prompt NAME|TEXT    各テキストの前に置く   --json   JSON で表示\n"
+      "  --json                JSON で表示(inspect、verify)\n"
       "例:\n"
       "  genchi model pull sentence-transformers/all-MiniLM-L6-v2\n"
       "  genchi model inspect sentence-transformers/all-MiniLM-L6-v2\n"}},

@@ -100,9 +100,9 @@ static int inspect(const cli_args *a, const gn_model *model)
                  a->json ? (m->normalize ? "yes" : "no")
                          : cli_text(a->lang, m->normalize ? CLI_S_YES : CLI_S_NO)),
         text_row(CLI_S_MODEL_DTYPE, "dtype", gn_dtype_name(m->dtype)),
-        text_row(CLI_S_MODEL_SHA256, "sha256", m->sha256),
         text_row(CLI_S_MODEL_MISSING, "missing", ""), /* else it would not have loaded */
         text_row(CLI_S_MODEL_UNUSED, "unused", m->unused),
+        text_row(CLI_S_MODEL_SHA256, "sha256", m->sha256),
     };
     print_rows(a, rows, sizeof rows / sizeof *rows);
     return fflush(stdout) == 0 ? CLI_OK : cli_complain(a, CLI_FAILED, CLI_S_CANNOT_PRINT);

@@ -223,7 +223,7 @@ gn_status gn__cache_link(const gn__hub_name *n, const char *commit, const char *
     for (const char *c = file; *c != '\0'; c++)
         if (*c == '/') gn__buf_puts(&target, "../");
     gn__buf_printf(&target, "blobs/%s", etag);
-    if (path != NULL) gn__buf_printf(&aside, "%s.tmp-%ld", path, (long)getpid());
+    if (path != NULL) gn__buf_printf(&aside, "%s.tmp-%ld", path, (long)gettid());
     if (path == NULL || blob == NULL || target.failed || aside.failed) {
         status = gn__no_memory(err, strlen(file));
         goto done;
@@ -250,7 +250,15 @@ gn_status gn__cache_set_ref(const gn__hub_name *n, const char *commit, gn_error 
     char *path = path_of(n->folder, "refs", n->revision);
     if (path == NULL) return gn__no_memory(err, 64);
     gn_status status = make_parent(path, err);
-    if (status == GN_OK) status = gn__write_file(path, commit, strlen(commit), err);
+    /* threads of one process may pull the same model: each has a file of its own before it is renamed */
+    gn__buf aside = {0};
+    gn__buf_printf(&aside, "%s.tmp-%ld", path, (long)gettid());
+    if (status == GN_OK)
+        status =
+            aside.failed ? gn__no_memory(err, 64) : gn__write_file(aside.data, commit, strlen(commit), err);
+    if (status == GN_OK && rename(aside.data, path) != 0)
+        status = gn__fail(err, GN_IO, "cannot write %s: %s", path, strerror(errno));
+    gn__buf_free(&aside);
     free(path);
     return status;
 }

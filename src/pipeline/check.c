@@ -79,18 +79,19 @@ static gn_status enough_rows(const run *r, const gn_dataset *d, const char *whic
 
 static gn_status model_info_copy(const gn_model_info *from, gn_model_evidence_info *to, gn_error *err)
 {
-    *to = (gn_model_evidence_info){.name = gn__strdup(from->name),
-                                   .architecture = gn__strdup(from->architecture),
-                                   .path = gn__strdup(from->path),
-                                   .pooling = gn__strdup(from->poolings),
-                                   .prompt = from->prompt[0] != '\0' ? gn__strdup(from->prompt) : NULL,
-                                   .dtype = gn__strdup(gn_dtype_name(from->dtype)),
-                                   .tokenizer = gn__strdup(from->tokenizer),
-                                   .dim = from->dim,
-                                   .layers = from->layers,
-                                   .max_length = from->max_length,
-                                   .parameters = from->parameters,
-                                   .normalize = from->normalize};
+    *to = (gn_model_evidence_info){
+        .name = gn__strdup(from->name),
+        .architecture = gn__strdup(from->architecture),
+        .path = gn__strdup(from->path),
+        .pooling = gn__strdup(from->remote ? "external" : from->poolings),
+        .prompt = from->prompt != NULL && from->prompt[0] != '\0' ? gn__strdup(from->prompt) : NULL,
+        .dtype = gn__strdup(gn_dtype_name(from->dtype)),
+        .tokenizer = gn__strdup(from->tokenizer),
+        .dim = from->dim,
+        .layers = from->layers,
+        .max_length = from->max_length,
+        .parameters = from->parameters,
+        .normalize = from->normalize};
     memcpy(to->sha256, from->sha256, sizeof to->sha256);
     if (to->name == NULL || to->architecture == NULL || to->pooling == NULL || to->dtype == NULL ||
         to->tokenizer == NULL || (from->path != NULL && to->path == NULL) ||

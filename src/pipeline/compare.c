@@ -9,7 +9,7 @@
 enum { MAX_MODELS = 64 };
 
 typedef struct answers {
-    float *test_cv, *train_to_test; /* [test rows × classes]; NULL: not available */
+    float *test_cv, *train_to_test; /* [test rows] how often each was judged right; NULL: not available */
 } answers;
 
 typedef struct comparing {
@@ -17,7 +17,6 @@ typedef struct comparing {
     const gn_check_options *options;
     gn_dataset train, test; /* for the test rows' labels and groups */
     answers *answer;        /* [models] */
-    int classes;
     gn_comparison *out;
     gn_error *err;
 } comparing;
@@ -68,12 +67,11 @@ static void take(comparing *c, gn_result *r, size_t i)
                        .in_the_race = eval[honest].available};
     m->texts_per_second = (double)(r->train.rows + r->test.rows) / fmax(r->timing.embed, 1e-9);
     e->model = (gn_model_evidence_info){0};
-    c->answer[i].test_cv = eval[honest].probability;
-    eval[honest].probability = NULL;
-    c->answer[i].train_to_test = eval[GN_EVAL_TRAIN_TO_TEST].probability;
-    eval[GN_EVAL_TRAIN_TO_TEST].probability = NULL;
+    c->answer[i].test_cv = eval[honest].correct;
+    eval[honest].correct = NULL;
+    c->answer[i].train_to_test = eval[GN_EVAL_TRAIN_TO_TEST].correct;
+    eval[GN_EVAL_TRAIN_TO_TEST].correct = NULL;
     if (i > 0) return;
-    c->classes = r->classes;
     c->out->train_rows = r->train.rows;
     c->out->test_rows = r->test.rows;
     c->out->alpha = c->options->detect.alpha > 0 ? c->options->detect.alpha : 0.05;
@@ -132,11 +130,11 @@ static gn_status pair_up(comparing *c)
             } kind[] = {{c->answer[a].test_cv, c->answer[b].test_cv, &q->test_cv},
                         {c->answer[a].train_to_test, c->answer[b].train_to_test, &q->train_to_test}};
             for (size_t k = 0; k < 2; k++) {
-                if (kind[k].x != NULL && kind[k].y != NULL && c->test.label != NULL)
-                    GN__TRY_GOTO(gn_paired_accuracy(c->ctx, kind[k].x, kind[k].y, c->test.label, c->test.rows,
-                                                    c->classes, c->test.group, bootstrap,
-                                                    gn__purpose("pipeline/compare") + 2 * out->pairs + k,
-                                                    kind[k].out, c->err),
+                if (kind[k].x != NULL && kind[k].y != NULL)
+                    GN__TRY_GOTO(gn_paired_correct(c->ctx, kind[k].x, kind[k].y, c->test.rows, c->test.group,
+                                                   bootstrap,
+                                                   gn__purpose("pipeline/compare") + 2 * out->pairs + k,
+                                                   kind[k].out, c->err),
                                  done);
                 p[k][out->pairs] = kind[k].out->available ? kind[k].out->p_value : NAN;
             }

@@ -12,8 +12,10 @@ static gn_status compare(const char *const *model, size_t n, unsigned threads, g
     char train[1024], test[1024];
     snprintf(train, sizeof train, "%s", test_path("examples/data/en_train.csv"));
     snprintf(test, sizeof test, "%s", test_path("examples/data/en_field.csv"));
-    gn_check_options o = {
-        .train = train, .test = test, .detect = {.permutations = 99}, .probe = {.bootstrap = 200}};
+    gn_check_options o = {.train = train,
+                          .test = test,
+                          .detect = {.permutations = 99},
+                          .probe = {.folds = 3, .inner_folds = 3, .bootstrap = 100, .repeats = 1}};
     o.model_options.dtype = GN_DTYPE_F32;
     error = (gn_error){0};
     CHECK_OK(gn_context_create(&(gn_context_options){.threads = threads, .seed = 3}, &ctx, &error), error);
