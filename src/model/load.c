@@ -180,7 +180,10 @@ gn_status gn_model_load(gn_context *ctx, const char *name_or_dir, const gn_model
     if (m == NULL) return gn__no_memory(err, sizeof *m);
     if (options == NULL) options = &defaults;
     if (gn__is_url(name_or_dir)) {
-        status = gn__remote_load(ctx, m, name_or_dir, options->endpoint, err);
+        status = options->prompt != NULL && options->prompt[0] != '\0'
+                     ? gn__fail(err, GN_UNSUPPORTED, "%s: a prompt is not put before texts for a server",
+                                name_or_dir)
+                     : gn__remote_load(ctx, m, name_or_dir, options->endpoint, err);
     } else if (strncmp(name_or_dir, builtin, sizeof builtin - 1) != 0) {
         char *found = NULL;
         status = gn__is_directory(name_or_dir) ? GN_OK : find_directory(name_or_dir, options, &found, err);

@@ -41,6 +41,10 @@ run "$genchi" model inspect "$work/model"
 expect_status "inspect, refused" 1
 expect "inspect, refused" err '"mish"'
 
+run "$genchi" embed --model http://127.0.0.1:9/v1 --model-name x --input "$work/texts.txt" --prompt query --out "$work/a.npy"
+expect_status "a prompt for a server" 1
+expect "a prompt for a server" err "a prompt is not put before texts"
+
 run "$genchi" check --train examples/data/en_train.csv --test examples/data/en_field.csv --model "$model" --prompt query \
     --out "$work/report" --quiet --permutations 19 --folds 2
 expect_status "check with a prompt" 0
