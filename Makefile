@@ -49,7 +49,7 @@ STATIC := $(BUILD)/libgenchi.a
 SHARED := $(BUILD)/libgenchi.so.$(VERSION)
 GENCHI := $(BUILD)/genchi
 
-.PHONY: all demo test run-tests unit-tests check-unit packages install uninstall check-install format \
+.PHONY: calibrate bench-peers-detect all demo test run-tests unit-tests check-unit packages install uninstall check-install format \
         check-format lint valgrind fuzz fuzz-build fuzz-corpus bench clean
 .DELETE_ON_ERROR:
 .SECONDARY:
@@ -202,6 +202,18 @@ bench: all
 $(BUILD)/bench/%: $(BUILD)/bench/%.o $(STATIC)
 	$(say) LD $@
 	$(Q)$(CC) $(LDFLAGS) -o $@ $< $(STATIC) $(LDLIBS)
+
+# Level and power of every test; CALIBRATE="WHAT SIMULATIONS SECONDS DIR" narrows it (bench/calibrate.c says how).
+CALIBRATE ?= all
+calibrate: $(BUILD)/bench/calibrate
+	$< $(CALIBRATE)
+
+# The tests against other libraries', in a virtual environment of their own.
+PEERS_VENV ?= build/venv-peers-detect
+bench-peers-detect: $(BUILD)/bench/detect_speed
+	test -d $(PEERS_VENV) || python3 -m venv $(PEERS_VENV)
+	$(PEERS_VENV)/bin/pip install -q -r bench/peers/detect_requirements.txt
+	$(PEERS_VENV)/bin/python bench/peers/detect.py $< 5000 384 1000
 
 clean:
 	rm -rf build
