@@ -50,7 +50,8 @@ SHARED := $(BUILD)/libgenchi.so.$(VERSION)
 GENCHI := $(BUILD)/genchi
 
 .PHONY: all demo test run-tests unit-tests check-unit packages install uninstall check-install format \
-        check-format lint valgrind fuzz fuzz-build fuzz-corpus bench bench-peers calibrate calibrate-coverage clean
+        check-format lint valgrind fuzz fuzz-build fuzz-corpus bench bench-peers calibrate \
+        calibrate-tests calibrate-kinds calibrate-coverage clean
 .DELETE_ON_ERROR:
 .SECONDARY:
 
@@ -195,24 +196,23 @@ fuzz: fuzz-build
 	mkdir -p $(FUZZ_BUILD)/corpus/$(FUZZ)
 	$(FUZZ_BUILD)/fuzz_$(FUZZ) -max_total_time=$(FUZZ_SECONDS) $(FUZZ_BUILD)/corpus/$(FUZZ) fuzz/corpus/$(FUZZ)
 
-# How often the intervals hold the truth: 1,000 simulations a row, some minutes; the table for docs/coverage.md.
 $(BUILD)/bench/%: $(BUILD)/bench/%.o $(STATIC)
 	$(say) LD $@
 	$(Q)$(CC) $(LDFLAGS) -o $@ $< $(STATIC) $(LDLIBS)
 
-calibrate-coverage: $(BUILD)/bench/coverage
-	$<
-
 bench: all
 	bench/check.sh $(GENCHI)
 
-# Long studies by simulation, printed as the tables of docs/calibration*.md.
-calibrate: $(BUILD)/calibrate_kinds
-	$(BUILD)/calibrate_kinds
-
-$(BUILD)/calibrate_%: $(BUILD)/bench/calibrate_%.o $(STATIC)
-	$(say) LD $@
-	$(Q)$(CC) $(LDFLAGS) -o $@ $< $(STATIC) $(LDLIBS)
+# Long studies by simulation, printed as the tables of docs/calibration*.md and docs/coverage.md. CALIBRATE="WHAT
+# SIMULATIONS SECONDS DIR" narrows the first (bench/calibrate.c says how).
+CALIBRATE ?= all
+calibrate: calibrate-tests calibrate-kinds calibrate-coverage
+calibrate-tests: $(BUILD)/bench/calibrate
+	$< $(CALIBRATE)
+calibrate-kinds: $(BUILD)/bench/calibrate_kinds
+	$<
+calibrate-coverage: $(BUILD)/bench/coverage
+	$<
 
 # Against other tools, in a Python environment of its own (minutes to hours): PEERS="embed …", all by default.
 $(BUILD)/product: bench/product.c
@@ -221,7 +221,7 @@ $(BUILD)/product: bench/product.c
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $< $(LDLIBS)
 
 PEERS ?= all
-bench-peers: all $(BUILD)/product $(BUILD)/bench/size
+bench-peers: all $(BUILD)/product $(BUILD)/bench/size $(BUILD)/bench/detect_speed
 	PEERS="$(PEERS)" bench/peers/run.sh $(BUILD)
 
 clean:

@@ -22,7 +22,8 @@ for name in $PEERS; do
         cp "$wanted" "$installed"
     fi
 done
-export GENCHI="$build/genchi" GENCHI_LIBRARY="$build/libgenchi.so" GENCHI_PRODUCT="$build/product"
+export GENCHI="$build/genchi" GENCHI_LIBRARY="$build/libgenchi.so" GENCHI_PRODUCT="$build/product" \
+    GENCHI_DETECT_SPEED="$build/bench/detect_speed"
 GENCHI_MODEL=${GENCHI_MODEL:-$(scripts/fetch-demo-model.sh)}
 GENCHI_DATA=${DATA:-../shared/data/sentiment140}
 export GENCHI_MODEL GENCHI_DATA

@@ -58,6 +58,7 @@ typedef struct gn_detect_options {
                          together in folds; the kernel test takes one random row of each */
     uint64_t purpose; /* distinguishes random streams between calls (by label: 1 + label) */
     gn_test test;     /* whose p-value; the AUCs are measured whatever the test */
+    bool allow_part;  /* do not refuse a sample whose rows all occur in the other (one label of many) */
 } gn_detect_options;
 
 typedef struct gn_shift {
@@ -83,7 +84,8 @@ typedef struct gn_shift {
 /* Tests a against b (same number of columns). score_a, score_b (may be NULL): [rows] held-out
  * probability, at equal priors, that the row belongs to b: the rows least like the other set are the
  * extremes. Errors: GN_INVALID_ARGUMENT (columns differ, alpha or tolerance out of
- * range), GN_DATA (not finite). */
+ * range), GN_DATA (not finite; every row of one set, most of them distinct, occurs in the other: then one
+ * is a part of the other, not a sample beside it). */
 GN_API gn_status gn_detect(gn_context *ctx, const gn_matrix *a, const gn_matrix *b,
                            const gn_detect_options *options, gn_shift *out, float *score_a, float *score_b,
                            gn_error *err);

@@ -101,6 +101,7 @@ gn_status gn_detect(gn_context *ctx, const gn_matrix *a, const gn_matrix *b, con
                         "alpha must lie in (0, 1) and the tolerance, an AUC, in (0.5, 1); got %g and %g",
                         o.alpha, o.tolerance);
     gn__progress(ctx, GN_STAGE_DETECT, 0, o.folds + 1);
+    if (!o.allow_part) GN__TRY(gn__check_part(ctx, a, b, err));
     GN__TRY(gn_kernel_test(ctx, a, b, &o, &shift, err));
     if (isnan(shift.p_value)) {
         shift.rows_needed = rows_needed_blind(&shift, o.min_rows);

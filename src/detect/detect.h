@@ -59,6 +59,8 @@ typedef struct gn__sample {
     uint64_t purpose;
 } gn__sample;
 
+/* GN_DATA where one set is a part of the other (subset.c). */
+gn_status gn__check_part(gn_context *ctx, const gn_matrix *a, const gn_matrix *b, gn_error *err);
 gn_status gn__check_pair(gn_context *ctx, const gn_matrix *a, const gn_matrix *b, gn_error *err);
 /* One row of every unit of both sets; mean is not set. free(s->row). */
 gn_status gn__pool_make(gn_context *ctx, const gn_matrix *a, const gn_matrix *b, const gn__units *units_a,

@@ -75,6 +75,7 @@ static gn_status detect_by_label(gn_context *ctx, const gn__space *s, const gn_c
         part a = {0}, b = {0};
         gn_detect_options o = options->detect;
         o.purpose += 1 + k;
+        o.allow_part = true;
         if (o.permutations < permutations && permutations > 999) o.permutations = permutations;
         status = part_of_label(&x[0], s->train, (int)k, &a, err);
         if (status == GN_OK) status = part_of_label(&x[1], s->test, (int)k, &b, err);

@@ -169,3 +169,39 @@ TEST(a_failed_write_leaves_the_old_file)
     free(data);
     CHECK(same);
 }
+
+TEST(npy_mapped_is_npy_read)
+{
+    gn_error err = {0};
+    gn_npy m;
+    gn_matrix x, y;
+    char path[300];
+    CHECK_OK(gn_matrix_create(3, 5, &x, &err), err);
+    for (size_t i = 0; i < 15; i++) x.data[i] = (float)i / 4;
+    snprintf(path, sizeof path, "%s/mapped.npy", test_folder());
+    CHECK_OK(gn_npy_write(path, &x, &err), err);
+    CHECK_OK(gn_npy_map(path, &m, &err), err);
+    CHECK(m.map != NULL && m.matrix.rows == 3 && m.matrix.cols == 5);
+    CHECK(memcmp(m.matrix.data, x.data, 15 * sizeof(float)) == 0);
+    gn_npy_unmap(&m);
+    CHECK(m.map == NULL && m.matrix.data == NULL);
+    x.data[7] = NAN;
+    CHECK_OK(gn_npy_write(path, &x, &err), err);
+    CHECK_INT(gn_npy_map(path, &m, &err), GN_DATA);
+    CHECK_HAS(err.message, "row 2, column 3");
+    gn_matrix_free(&x);
+    /* float64: read, not mapped */
+    static const char header[] = "{'descr': '<f8', 'fortran_order': False, 'shape': (1, 2), }";
+    unsigned char bytes[10 + sizeof header - 1 + 16] = "\x93NUMPY\x01";
+    bytes[8] = sizeof header - 1;
+    memcpy(bytes + 10, header, sizeof header - 1);
+    memcpy(bytes + 10 + sizeof header - 1, (const double[]){2.5, -1}, 16);
+    const char *file = test_file("double.npy", bytes, sizeof bytes);
+    CHECK_OK(gn_npy_map(file, &m, &err), err);
+    CHECK_OK(gn_npy_read(file, &y, &err), err);
+    CHECK(m.map == NULL && memcmp(m.matrix.data, y.data, 2 * sizeof(float)) == 0);
+    gn_npy_unmap(&m);
+    gn_npy_unmap(&m);
+    gn_matrix_free(&y);
+    CHECK_INT(gn_npy_map("/nowhere.npy", &m, &err), GN_IO);
+}
