@@ -9,7 +9,9 @@ shift
 [ $# -eq 0 ] || shift
 [ $# -gt 0 ] || set -- 30 300
 work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
+pid=
+trap '[ -z "$pid" ] || kill "$pid" 2>/dev/null; rm -rf "$work"' EXIT
+trap 'exit 1' INT TERM
 sed -n 's/^model name[^:]*: */CPU: /p' /proc/cpuinfo | head -n 1
 echo "Processors: $(nproc), $(uname -sr), load $(cut -d' ' -f1 /proc/loadavg); model $model, float16"
 printf '%8s %10s %12s %12s %12s\n' "text MB" rows "seconds" "CPU seconds" "peak MB"
@@ -37,6 +39,7 @@ for size in "$@"; do
         sleep 0.05
     done
     wait "$pid" || { cat "$work/log"; exit 1; }
+    pid=
     took=$((($(date +%s%N) - begin) / 1000000))
     rows=$(sed -n 's/^  "rows": \([0-9]*\),/\1/p' "$work/x.npy.json")
     echo "$size $rows $took $ticks $peak $(getconf CLK_TCK)" |
