@@ -292,6 +292,8 @@ def compare(a, rows, texts_file, loads):
                     for key in ("wall", "cpu"):
                         result[name][w][key].append(got[key])
                 time.sleep(0.05)  # worker threads of the last one may still be spinning
+        with open(f"{a.out}/embed-rounds.json", "w") as f:  # what there is, should the run be cut short
+            json.dump(result, f, indent=1)
         print(f"round {round} of {a.rounds}, load {os.getloadavg()[0]:.1f}", file=sys.stderr)
     for process in people.values():
         process.stdin.close()
@@ -381,6 +383,7 @@ def main():
     if convert_in.returncode != 0:
         print("some forms of the model could not be made", (convert_in.stderr or "")[-500:], file=sys.stderr)
     rows = tempfile.mkdtemp()
+    os.makedirs(a.out, exist_ok=True)
     try:
         with open(f"{rows}/texts.json", "w") as f:
             json.dump(loads, f)
@@ -395,7 +398,6 @@ def main():
     about["load_after"] = os.getloadavg()[0]
     text = table(result, loads, about)
     print(text)
-    os.makedirs(a.out, exist_ok=True)
     for w in loads.values():
         w["texts"] = len(w["texts"])  # the texts themselves stay where they are
     base = f"{a.out}/embed-{about['model']}"
