@@ -21,7 +21,7 @@ comma := ,
 FLAVOUR := $(notdir $(CC))$(if $(SANITIZE),-$(subst $(comma),-,$(SANITIZE)))$(if $(DEBUG),-debug)
 BUILD ?= build/$(FLAVOUR)
 
-PKGS := jansson libzstd icu-uc icu-i18n libcrypto zlib liblbfgs lapacke openblas libpcre2-8
+PKGS := libcurl jansson sqlite3 libzstd icu-uc icu-i18n libcrypto zlib lapacke openblas libpcre2-8
 
 WARN := -Wall -Wextra -Wshadow -Wconversion -Wno-sign-conversion -Wstrict-prototypes \
         -Wmissing-prototypes -Wpointer-arith -Wvla -Wundef -Wwrite-strings -Wformat=2 \
@@ -49,8 +49,8 @@ STATIC := $(BUILD)/libgenchi.a
 SHARED := $(BUILD)/libgenchi.so.$(VERSION)
 GENCHI := $(BUILD)/genchi
 
-.PHONY: calibrate bench-peers-detect all demo test run-tests unit-tests check-unit packages install uninstall check-install format \
-        check-format lint valgrind fuzz fuzz-build fuzz-corpus bench clean
+.PHONY: all demo test run-tests unit-tests check-unit packages install uninstall check-install format \
+        check-format lint valgrind fuzz fuzz-build fuzz-corpus bench bench-peers calibrate calibrate-coverage clean
 .DELETE_ON_ERROR:
 .SECONDARY:
 
@@ -63,7 +63,7 @@ $(BUILD)/%.o: %.c
 
 # The kernels are one body compiled for each instruction set; a*b+c is fused there and nowhere else.
 KERNEL_FLAGS := -ffp-contract=fast $(if $(DEBUG),,-O3)
-ifneq ($(filter x86_64%,$(shell $(CC) -dumpmachine)),)
+ifneq ($(filter x86_64%,$(shell $(CC) -dumpmachine 2>/dev/null)),)
 AVX2_FLAGS := -mavx2 -mfma
 AVX512_FLAGS := -mavx512f -mavx512bw -mavx512vl -mfma
 endif
@@ -161,16 +161,16 @@ format:
 	clang-format -i $(C_FILES)
 
 check-format:
-	clang-format --dry-run --Werror $(C_FILES)
+	@clang-format --dry-run --Werror $(C_FILES)
 
 lint:
 	tests/tools/check_floors.sh
 	python3 tests/tools/check_messages.py
 
 # The tests that are small enough for an interpreter of instructions.
-VALGRIND_TESTS := core dataset npy safetensors tokenizer decide
+VALGRIND_TESTS := core units npy sets encoding decide model_errors
 valgrind: $(VALGRIND_TESTS:%=$(BUILD)/tests/test_%)
-	for t in $^; do valgrind -q --error-exitcode=9 --leak-check=full --errors-for-leak-kinds=definite $$t \
+	@for t in $^; do valgrind -q --error-exitcode=9 --leak-check=full --errors-for-leak-kinds=definite $$t \
 	    > $(BUILD)/valgrind.log 2>&1 || { cat $(BUILD)/valgrind.log; exit 1; }; done
 
 # Fuzz targets (clang, libFuzzer). fuzz-corpus runs each on its kept corpus; fuzz FUZZ=name runs on.
@@ -188,32 +188,44 @@ $(FUZZ_BUILD)/fuzz_%: $(FUZZ_BUILD)/fuzz/fuzz_%.o $(FUZZ_BUILD)/libgenchi.a
 	$(Q)clang -fsanitize=fuzzer,address,undefined -pthread -o $@ $< $(FUZZ_BUILD)/libgenchi.a $(LDLIBS)
 
 fuzz-corpus: fuzz-build
-	for f in $(FUZZ_NAMES); do $(FUZZ_BUILD)/fuzz_$$f -runs=0 fuzz/corpus/$$f > $(FUZZ_BUILD)/log 2>&1 \
+	@for f in $(FUZZ_NAMES); do $(FUZZ_BUILD)/fuzz_$$f -runs=0 fuzz/corpus/$$f > $(FUZZ_BUILD)/log 2>&1 \
 	    || { cat $(FUZZ_BUILD)/log; exit 1; }; done
 
 fuzz: fuzz-build
 	mkdir -p $(FUZZ_BUILD)/corpus/$(FUZZ)
 	$(FUZZ_BUILD)/fuzz_$(FUZZ) -max_total_time=$(FUZZ_SECONDS) $(FUZZ_BUILD)/corpus/$(FUZZ) fuzz/corpus/$(FUZZ)
 
-bench: all
-	bench/check.sh $(GENCHI)
-
-# Long studies of the two-sample tests: docs/calibration.md.
+# How often the intervals hold the truth: 1,000 simulations a row, some minutes; the table for docs/coverage.md.
 $(BUILD)/bench/%: $(BUILD)/bench/%.o $(STATIC)
 	$(say) LD $@
 	$(Q)$(CC) $(LDFLAGS) -o $@ $< $(STATIC) $(LDLIBS)
 
-# Level and power of every test; CALIBRATE="WHAT SIMULATIONS SECONDS DIR" narrows it (bench/calibrate.c says how).
-CALIBRATE ?= all
-calibrate: $(BUILD)/bench/calibrate
-	$< $(CALIBRATE)
+calibrate-coverage: $(BUILD)/bench/coverage
+	$<
 
-# The tests against other libraries', in a virtual environment of their own.
-PEERS_VENV ?= build/venv-peers-detect
-bench-peers-detect: $(BUILD)/bench/detect_speed
-	test -d $(PEERS_VENV) || python3 -m venv $(PEERS_VENV)
-	$(PEERS_VENV)/bin/pip install -q -r bench/peers/detect_requirements.txt
-	$(PEERS_VENV)/bin/python bench/peers/detect.py $< 5000 384 1000
+bench: all
+	bench/check.sh $(GENCHI)
+
+# Long studies by simulation, printed as the tables of docs/calibration*.md. CALIBRATE="WHAT SIMULATIONS SECONDS DIR"
+# narrows the one of the two-sample tests (bench/calibrate.c says how).
+CALIBRATE ?= all
+calibrate: $(BUILD)/bench/calibrate $(BUILD)/calibrate_kinds
+	$(BUILD)/bench/calibrate $(CALIBRATE)
+	$(BUILD)/calibrate_kinds
+
+$(BUILD)/calibrate_%: $(BUILD)/bench/calibrate_%.o $(STATIC)
+	$(say) LD $@
+	$(Q)$(CC) $(LDFLAGS) -o $@ $< $(STATIC) $(LDLIBS)
+
+# Against other tools, in a Python environment of its own (minutes to hours): PEERS="embed …", all by default.
+$(BUILD)/product: bench/product.c
+	@mkdir -p $(@D)
+	$(say) LD $@
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $< $(LDLIBS)
+
+PEERS ?= all
+bench-peers: all $(BUILD)/product $(BUILD)/bench/size $(BUILD)/bench/detect_speed
+	PEERS="$(PEERS)" bench/peers/run.sh $(BUILD)
 
 clean:
 	rm -rf build

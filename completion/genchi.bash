@@ -13,10 +13,11 @@ _genchi()
 
     local columns='text label id group format encoding header' c
     local common='--help --version --lang --threads --seed --quiet --no-color'
-    local model='--pooling --dtype --max-length'
-    local reads="--model --out --preset --label-map --drop-label --group-alone --strict $model"
+    local model='--pooling --prompt --dtype --max-length --model-name --insecure-http --time-limit'
+    local reads="--out --preset --label-map --drop-label --group-alone --strict $model"
     for c in $columns; do reads+=" --$c"; done
-    local steps="$reads --json --keep-duplicates --hide-texts --train-labels --test-labels"
+    local one="--model"
+    local steps="$reads --cache --json --keep-duplicates --hide-texts --train-labels --test-labels"
     for c in $columns; do steps+=" --train-$c --test-$c"; done
 
     # the subcommand is the first word
@@ -32,17 +33,19 @@ _genchi()
         COMPREPLY=($(compgen -W 'auto utf-8 latin-1 cp932 euc-jp' -- "$cur")); return ;;
     --header | --train-header | --test-header)
         COMPREPLY=($(compgen -W 'auto yes no' -- "$cur")); return ;;
-    --pooling) COMPREPLY=($(compgen -W 'auto mean cls last max' -- "$cur")); return ;;
-    --dtype) COMPREPLY=($(compgen -W 'auto float32 bfloat16' -- "$cur")); return ;;
+    --pooling) COMPREPLY=($(compgen -W 'auto mean cls last max weighted-mean mean-sqrt' -- "$cur")); return ;;
+    --output-type) COMPREPLY=($(compgen -W 'float32 float16 bfloat16' -- "$cur")); return ;;
+    --dtype) COMPREPLY=($(compgen -W 'auto float32 bfloat16 int8' -- "$cur")); return ;;
     --statistic) COMPREPLY=($(compgen -W 'auto mmd-exact mmd-rff mmd-fuse mmd-agg energy sliced-wasserstein ks c2st' -- "$cur")); return ;;
     --bandwidth) COMPREPLY=($(compgen -W 'isj silverman' -- "$cur")); return ;;
     --preset) COMPREPLY=($(compgen -W 'sentiment140' -- "$cur")); return ;;
-    --model) _genchi_model "$cur"; return ;;
+    --model | --models) _genchi_model "$cur"; return ;;
     --train | --test | --input | --train-labels | --test-labels) _genchi_files "$cur"; return ;;
     --out)
         if [[ $command == embed ]]; then _genchi_files "$cur"; else _genchi_directories "$cur"; fi
         return ;;
-    --threads | --seed | --max-length | --alpha | --tolerance | --permutations | --folds | --text | \
+    --cache) COMPREPLY=($(compgen -W off -- "$cur")); _genchi_more_directories "$cur"; return ;;
+    --shard | --threads | --seed | --max-length | --prompt | --model-name | --time-limit | --alpha | --tolerance | --permutations | --folds | --text | \
         --label | --id | --group | --train-text | --train-label | --train-id | --train-group | \
         --test-text | --test-label | --test-id | --test-group | --label-map | --drop-label | --group-alone)
         return ;; # a number, a column or a value that only the user knows
@@ -51,15 +54,19 @@ _genchi()
     local options
     case $command in
     '')
-        COMPREPLY=($(compgen -W "check see detect probe embed report model $common" -- "$cur"))
+        COMPREPLY=($(compgen -W "check see detect probe embed report model compare cache tokenize $common" -- "$cur"))
         return ;;
-    check) options="--train --test --gate --alpha --tolerance --permutations --folds --statistic --bandwidth $steps" ;;
-    see) options="--bandwidth $steps" ;;
-    detect) options="--alpha --tolerance --permutations --folds --statistic --all-tests $steps" ;;
-    probe) options="--folds $steps" ;;
-    embed) options="--input $reads" ;;
+    check) options="--train --test --gate --alpha --tolerance --permutations --folds --statistic --bandwidth $one $steps" ;;
+    compare) options="--models --train --test --alpha --tolerance --permutations --folds --statistic --bandwidth $steps" ;;
+    see) options="--bandwidth $one $steps" ;;
+    detect) options="--alpha --tolerance --permutations --folds --statistic --all-tests $one $steps" ;;
+    probe) options="--folds $one $steps" ;;
+    embed) options="--input --output-type --shard --merge --restart $one $reads" ;;
     report) options='--out --json' ;;
     model) options="--json $model" ;;
+    cache) options='--json --cache' ;;
+    tokenize) options="--model --max-length --preset --strict"
+        for c in $columns; do options+=" --$c"; done ;;
     *) options= ;;
     esac
     if [[ $cur == -* ]]; then
@@ -68,10 +75,11 @@ _genchi()
     fi
 
     case $command in
-    see | detect | probe | report) _genchi_files "$cur" ;;
+    see | detect | probe | report | embed | tokenize) _genchi_files "$cur" ;;
+    cache) (( COMP_CWORD == 2 )) && COMPREPLY=($(compgen -W 'list clear verify limit' -- "$cur")) ;;
     model)
         if (( COMP_CWORD == 2 )); then
-            COMPREPLY=($(compgen -W 'inspect' -- "$cur"))
+            COMPREPLY=($(compgen -W 'inspect pull verify' -- "$cur"))
         else
             _genchi_model "$cur"
         fi ;;
@@ -90,6 +98,13 @@ _genchi_directories()
     local IFS=$'\n'
     compopt -o filenames 2>/dev/null
     COMPREPLY=($(compgen -d -- "$1"))
+}
+
+_genchi_more_directories()
+{
+    local IFS=$'\n'
+    compopt -o filenames 2>/dev/null
+    COMPREPLY+=($(compgen -d -- "$1"))
 }
 
 # A directory, or the built-in model. A colon ends a word in bash, so "builtin:" is completed as one word only

@@ -1,6 +1,7 @@
 /* The safetensors parser on any bytes: what it accepts must lie inside them. */
 #include "model/safetensors.h"
 
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     gn__weights w = {0};

@@ -5,6 +5,8 @@ passed=0 failed=0 skipped=0
 LC_ALL=C.UTF-8
 export LC_ALL
 work=$(mktemp -d)
+XDG_CACHE_HOME=$work/xdg-cache # never the user's
+export XDG_CACHE_HOME
 trap 'rm -rf "$work"' EXIT
 
 run() { # command ...: keeps status, $work/out and $work/err

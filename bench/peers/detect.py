@@ -1,16 +1,17 @@
 """Two-sample tests of other libraries against genchi's, same data, same cores: `make bench-peers`.
 
-Usage: detect.py GENCHI_BENCH ROWS COLUMNS PERMUTATIONS [SECONDS]. Prints a Markdown table of seconds. A peer whose
+Usage: detect.py [ROWS COLUMNS PERMUTATIONS [SECONDS]] with GENCHI=build/.../genchi in the environment. Prints a Markdown table of seconds. A peer whose
 permutations would take longer than SECONDS (default 60) runs as many permutations as fit and its time is scaled: its
 cost is one matrix, once, and then the same work for every permutation. The table says where that was done."""
+import os
 import subprocess
 import sys
 import time
 
 import numpy as np
 
-bench, n, d, permutations = sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), int(sys.argv[4])
-limit = float(sys.argv[5]) if len(sys.argv) > 5 else 60
+bench = os.path.join(os.path.dirname(os.environ["GENCHI"]), "bench", "detect_speed")
+n, d, permutations, limit = [int(x) for x in sys.argv[1:]] + [5000, 384, 1000, 60][len(sys.argv) - 1:]
 rng = np.random.default_rng(1)
 x = rng.standard_normal((n, d), dtype=np.float32)
 y = rng.standard_normal((n, d), dtype=np.float32)

@@ -3,9 +3,12 @@
 #ifndef GENCHI_CHECK_H
 #define GENCHI_CHECK_H
 
+#include "genchi/cache.h"
 #include "genchi/dataset.h"
 #include "genchi/decide.h"
+#include "genchi/kind.h"
 #include "genchi/model.h"
+#include "genchi/where.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -27,6 +30,7 @@ typedef struct gn_set_info {
 
 typedef struct gn_model_evidence_info {
     char *name, *architecture, *path, *pooling, *dtype, *tokenizer;
+    char *prompt; /* stood before every text; NULL: none */
     char sha256[65];
     size_t dim, layers, max_length, parameters;
     bool normalize;
@@ -111,6 +115,8 @@ typedef struct gn_result {
     bool has_control;                   /* false: the model itself is the control */
     gn_example *only_train, *only_test; /* [examples_*] least like the other set, in main's space */
     size_t examples_train, examples_test;
+    gn_kind kind;   /* what kind of shift, in main's space; filled by the detect step */
+    gn_where where; /* where it is; likewise */
     gn_verdict verdict;
     gn_timing timing;
     char **library; /* [libraries] "OpenBLAS 0.3.21", for the method section */
@@ -121,16 +127,17 @@ typedef struct gn_result {
 enum { GN_STEP_SEE = 1, GN_STEP_DETECT = 2, GN_STEP_VERIFY = 4, GN_STEP_DECIDE = 8, GN_STEP_ALL = 15 };
 
 typedef struct gn_check_options {
-    const char *train, *test;               /* files of texts; with no model, .npy files of embeddings */
+    const char *train, *test;               /* files of texts; with no model, of embeddings (vectors.h) */
     const char *train_labels, *test_labels; /* beside .npy: one label a line (an empty line: none); or NULL */
     unsigned steps; /* GN_STEP_ flags; 0: all. The control runs only with GN_STEP_DECIDE */
     gn_dataset_options train_options, test_options;
-    const char *model; /* directory or name; NULL: train and test are .npy files */
+    const char *model; /* as gn_model_load takes it; NULL: train and test are embeddings */
     gn_model_options model_options;
     gn_detect_options detect;
     gn_probe_options probe;
     gn_bandwidth bandwidth;
     bool keep_duplicates, hide_texts;
+    gn_cache *cache;                   /* of embeddings; may be NULL */
     const char *command;               /* recorded; may be NULL */
     gn_matrix *keep_train, *keep_test; /* if not NULL, receive the embeddings (caller frees) */
 } gn_check_options;

@@ -22,7 +22,8 @@ typedef struct gn_context gn_context;
     X(SEE, "see")         \
     X(DETECT, "detect")   \
     X(VERIFY, "verify")   \
-    X(REPORT, "report")
+    X(REPORT, "report")   \
+    X(DOWNLOAD, "download")
 
 typedef enum gn_stage {
 #define GN_STAGE_ENUM(name, text) GN_STAGE_##name,

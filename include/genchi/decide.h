@@ -6,8 +6,10 @@
 #define GENCHI_DECIDE_H
 
 #include "genchi/detect.h"
+#include "genchi/kind.h"
 #include "genchi/see.h"
 #include "genchi/verify.h"
+#include "genchi/where.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -66,6 +68,8 @@ typedef struct gn_evidence {
     size_t conflicting_train, conflicting_test; /* repeats that carry another label */
     bool duplicates_kept;                       /* duplicates_across are still in train */
     bool grouped;                               /* a group column was named for test */
+    const gn_kind *kind;                        /* may be NULL; notes only */
+    const gn_where *where;                      /* may be NULL; notes only */
 } gn_evidence;
 
 /* Never fails. */

@@ -70,29 +70,32 @@ GN_API gn_status gn_kde2_grid(gn_context *ctx, const double *xy, size_t n, const
 GN_API gn_status gn_kde2_at(gn_context *ctx, const double *xy, size_t n, const double h[2], const double *at,
                             size_t points, double *out, gn_error *err);
 
-/* Overlap = integral of min(p, q) of the two samples' densities: 1 the same, 0 disjoint. */
+/* Overlap = integral of min(p, q) of the two populations' densities: 1 the same, 0 disjoint. It is 1 less how
+ * well the sets can be told apart: the rows of a where a's kernel density is the larger one, less those of b,
+ * as shares; once with the densities of all rows and once with each row's fold left out, weighed so that the
+ * flattery of the one and the loss of the other cancel (src/see/README.md), less what chance gives. Neither
+ * the roughness of few rows nor the smoothing pulls it. */
 typedef struct gn_overlap {
-    gn_interval overlap;   /* percentile bootstrap, recentred on the estimate (replicates are rougher, hence
-                              lower), clipped to [0, 1]. Sampling noise keeps the estimate below 1 even for
-                              equal populations: judge it beside the yardstick, not beside 1 */
-    gn_interval yardstick; /* overlap of two random disjoint parts of the first sample, at sizes in the
-                              proportion n_a : n_b and as large as it allows: mean, 2.5 % and 97.5 %
+    gn_interval overlap;   /* 95 %: Feldman & Cousins 1998 for a share that cannot pass 1; whole groups as
+                              units.   [0, 1] where a side has a single row or group */
+    gn_interval yardstick; /* the same figure for two random disjoint parts of the first sample, at sizes in
+                              the proportion n_a : n_b and as large as it allows: mean, 2.5 % and 97.5 %
                               quantiles over the draws; NaN: fewer than 4 rows or groups */
     double bandwidth_a[2], bandwidth_b[2];
-    size_t bootstrap, draws;
+    size_t chance_draws, draws;
 } gn_overlap;
 
 typedef struct gn_overlap_options {
     gn_bandwidth bandwidth;
-    size_t bootstrap;       /* 0: 200 */
+    size_t chance_draws;    /* random labellings that say what chance gives; 0: 30 */
     size_t yardstick_draws; /* 0: 100 */
     size_t max_rows;        /* rows a set drawn into one density at the most; 0: 20000 (both dims) */
-    const uint32_t *group_a, *group_b; /* NULL: rows are independent; else whole groups are resampled */
+    const uint32_t *group_a, *group_b; /* NULL: rows are independent; else whole groups stay together */
     uint64_t purpose;                  /* distinguishes random streams between calls */
 } gn_overlap_options;
 
-/* The bandwidths are the rule's for each sample and stay fixed in the bootstrap; options may be NULL.
- * Errors: GN_DATA (no rows, not finite). */
+/* The bandwidths are the rule's for each sample; options may be NULL. Errors: GN_DATA (no rows, not finite).
+ */
 GN_API gn_status gn_overlap1(gn_context *ctx, const double *a, size_t n_a, const double *b, size_t n_b,
                              const gn_overlap_options *options, gn_overlap *out, gn_error *err);
 /* a, b: interleaved (x, y). */

@@ -17,8 +17,11 @@ typedef struct gn_tokenizer gn_tokenizer;
 
 /* Loads from a model directory: tokenizer.json, else vocab.json + merges.txt (byte-level BPE, GPT-2),
  * else vocab.txt (BERT WordPiece, with tokenizer_config.json's do_lower_case, strip_accents,
- * tokenize_chinese_chars). Truncation and padding in tokenizer.json are ignored: the length limit is
- * the model's business, and genchi does not pad. The older files are read as `transformers` 5 reads them; a
+ * tokenize_chinese_chars), else a SentencePiece model (spiece.model, sentencepiece.bpe.model,
+ * tokenizer.model, sentencepiece.model; as T5Tokenizer, XLMRobertaTokenizer or LlamaTokenizer of
+ * `transformers` 5 read it; other classes are refused). The length limit in tokenizer.json is ignored, as is
+ * padding: they are the model's business; the side that truncation takes from is its "direction", or
+ * tokenizer_config.json's "truncation_side". The older files are read as `transformers` 5 reads them; a
  * tokenizer_class in tokenizer_config.json other than BERT's, DistilBERT's, ELECTRA's or GPT-2's is refused.
  * Ids of added tokens are those of the vocabulary, else counted on from its size, as `tokenizers` does: the
  * "id" that the file gives with them is not consulted. Errors: GN_IO; GN_FORMAT; GN_UNSUPPORTED (a part that
@@ -26,7 +29,7 @@ typedef struct gn_tokenizer gn_tokenizer;
 GN_API gn_status gn_tokenizer_load(const char *directory, gn_tokenizer **out, gn_error *err);
 GN_API void gn_tokenizer_free(gn_tokenizer *t);
 GN_API size_t gn_tokenizer_vocab_size(const gn_tokenizer *t); /* largest id + 1 */
-/* "WordPiece" or "BPE"; static storage. */
+/* "WordPiece", "BPE", "Unigram" or "WordLevel"; static storage. */
 GN_API const char *gn_tokenizer_kind(const gn_tokenizer *t);
 
 /* A growing list of token ids; a zeroed struct is valid; reuse it between calls. */
@@ -39,12 +42,13 @@ typedef struct gn_tokens {
 
 /* Encodes text[0..length) (UTF-8; ill-formed sequences become U+FFFD as Rust's from_utf8_lossy does),
  * adding the special tokens of the post-processor when add_special. max_length counts special tokens;
- * longer sequences are cut on the right before they are added, as `tokenizers` does; 0: no limit. A limit
- * below the number of special tokens leaves those alone, and nothing of the text.
+ * longer sequences are cut, on the right or (see above) the left, before they are added, as `tokenizers`
+ * does; 0: no limit. A limit below the number of special tokens leaves those alone, and nothing of the text.
  * Byte ranges are the library's: of what a token was made from, so they can overlap (bytes of one
  * character, reordered marks) and leave gaps (white space, stripped characters).
  * `tokens` is overwritten; after an error its content is undefined. Thread-safe on one tokenizer with
- * distinct `tokens`. Errors: GN_NO_MEMORY; GN_INVALID_ARGUMENT (a text of more than 1 GiB). */
+ * distinct `tokens`. Errors: GN_NO_MEMORY; GN_INVALID_ARGUMENT (a text of more than 1 GiB);
+ * GN_FORMAT (Unigram and WordLevel without an unknown token, and the text needs one). */
 GN_API gn_status gn_tokenizer_encode(const gn_tokenizer *t, const char *text, size_t length, bool add_special,
                                      size_t max_length, gn_tokens *tokens, gn_error *err);
 GN_API void gn_tokens_free(gn_tokens *tokens);

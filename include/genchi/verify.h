@@ -17,7 +17,7 @@ extern "C" {
 /* L2 multinomial (two classes: binomial) logistic regression with an unpenalised intercept:
  *   minimise  (1/n) sum_i log-loss_i + (lambda/2) ||W||^2
  * on inputs centred and divided by one common scale (root mean square over all entries) that are learnt on
- * the fitting rows; liblbfgs. */
+ * the fitting rows. */
 typedef struct gn_probe {
     size_t dim;
     int classes;
@@ -27,8 +27,10 @@ typedef struct gn_probe {
 } gn_probe;
 
 typedef struct gn_probe_options {
-    size_t folds;          /* outer; 0: 5 */
-    size_t inner_folds;    /* choosing lambda; 0: 5 */
+    size_t folds;       /* outer; 0: 5 */
+    size_t inner_folds; /* choosing lambda; 0: 5 */
+    size_t repeats; /* of the outer cross-validation over other folds, whose figures are averaged; 0: 5 up to
+                       600 rows, 3 up to 2000, else 1 */
     const double *lambdas; /* path of strengths; NULL: a default path of 9, 1e-6 to 1e2 */
     size_t lambda_count;
     size_t bootstrap; /* 0: 1000 */
@@ -50,22 +52,24 @@ GN_API gn_status gn_probe_predict(gn_context *ctx, const gn_probe *p, const gn_m
 GN_API void gn_probe_free(gn_probe *p);
 
 typedef struct gn_scores {
-    size_t rows, units; /* units: groups resampled, == rows without groups */
+    size_t rows, units; /* units: groups, == rows without groups */
     gn_interval accuracy, balanced_accuracy, macro_f1;
     gn_interval auc;         /* two classes: class 1 against 0; more: mean one-against-rest */
     gn_interval log_loss;    /* nats */
-    gn_interval calibration; /* expected calibration error, 15 equal-mass bins of the top probability */
+    gn_interval calibration; /* expected calibration error, 15 equal-mass bins of the top probability, less
+                                what chance makes of a calibrated classifier */
 } gn_scores;
 
-/* Intervals: accuracy by Wilson without groups; the rest, and everything with groups, by percentile
- * bootstrap over units with Hesterberg's (2015) expanded tails; calibration by the mirrored bootstrap, 0
- * below where a calibrated classifier would show as much. Ends are NaN with a single unit, the AUC is NaN
- * with one class. Probabilities are cut at 1e-15 in the log-loss. probability [rows × classes], y [rows] in
- * [0, classes). Rows are judged by the most probable class, ties to the lower index. Errors:
+/* 95 % intervals from the variance of each figure's influence function over the units, Student's quantiles:
+ * accuracy by Wilson, with groups for as many rows as have that variance; balanced accuracy by Wilson's
+ * intervals of the recalls, square and add (groups: as accuracy); macro-F1 as accuracy with groups; AUC by
+ * DeLong, DeLong & Clarke-Pearson 1988 on the logit scale; log-loss on the log scale; calibration by Feldman
+ * & Cousins 1998 for what cannot fall below 0 (docs/method-verify.md). Ends are NaN with a single unit, the
+ * AUC is NaN with one class. Probabilities are cut at 1e-15 in the log-loss. probability [rows × classes], y
+ * [rows] in [0, classes). Rows are judged by the most probable class, ties to the lower index. Errors:
  * GN_INVALID_ARGUMENT (no rows, a label out of range), GN_DATA (not a probability). */
 GN_API gn_status gn_scores_compute(gn_context *ctx, const float *probability, const int *y, size_t rows,
-                                   int classes, const uint32_t *group, size_t bootstrap, uint64_t purpose,
-                                   gn_scores *out, gn_error *err);
+                                   int classes, const uint32_t *group, gn_scores *out, gn_error *err);
 
 /* X(NAME, json key). Each is judged on rows it was not fitted on. */
 #define GN_EVAL_LIST(X)                                                                                 \
@@ -92,14 +96,18 @@ typedef struct gn_evaluation {
     double lambda;      /* chosen (median over folds) */
     size_t fit_rows;    /* rows a fit saw (median over folds) */
     float *probability; /* [n × classes] held-out, n = test rows (train rows for TRAIN_HELDOUT); NaN where a
-                           row has no label or was not judged. Owned */
+                           row has no label or was not judged; of the first repeat. Owned */
+    float *correct;     /* [n] how often the row's class was the most probable one, over the repeats; NaN
+                           likewise.     Owned */
+    size_t repeats;
 } gn_evaluation;
 
-/* Difference in accuracy, a − b, on the same rows. */
+/* Difference in accuracy, a − b, on the same rows; of repeats, of how often each row was judged right. */
 typedef struct gn_paired {
-    gn_interval difference;      /* paired percentile bootstrap over units */
-    double p_value;              /* exact McNemar without groups, paired bootstrap with; NaN: not available */
-    size_t rows, a_only, b_only; /* rows only a got right, only b got right */
+    gn_interval difference; /* paired percentile bootstrap over units */
+    double p_value;         /* exact McNemar; of repeats Student's for the mean of the rows' differences; with
+                               groups the paired bootstrap's; NaN: not available */
+    size_t rows, a_only, b_only; /* rows that only a (of repeats: that a more often) got right, or b */
     bool available;
 } gn_paired;
 
@@ -144,6 +152,12 @@ GN_API void gn_probe_evidence_free(gn_probe_evidence *e);
 GN_API gn_status gn_paired_accuracy(gn_context *ctx, const float *a, const float *b, const int *y,
                                     size_t rows, int classes, const uint32_t *group, size_t bootstrap,
                                     uint64_t purpose, gn_paired *out, gn_error *err);
+
+/* The same from how often each row was judged right (gn_evaluation.correct); rows with NaN in either are
+ * passed over. */
+GN_API gn_status gn_paired_correct(gn_context *ctx, const float *a, const float *b, size_t rows,
+                                   const uint32_t *group, size_t bootstrap, uint64_t purpose, gn_paired *out,
+                                   gn_error *err);
 
 /* Single-linkage clusters of rows whose cosine similarity is at least threshold (0: chosen from the data, see
  * src/verify/README.md; rows should be centred then); cluster[i] in [0, *clusters), numbered by first row.

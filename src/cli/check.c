@@ -5,12 +5,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-static bool is_npy(const char *path)
-{
-    size_t n = strlen(path);
-    return n > 4 && strcmp(path + n - 4, ".npy") == 0;
-}
-
 char *cli_command_line(const cli_args *a)
 {
     static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_./=,:@%+";
@@ -55,8 +49,9 @@ int cli_check_options(const cli_args *a, gn_check_options *o)
                             .bandwidth = (gn_bandwidth)a->bandwidth,
                             .keep_duplicates = a->keep_duplicates,
                             .hide_texts = a->hide_texts};
-    if (is_npy(a->train) != is_npy(a->test)) return cli_complain(a, CLI_USAGE, CLI_S_MIXED_INPUTS);
-    if (is_npy(a->train))
+    if (gn_vectors_named(a->train) != gn_vectors_named(a->test))
+        return cli_complain(a, CLI_USAGE, CLI_S_MIXED_INPUTS);
+    if (gn_vectors_named(a->train))
         o->model = NULL;
     else if (a->model == NULL)
         return cli_complain(a, CLI_USAGE, CLI_S_NEEDS_MODEL);
@@ -93,6 +88,52 @@ static gn_status write_embeddings(const char *directory, const char *name, const
     gn_status status = gn_npy_write(path, m, err);
     free(path);
     return status;
+}
+
+/* $XDG_CACHE_HOME/genchi/embeddings, else ~/.cache/genchi/embeddings; NULL: neither is set. free() it. */
+static char *default_cache(void)
+{
+    const char *xdg = getenv("XDG_CACHE_HOME"), *home = getenv("HOME");
+    bool set = xdg != NULL && xdg[0] == '/';
+    if (!set && (home == NULL || *home == '\0')) return NULL;
+    const char *base = set ? xdg : home, *rest = set ? "/genchi/embeddings" : "/.cache/genchi/embeddings";
+    size_t size = strlen(base) + strlen(rest) + 1;
+    char *path = malloc(size);
+    if (path != NULL) snprintf(path, size, "%s%s", base, rest);
+    return path;
+}
+
+gn_cache *cli_cache_open(const cli_args *a, int *status)
+{
+    gn_error err = {.lang = a->lang};
+    gn_cache *c = NULL;
+    *status = CLI_OK;
+    if (a->cache != NULL && strcmp(a->cache, "off") == 0) return NULL;
+    char *by_default = a->cache == NULL ? default_cache() : NULL;
+    const char *path = a->cache != NULL ? a->cache : by_default;
+    if (path != NULL && gn_cache_open(path, &c, &err) != GN_OK) {
+        if (a->cache != NULL || a->command == CLI_CACHE)
+            *status = cli_failed(a, &err);
+        else if (!a->quiet)
+            cli_complain(a, CLI_OK, CLI_S_CACHE_FAILED, err.message);
+        c = NULL;
+    }
+    free(by_default);
+    return c;
+}
+
+void cli_cache_close(const cli_args *a, gn_cache *c)
+{
+    gn_cache_session s;
+    if (c == NULL) return;
+    gn_cache_get_session(c, &s);
+    cli_progress_clear();
+    if (!a->quiet && s.failed != GN_OK)
+        cli_complain(a, CLI_OK, CLI_S_CACHE_FAILED, s.message);
+    else if (!a->quiet && s.found > 0)
+        fprintf(stderr, cli_text(a->lang, CLI_S_CACHE_FOUND), (unsigned long long)s.found,
+                (unsigned long long)(s.found + s.added));
+    gn_cache_close(c);
 }
 
 static int check(const cli_args *a, gn_context *ctx, gn_check_options *o)
@@ -135,8 +176,14 @@ int cli_run_check(const cli_args *a)
     char *command = cli_command_line(a);
     if (command == NULL) return cli_complain(a, CLI_FAILED, CLI_S_NO_MEMORY);
     o.command = command;
+    if (o.model != NULL) o.cache = cli_cache_open(a, &status);
+    if (status != CLI_OK) {
+        free(command);
+        return status;
+    }
     gn_context *ctx = cli_context(a);
     status = ctx == NULL ? CLI_FAILED : check(a, ctx, &o);
+    cli_cache_close(a, o.cache);
     if (ctx != NULL) cli_context_free(ctx);
     free(command);
     return status;

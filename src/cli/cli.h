@@ -19,9 +19,12 @@ enum {
     CLI_PROBE = 16,
     CLI_REPORT = 32,
     CLI_MODEL = 64,
-    CLI_STEPS = CLI_CHECK | CLI_SEE | CLI_DETECT | CLI_PROBE,
+    CLI_COMPARE = 128,
+    CLI_TOKENIZE = 4096,
+    CLI_STEPS = CLI_CHECK | CLI_SEE | CLI_DETECT | CLI_PROBE | CLI_COMPARE,
     CLI_READS = CLI_STEPS | CLI_EMBED,
-    CLI_ALL = 127
+    CLI_CACHE = 256,
+    CLI_ALL = 511 | CLI_TOKENIZE
 };
 
 /* How to read a file; unset fields are -1 or NULL. */
@@ -36,15 +39,22 @@ typedef struct cli_args {
     size_t threads, seed;
     bool quiet, no_color, json, help, version, gate;
     const char *train, *test, *input, *model, *out, *preset;
+    const char *models, *model_name; /* compare's; the name that an endpoint knows its model by */
+    bool insecure_http;
+    double time_limit;
     const char *train_labels, *test_labels;
     cli_columns both, for_train, for_test;
-    const char *label_map, *drop_label, *group_alone;
+    const char *prompt, *label_map, *drop_label, *group_alone;
     bool strict, keep_duplicates, hide_texts;
     int pooling, dtype, bandwidth, statistic;
     bool all_tests;
     size_t max_length, permutations, folds;
     double alpha, tolerance;
-    const char *operand[16]; /* what stands on the command line beside options */
+    bool restart, merge;
+    int output_type;
+    const char *shard;         /* "i/n" */
+    const char *cache;         /* a folder, or "off" */
+    const char *operand[1024]; /* what stands on the command line beside options */
     int operands;
     int argc; /* the whole command line, for the record */
     char **argv;
@@ -74,12 +84,19 @@ int cli_parse(int argc, char **argv, int from, unsigned command, cli_args *a);
 int cli_dataset_options(const cli_args *a, bool for_test, gn_dataset_options *out);
 gn_model_options cli_model_options(const cli_args *a);
 
+/* What the environment says about the hub (HF_HOME and its like) and about the endpoint at a URL. Static
+ * storage, overwritten by the next call. */
+const gn_hub_options *cli_hub_options(const cli_args *a);
+const gn_endpoint_options *cli_endpoint_options(const cli_args *a, const char *url);
+
 /* A context whose progress goes to stderr when that is a terminal, and which Ctrl-C cancels.
  * NULL: failed, message printed. */
 gn_context *cli_context(const cli_args *a);
 /* Ends the progress line, frees the context. After Ctrl-C the process then dies of SIGINT, as shells expect.
  */
 void cli_context_free(gn_context *ctx);
+/* What cli_context_free says after Ctrl-C instead of "nothing was written": borrowed, with its newline. */
+void cli_stopped_with(const char *message);
 /* Wipes the progress line, so that something else can be printed. */
 void cli_progress_clear(void);
 
@@ -93,6 +110,16 @@ int cli_run_sets(const cli_args *a);  /* detect: several sets, or all tests */
 int cli_run_embed(const cli_args *a);
 int cli_run_report(const cli_args *a);
 int cli_run_model(const cli_args *a);
+int cli_run_compare(const cli_args *a);
+int cli_model_pull(const cli_args *a, gn_context *ctx, const char *name);
+int cli_run_tokenize(const cli_args *a);
+int cli_run_cache(const cli_args *a);
+
+/* The cache that --cache or the environment names. NULL: none (off, or a warning was printed). *status:
+ * CLI_OK, or the exit status where --cache names one that cannot be opened. */
+gn_cache *cli_cache_open(const cli_args *a, int *status);
+/* Says what the cache did, if it did anything, and closes it; NULL is allowed. */
+void cli_cache_close(const cli_args *a, gn_cache *c);
 
 /* check's options out of the command line, all but steps. CLI_OK or the exit status. */
 int cli_check_options(const cli_args *a, gn_check_options *o);

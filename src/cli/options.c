@@ -32,11 +32,19 @@ static const choice encodings[] = {{"auto", GN_ENCODING_AUTO},      {"utf-8", GN
                                    {"euc-jp", GN_ENCODING_EUC_JP},  {NULL, 0}};
 static const choice headers[] = {
     {"auto", GN_HEADER_AUTO}, {"yes", GN_HEADER_YES}, {"no", GN_HEADER_NO}, {NULL, 0}};
-static const choice poolings[] = {{"auto", GN_POOLING_AUTO}, {"mean", GN_POOLING_MEAN},
-                                  {"cls", GN_POOLING_CLS},   {"last", GN_POOLING_LAST},
-                                  {"max", GN_POOLING_MAX},   {NULL, 0}};
-static const choice dtypes[] = {
-    {"auto", GN_DTYPE_AUTO}, {"float32", GN_DTYPE_F32}, {"bfloat16", GN_DTYPE_BF16}, {NULL, 0}};
+static const choice poolings[] = {{"auto", GN_POOLING_AUTO},
+                                  {"mean", GN_POOLING_MEAN},
+                                  {"cls", GN_POOLING_CLS},
+                                  {"last", GN_POOLING_LAST},
+                                  {"max", GN_POOLING_MAX},
+                                  {"weighted-mean", GN_POOLING_WEIGHTED_MEAN},
+                                  {"mean-sqrt", GN_POOLING_MEAN_SQRT},
+                                  {NULL, 0}};
+static const choice dtypes[] = {{"auto", GN_DTYPE_AUTO},
+                                {"float32", GN_DTYPE_F32},
+                                {"bfloat16", GN_DTYPE_BF16},
+                                {"int8", GN_DTYPE_INT8},
+                                {NULL, 0}};
 static const choice bandwidths[] = {
     {"isj", GN_BANDWIDTH_ISJ}, {"silverman", GN_BANDWIDTH_SILVERMAN}, {NULL, 0}};
 
@@ -45,6 +53,8 @@ static const choice statistics[] = {{"auto", GN_TEST_AUTO},
                                     GN_TEST_LIST(STATISTIC)
 #undef STATISTIC
                                         {NULL, 0}};
+static const choice output_types[] = {
+    {"float32", GN_OUTPUT_F32}, {"float16", GN_OUTPUT_F16}, {"bfloat16", GN_OUTPUT_BF16}, {NULL, 0}};
 
 #define AT(field) offsetof(cli_args, field)
 #define COLUMN_ROWS(prefix, field, commands)                                        \
@@ -66,43 +76,55 @@ static const option_row rows[] = {
     {"seed", CLI_ALL, SIZE, AT(seed), NULL, 0, 9007199254740992.0},
     {"quiet", CLI_ALL, FLAG, AT(quiet), NULL, 0, 0},
     {"no-color", CLI_ALL, FLAG, AT(no_color), NULL, 0, 0},
-    {"json", CLI_STEPS | CLI_REPORT | CLI_MODEL, FLAG, AT(json), NULL, 0, 0},
+    {"json", CLI_STEPS | CLI_REPORT | CLI_MODEL | CLI_CACHE, FLAG, AT(json), NULL, 0, 0},
     {"gate", CLI_CHECK, FLAG, AT(gate), NULL, 0, 0},
-    {"train", CLI_CHECK, STRING, AT(train), NULL, 0, 0},
-    {"test", CLI_CHECK, STRING, AT(test), NULL, 0, 0},
+    {"train", CLI_CHECK | CLI_COMPARE, STRING, AT(train), NULL, 0, 0},
+    {"test", CLI_CHECK | CLI_COMPARE, STRING, AT(test), NULL, 0, 0},
     {"input", CLI_EMBED, STRING, AT(input), NULL, 0, 0},
-    {"model", CLI_READS, STRING, AT(model), NULL, 0, 0},
+    {"output-type", CLI_EMBED, CHOICE, AT(output_type), output_types, 0, 0},
+    {"shard", CLI_EMBED, STRING, AT(shard), NULL, 0, 0},
+    {"merge", CLI_EMBED, FLAG, AT(merge), NULL, 0, 0},
+    {"restart", CLI_EMBED, FLAG, AT(restart), NULL, 0, 0},
+    {"cache", CLI_STEPS | CLI_CACHE, STRING, AT(cache), NULL, 0, 0},
+    {"model", (CLI_READS & ~(unsigned)CLI_COMPARE) | CLI_TOKENIZE, STRING, AT(model), NULL, 0, 0},
+    {"models", CLI_COMPARE, STRING, AT(models), NULL, 0, 0},
+    {"model-name", CLI_READS | CLI_MODEL, STRING, AT(model_name), NULL, 0, 0},
+    {"insecure-http", CLI_READS | CLI_MODEL, FLAG, AT(insecure_http), NULL, 0, 0},
+    {"time-limit", CLI_READS | CLI_MODEL, NUMBER, AT(time_limit), NULL, 0.1, 86400},
     {"out", CLI_READS | CLI_REPORT, STRING, AT(out), NULL, 0, 0},
-    {"preset", CLI_READS, STRING, AT(preset), NULL, 0, 0},
+    {"preset", CLI_READS | CLI_TOKENIZE, STRING, AT(preset), NULL, 0, 0},
     {"train-labels", CLI_STEPS, STRING, AT(train_labels), NULL, 0, 0},
     {"test-labels", CLI_STEPS, STRING, AT(test_labels), NULL, 0, 0},
-    COLUMN_ROWS("", both, CLI_READS),
+    COLUMN_ROWS("", both, CLI_READS | CLI_TOKENIZE),
     COLUMN_ROWS("train-", for_train, CLI_STEPS),
     COLUMN_ROWS("test-", for_test, CLI_STEPS),
     {"label-map", CLI_READS, STRING, AT(label_map), NULL, 0, 0},
     {"drop-label", CLI_READS, STRING, AT(drop_label), NULL, 0, 0},
     {"group-alone", CLI_READS, STRING, AT(group_alone), NULL, 0, 0},
-    {"strict", CLI_READS, FLAG, AT(strict), NULL, 0, 0},
+    {"strict", CLI_READS | CLI_TOKENIZE, FLAG, AT(strict), NULL, 0, 0},
     {"keep-duplicates", CLI_STEPS, FLAG, AT(keep_duplicates), NULL, 0, 0},
     {"hide-texts", CLI_STEPS, FLAG, AT(hide_texts), NULL, 0, 0},
     {"pooling", CLI_READS | CLI_MODEL, CHOICE, AT(pooling), poolings, 0, 0},
+    {"prompt", CLI_READS | CLI_MODEL, STRING, AT(prompt), NULL, 0, 0},
     {"dtype", CLI_READS | CLI_MODEL, CHOICE, AT(dtype), dtypes, 0, 0},
-    {"max-length", CLI_READS | CLI_MODEL, SIZE, AT(max_length), NULL, 1, 1048576},
-    {"alpha", CLI_CHECK | CLI_DETECT, NUMBER, AT(alpha), NULL, 1e-6, 0.5},
-    {"tolerance", CLI_CHECK | CLI_DETECT, NUMBER, AT(tolerance), NULL, 0.5, 0.99},
-    {"permutations", CLI_CHECK | CLI_DETECT, SIZE, AT(permutations), NULL, 19, 1e6},
-    {"folds", CLI_CHECK | CLI_DETECT | CLI_PROBE, SIZE, AT(folds), NULL, 2, 100},
-    {"statistic", CLI_CHECK | CLI_DETECT, CHOICE, AT(statistic), statistics, 0, 0},
+    {"max-length", CLI_READS | CLI_MODEL | CLI_TOKENIZE, SIZE, AT(max_length), NULL, 1, 1048576},
+    {"alpha", CLI_CHECK | CLI_DETECT | CLI_COMPARE, NUMBER, AT(alpha), NULL, 1e-6, 0.5},
+    {"tolerance", CLI_CHECK | CLI_DETECT | CLI_COMPARE, NUMBER, AT(tolerance), NULL, 0.5, 0.99},
+    {"permutations", CLI_CHECK | CLI_DETECT | CLI_COMPARE, SIZE, AT(permutations), NULL, 19, 1e6},
+    {"folds", CLI_CHECK | CLI_DETECT | CLI_PROBE | CLI_COMPARE, SIZE, AT(folds), NULL, 2, 100},
+    {"statistic", CLI_CHECK | CLI_DETECT | CLI_COMPARE, CHOICE, AT(statistic), statistics, 0, 0},
     {"all-tests", CLI_DETECT, FLAG, AT(all_tests), NULL, 0, 0},
-    {"bandwidth", CLI_CHECK | CLI_SEE, CHOICE, AT(bandwidth), bandwidths, 0, 0},
+    {"bandwidth", CLI_CHECK | CLI_SEE | CLI_COMPARE, CHOICE, AT(bandwidth), bandwidths, 0, 0},
 };
-enum { ROWS = sizeof rows / sizeof *rows };
+/* FIRST_VALUE: what getopt returns for row 0, beyond every character that it returns itself. */
+enum { ROWS = sizeof rows / sizeof *rows, FIRST_VALUE = 256 };
 
 static const struct {
     unsigned bit;
     const char *name;
-} names[] = {{CLI_CHECK, "check"}, {CLI_EMBED, "embed"},   {CLI_SEE, "see"},    {CLI_DETECT, "detect"},
-             {CLI_PROBE, "probe"}, {CLI_REPORT, "report"}, {CLI_MODEL, "model"}};
+} names[] = {{CLI_CHECK, "check"}, {CLI_EMBED, "embed"},      {CLI_SEE, "see"},     {CLI_DETECT, "detect"},
+             {CLI_PROBE, "probe"}, {CLI_REPORT, "report"},    {CLI_MODEL, "model"}, {CLI_COMPARE, "compare"},
+             {CLI_CACHE, "cache"}, {CLI_TOKENIZE, "tokenize"}};
 
 static const char *command_name(unsigned bit)
 {
@@ -183,7 +205,7 @@ int cli_parse(int argc, char **argv, int from, unsigned command, cli_args *a)
     struct option longs[ROWS + 1] = {{0}};
     for (size_t i = 0; i < ROWS; i++)
         longs[i] = (struct option){rows[i].name, rows[i].kind == FLAG ? no_argument : required_argument, NULL,
-                                   (int)i + 1};
+                                   FIRST_VALUE + (int)i};
     a->command = command;
     a->both = a->for_train = a->for_test = unset;
     a->argc = argc;
@@ -200,11 +222,11 @@ int cli_parse(int argc, char **argv, int from, unsigned command, cli_args *a)
         } else if (found == ':') {
             return cli_complain(a, CLI_USAGE, CLI_S_NEEDS_VALUE, argv[optind - 1]);
         } else if (found == '?') {
-            if (optopt > 0 && optopt <= ROWS)
-                return cli_complain(a, CLI_USAGE, CLI_S_TAKES_NO_VALUE, rows[optopt - 1].name);
+            if (optopt >= FIRST_VALUE && optopt < FIRST_VALUE + ROWS)
+                return cli_complain(a, CLI_USAGE, CLI_S_TAKES_NO_VALUE, rows[optopt - FIRST_VALUE].name);
             return cli_complain(a, CLI_USAGE, CLI_S_UNKNOWN_OPTION, argv[at], command_name(command));
         } else {
-            int status = set(a, &rows[found - 1], optarg);
+            int status = set(a, &rows[found - FIRST_VALUE], optarg);
             if (status != CLI_OK) return status;
         }
     }
@@ -244,6 +266,12 @@ int cli_dataset_options(const cli_args *a, bool for_test, gn_dataset_options *ou
 
 gn_model_options cli_model_options(const cli_args *a)
 {
-    return (gn_model_options){
-        .pooling = (gn_pooling)a->pooling, .dtype = (gn_dtype)a->dtype, .max_length = a->max_length};
+    const char *model = a->model ? a->model : a->operands > 1 ? a->operand[1] : "";
+    if (a->models != NULL) model = strstr(a->models, "://") ? a->models : "";
+    return (gn_model_options){.pooling = (gn_pooling)a->pooling,
+                              .dtype = (gn_dtype)a->dtype,
+                              .max_length = a->max_length,
+                              .prompt = a->prompt,
+                              .hub = cli_hub_options(a),
+                              .endpoint = cli_endpoint_options(a, model)};
 }

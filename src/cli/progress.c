@@ -16,6 +16,8 @@ static struct {
     gn_lang lang;
     gn_stage stage;
     double began, shown; /* seconds */
+    size_t first;        /* done when the stage began: found finished */
+    const char *stopped; /* cli_stopped_with */
     bool drawn;
 } line;
 
@@ -69,11 +71,14 @@ static void on_progress(void *data, gn_stage stage, size_t done, size_t total)
         cli_progress_clear();
         line.stage = stage;
         line.began = t;
+        line.first = done;
     }
     if (done >= total || t - line.began < 1 || t - line.shown < 0.1 || total == 0) return;
     line.shown = t;
+    if (stage == GN_STAGE_DOWNLOAD) done /= 1000000, total /= 1000000;
+    if (total == 0) return;
     char rate[32], left[32], rate_text[64], left_text[64], bar[BAR + 1];
-    double speed = (double)done / (t - line.began);
+    double speed = (double)(done - line.first) / (t - line.began);
     quantity(speed, rate);
     duration((double)(total - done) / (speed > 0 ? speed : 1), left);
     snprintf(rate_text, sizeof rate_text, cli_text(line.lang, CLI_S_A_SECOND), rate);
@@ -85,6 +90,11 @@ static void on_progress(void *data, gn_stage stage, size_t done, size_t total)
             cli_text(line.lang, (cli_string)(CLI_S_STAGE_READ + (int)stage)), bar, done, total, rate_text,
             left_text);
     line.drawn = true;
+}
+
+void cli_stopped_with(const char *message)
+{
+    line.stopped = message;
 }
 
 gn_context *cli_context(const cli_args *a)
@@ -107,9 +117,10 @@ void cli_context_free(gn_context *ctx)
     cli_progress_clear();
     gn_context_free(ctx);
     if (interrupted) {
-        fputs("genchi: ", stderr);
-        fputs(cli_text(line.lang, CLI_S_STOPPED), stderr);
-        fputc('\n', stderr);
+        if (line.stopped != NULL)
+            fputs(line.stopped, stderr);
+        else
+            fprintf(stderr, "genchi: %s\n", cli_text(line.lang, CLI_S_STOPPED));
         signal(SIGINT, SIG_DFL);
         raise(SIGINT);
     }

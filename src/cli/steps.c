@@ -42,8 +42,14 @@ int cli_run_steps(const cli_args *args)
     char *command = cli_command_line(&a);
     if (command == NULL) return cli_complain(&a, CLI_FAILED, CLI_S_NO_MEMORY);
     o.command = command;
+    if (o.model != NULL) o.cache = cli_cache_open(&a, &status);
+    if (status != CLI_OK) {
+        free(command);
+        return status;
+    }
     gn_context *ctx = cli_context(&a);
     status = ctx == NULL ? CLI_FAILED : run(&a, ctx, &o);
+    cli_cache_close(&a, o.cache);
     if (ctx != NULL) cli_context_free(ctx);
     free(command);
     return status;

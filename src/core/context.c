@@ -24,6 +24,7 @@ struct gn_context {
     void *arg;
     size_t n, grain;
     atomic_size_t next;
+    size_t base, whole; /* gn__progress_within */
 };
 
 typedef struct worker_arg {
@@ -99,10 +100,22 @@ gn_status gn__parallel_for(gn_context *ctx, size_t n, size_t grain, gn__body bod
     return gn__check_cancel(ctx, err);
 }
 
+void gn__progress_within(gn_context *ctx, size_t base, size_t whole)
+{
+    pthread_mutex_lock(&ctx->progress_lock);
+    ctx->base = base;
+    ctx->whole = whole;
+    pthread_mutex_unlock(&ctx->progress_lock);
+}
+
 void gn__progress(gn_context *ctx, gn_stage stage, size_t done, size_t total)
 {
     if (ctx->options.progress == NULL) return;
     pthread_mutex_lock(&ctx->progress_lock);
+    if (ctx->whole > 0) {
+        done += ctx->base;
+        total = ctx->whole > done ? ctx->whole : done;
+    }
     ctx->options.progress(ctx->options.progress_data, stage, done, total);
     pthread_mutex_unlock(&ctx->progress_lock);
 }

@@ -160,6 +160,9 @@ void gn__philox_block(const uint32_t key[2], const uint32_t counter[4], uint32_t
  * (it runs serially then). Returns GN_CANCELLED when the caller asked to stop; pieces may then be missing. */
 typedef void (*gn__body)(void *arg, size_t begin, size_t end, unsigned worker);
 gn_status gn__parallel_for(gn_context *ctx, size_t n, size_t grain, gn__body body, void *arg, gn_error *err);
+/* Places what is reported as progress of a stage within a larger whole: done becomes base + done, total
+ * becomes whole. whole 0: as it is. Not while a loop runs. */
+void gn__progress_within(gn_context *ctx, size_t base, size_t whole);
 /* Thread-safe. */
 void gn__progress(gn_context *ctx, gn_stage stage, size_t done, size_t total);
 bool gn__cancelled(const gn_context *ctx);

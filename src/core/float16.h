@@ -44,4 +44,23 @@ static inline float gn__f16_to_f32(uint16_t h)
     return f;
 }
 
+/* Round to nearest, ties to even; beyond 65504 infinite, NaN stays NaN. */
+static inline uint16_t gn__f32_to_f16(float f)
+{
+    uint32_t u;
+    memcpy(&u, &f, sizeof u);
+    uint16_t sign = (uint16_t)(u >> 16 & 0x8000u);
+    u &= 0x7FFFFFFFu;
+    if (u > 0x7F800000u) return (uint16_t)(sign | 0x7E00u);
+    if (u >= 0x477FF000u) return (uint16_t)(sign | 0x7C00u); /* 65520 and more round to infinity */
+    if (u < 0x38800000u) {                                   /* below 2^-14: subnormal, a multiple of 2^-24 */
+        if (u < 0x33000000u) return sign;                    /* below half of the smallest */
+        uint32_t shift = 126 - (u >> 23), mantissa = (u & 0x7FFFFFu) | 0x800000u;
+        uint32_t kept = mantissa >> shift, rest = mantissa & ((1u << shift) - 1), half = 1u << (shift - 1);
+        return (uint16_t)(sign | (kept + (rest > half || (rest == half && (kept & 1u)))));
+    }
+    u += 0xFFFu + (u >> 13 & 1u);
+    return (uint16_t)(sign | (u - 0x38000000u) >> 13);
+}
+
 #endif

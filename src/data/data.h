@@ -14,6 +14,18 @@ typedef struct gn__read_limits {
     size_t ratio_after; /* 0: … looked at once 256 MiB have come out */
 } gn__read_limits;
 
+/* A file being read piece by piece, inflated where it begins with the magic bytes of gzip or zstd. `name` is
+ * how messages call it (borrowed), quiet: no progress. */
+typedef struct gn__source gn__source;
+gn_status gn__source_open(gn_context *ctx, const char *path, const char *name, const gn__read_limits *limits,
+                          bool quiet, gn__source **out, gn_error *err);
+/* Up to `room` > 0 bytes to `to`; *got is 0 at the end only. */
+gn_status gn__source_pull(gn__source *s, char *to, size_t room, size_t *got, gn_error *err);
+/* Bytes of the file used so far, and how many there are (0: not known). */
+void gn__source_place(const gn__source *s, size_t *read, size_t *total);
+/* sha256: receives the hash of the bytes read, as stored; may be NULL. */
+void gn__source_close(gn__source *s, char sha256[65]);
+
 /* The whole file (`path` "-": standard input), inflated where it begins with the magic bytes of gzip or
  * zstd. `name` is how messages call it. sha256 is of the bytes as stored. Errors: GN_IO (missing,
  * unreadable, cut short); GN_FORMAT (damaged, or over the limits). free(*out). */
@@ -58,6 +70,7 @@ typedef struct gn__cursor {
     const char *exact_until; /* up to here quotes inside plain fields are malformed: see README.md */
     int64_t line;
     gn_format format;
+    bool ran_out; /* set where a quote is still open at `end`: more bytes may change the record */
 } gn__cursor;
 
 /* The next record into r; false at the end of the file. *no_memory is set when it ends for that. */
@@ -139,6 +152,11 @@ gn_status gn__dataset_parse(gn_context *ctx, const char *name, const char *bytes
 /* gn_npy_read on bytes in memory; `path` is how messages call it. */
 gn_status gn__npy_parse(const char *path, const unsigned char *data, size_t size, gn_matrix *out,
                         gn_error *err);
+
+/* A one-dimensional .npy of integers, booleans, bytes or strings, as text in the arena. Errors as
+ * gn__npy_parse. */
+gn_status gn__npy_column(const char *path, const unsigned char *data, size_t size, gn__arena *arena,
+                         char ***value, size_t *count, gn_error *err);
 
 /* ---- text.c ----------------------------------------------------------------------------------------------
  */

@@ -1,5 +1,5 @@
 /* From bytes to a dataset: the one loop over the records of a file. */
-#include "data/data.h"
+#include "data/builder.h"
 
 #include <stdio.h>
 #include <strings.h>
@@ -9,22 +9,7 @@ enum { MALFORMED_LIMIT = 1000000, CHECK_EVERY = 1024 };
 #define MAX_TEXT_DEFAULT ((uint64_t)64 << 20)
 #define MAX_TEXT_LIMIT ((uint64_t)1 << 30)
 
-typedef struct builder {
-    gn_context *ctx;
-    const char *name;
-    const gn_dataset_options *o;
-    gn_error *err;
-    gn_dataset *d;
-    gn__arena *arena; /* d->arena */
-    gn__decoder decoder;
-    gn__columns columns;
-    gn__label_rules rules;
-    gn__map classes, groups;
-    size_t capacity, malformed_capacity, class_capacity, group_capacity;
-    uint64_t max_text;
-    gn__buf raw, cell[GN__ROLES]; /* of the record at hand */
-    bool has[GN__ROLES];          /* the record has a value for the role */
-} builder;
+typedef gn__builder builder;
 
 static const char *tr(const builder *b, const char *english)
 {
@@ -48,12 +33,22 @@ static gn_status add_malformed(builder *b, int64_t line, const char *reason)
     gn_dataset *d = b->d;
     if (b->o->strict)
         return gn__fail_at(b->err, GN_FORMAT, line, "%s, line %lld: %s", b->name, (long long)line, reason);
-    if (d->malformed >= MALFORMED_LIMIT)
+    bool listed = b->left_out == NULL;
+    if (d->malformed >= MALFORMED_LIMIT && (listed || d->malformed > d->rows_read - d->malformed))
         return gn__fail_at(
             b->err, GN_FORMAT, d->malformed_rows[0].line,
             "%s has more than %d malformed rows: is it %s in %s? The first is on line %lld: %s", b->name,
             (int)MALFORMED_LIMIT, gn_format_name(d->format), gn_encoding_name(d->encoding),
             (long long)d->malformed_rows[0].line, d->malformed_rows[0].reason);
+    if (!listed) {
+        GN__TRY(b->left_out(b, line, GN_LEFT_OUT_MALFORMED, reason));
+        if (d->malformed++ > 0) return GN_OK; /* the first is kept for messages */
+        d->malformed_rows = gn__calloc(1, sizeof *d->malformed_rows);
+        if (d->malformed_rows == NULL) return gn__no_memory(b->err, sizeof *d->malformed_rows);
+        d->malformed_rows->line = line;
+        gn__reason(d->malformed_rows->reason, "%s", reason);
+        return GN_OK;
+    }
     void *rows = d->malformed_rows;
     if (!room(&rows, d->malformed, &b->malformed_capacity, sizeof *d->malformed_rows))
         return gn__no_memory(b->err, d->malformed * sizeof *d->malformed_rows);
@@ -73,9 +68,9 @@ static gn_status room_for_row(builder *b)
     const bool wanted[] = {true,
                            true,
                            true,
-                           b->columns.at[GN__LABEL] >= 0,
-                           b->columns.at[GN__ID] >= 0,
-                           b->columns.at[GN__GROUP] >= 0};
+                           !b->texts_only && b->columns.at[GN__LABEL] >= 0,
+                           !b->texts_only && b->columns.at[GN__ID] >= 0,
+                           !b->texts_only && b->columns.at[GN__GROUP] >= 0};
     void **const array[] = {(void **)&d->text,  (void **)&d->length, (void **)&d->line,
                             (void **)&d->label, (void **)&d->id,     (void **)&d->group};
     const size_t size[] = {sizeof *d->text,  sizeof *d->length, sizeof *d->line,
@@ -159,14 +154,14 @@ static gn_status add_row(builder *b, int64_t line)
     if (*label != '\0') label = gn__label_apply(&b->rules, label, &dropped);
     if (dropped) {
         d->dropped_by_label++;
-        return GN_OK;
+        return b->left_out != NULL ? b->left_out(b, line, GN_LEFT_OUT_DROPPED, "") : GN_OK;
     }
     const char *content = text->data;
     size_t left = text->length;
     gn__trim(&content, &left);
     if (left == 0) {
         d->empty_texts++;
-        return GN_OK;
+        return b->left_out != NULL ? b->left_out(b, line, GN_LEFT_OUT_EMPTY, "") : GN_OK;
     }
     GN__TRY(room_for_row(b));
     size_t row = d->rows;
@@ -259,15 +254,25 @@ static gn_status jsonl_row(builder *b, const gn__record *r)
     return add_malformed(b, r->line, reason);
 }
 
+gn_status gn__builder_take(gn__builder *b, const gn__record *r)
+{
+    bool keep_blank = b->d->format != GN_FORMAT_JSONL && b->columns.count <= 1;
+    if (r->blank && (b->header_due || !keep_blank)) return GN_OK;
+    if (b->header_due) {
+        b->header_due = false;
+        return GN_OK;
+    }
+    b->d->rows_read++;
+    return b->d->format == GN_FORMAT_JSONL ? jsonl_row(b, r) : table_row(b, r);
+}
+
 static gn_status read_records(builder *b, gn__cursor c)
 {
-    gn_dataset *d = b->d;
     const char *begin = c.at;
     size_t total = (size_t)(c.end - begin), seen = 0, marked = 0;
     gn__record r = {0};
     gn_status status = GN_OK;
-    bool no_memory = false, header = b->columns.header;
-    bool keep_blank = c.format != GN_FORMAT_JSONL && b->columns.count <= 1;
+    bool no_memory = false;
     while (status == GN_OK && gn__next_record(&c, &r, &no_memory)) {
         size_t done = (size_t)(c.at - begin);
         if (++seen % CHECK_EVERY == 0 || done - marked > (16u << 20)) {
@@ -276,13 +281,7 @@ static gn_status read_records(builder *b, gn__cursor c)
             status = gn__check_cancel(b->ctx, b->err);
             if (status != GN_OK) break;
         }
-        if (r.blank && (header || !keep_blank)) continue;
-        if (header) {
-            header = false;
-            continue;
-        }
-        d->rows_read++;
-        status = c.format == GN_FORMAT_JSONL ? jsonl_row(b, &r) : table_row(b, &r);
+        status = gn__builder_take(b, &r);
     }
     gn__record_free(&r);
     if (status == GN_OK && no_memory) status = gn__no_memory(b->err, 64);
@@ -303,7 +302,7 @@ static gn_status order_classes(builder *b)
     return status;
 }
 
-static gn_status no_rows(const builder *b)
+gn_status gn__builder_no_rows(const gn__builder *b)
 {
     const gn_dataset *d = b->d;
     if (d->rows_read == 0) return gn__fail(b->err, GN_DATA, "%s holds no rows", b->name);
@@ -369,12 +368,14 @@ static gn_status find_columns(builder *b, gn__cursor c)
     return copy_name(b, GN__GROUP, &b->d->group_column);
 }
 
-static gn_status build(builder *b, const char *s, size_t n)
+gn_status gn__builder_begin(gn__builder *b, const char *s, size_t n, size_t enough, gn__cursor *out)
 {
+    b->max_text = b->o->max_text_bytes != 0 ? b->o->max_text_bytes : MAX_TEXT_DEFAULT;
+    if (b->max_text > MAX_TEXT_LIMIT) b->max_text = MAX_TEXT_LIMIT;
     if (b->o->encoding == GN_ENCODING_AUTO && n >= 2 &&
         (memcmp(s, "\xFF\xFE", 2) == 0 || memcmp(s, "\xFE\xFF", 2) == 0))
         return gn__fail(b->err, GN_UNSUPPORTED, "%s is in UTF-16: save it as UTF-8", b->name);
-    gn_encoding e = b->o->encoding != GN_ENCODING_AUTO ? b->o->encoding : gn__detect_encoding(s, n);
+    gn_encoding e = b->o->encoding != GN_ENCODING_AUTO ? b->o->encoding : gn__detect_encoding(s, enough);
     b->d->encoding = e;
     if (e == GN_ENCODING_UTF8 && n >= 3 && memcmp(s, "\xEF\xBB\xBF", 3) == 0) {
         s += 3;
@@ -383,11 +384,29 @@ static gn_status build(builder *b, const char *s, size_t n)
     GN__TRY(choose_format(b, s, n));
     GN__TRY(gn__label_rules_make(b->o, &b->rules, b->err));
     GN__TRY(gn__decoder_open(&b->decoder, e, b->err));
-    gn__cursor c = {.at = s, .end = s + n, .line = 1, .format = b->d->format};
-    GN__TRY(find_columns(b, c));
-    GN__TRY(room_for_row(b)); /* so that label, id and group tell from now on whether there is a column */
+    *out = (gn__cursor){.at = s, .end = s + n, .line = 1, .format = b->d->format};
+    GN__TRY(find_columns(b, *out));
+    b->header_due = b->columns.header;
+    return room_for_row(b); /* so that label, id and group tell from now on whether there is a column */
+}
+
+void gn__builder_free(gn__builder *b)
+{
+    gn__decoder_close(&b->decoder);
+    gn__columns_free(&b->columns);
+    gn__label_rules_free(&b->rules);
+    gn__map_free(&b->classes);
+    gn__map_free(&b->groups);
+    gn__buf_free(&b->raw);
+    for (int role = 0; role < GN__ROLES; role++) gn__buf_free(&b->cell[role]);
+}
+
+static gn_status build(builder *b, const char *s, size_t n)
+{
+    gn__cursor c;
+    GN__TRY(gn__builder_begin(b, s, n, n, &c));
     GN__TRY(read_records(b, c));
-    if (b->d->rows == 0) return no_rows(b);
+    if (b->d->rows == 0) return gn__builder_no_rows(b);
     return order_classes(b);
 }
 
@@ -401,17 +420,9 @@ gn_status gn__dataset_parse(gn_context *ctx, const char *name, const char *bytes
     d.arena = arena;
     builder b = {.ctx = ctx, .name = name, .o = options != NULL ? options : &none, .err = err, .d = &d};
     b.arena = arena;
-    b.max_text = b.o->max_text_bytes != 0 ? b.o->max_text_bytes : MAX_TEXT_DEFAULT;
-    if (b.max_text > MAX_TEXT_LIMIT) b.max_text = MAX_TEXT_LIMIT;
     d.path = gn__arena_strndup(arena, name, strlen(name));
     gn_status status = d.path != NULL ? build(&b, bytes, length) : gn__no_memory(err, strlen(name));
-    gn__decoder_close(&b.decoder);
-    gn__columns_free(&b.columns);
-    gn__label_rules_free(&b.rules);
-    gn__map_free(&b.classes);
-    gn__map_free(&b.groups);
-    gn__buf_free(&b.raw);
-    for (int role = 0; role < GN__ROLES; role++) gn__buf_free(&b.cell[role]);
+    gn__builder_free(&b);
     if (status == GN_OK)
         *out = d;
     else

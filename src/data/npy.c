@@ -191,16 +191,10 @@ static gn_status refuse_shape(const char *path, const npy_header *h, gn_error *e
     return status;
 }
 
-/* Where the values lie: at data + *offset, in elements of *element bytes; the file's size agrees with the
- * shape. */
-static gn_status npy_layout(const char *path, const unsigned char *data, size_t size, npy_header *header,
-                            size_t *offset, size_t *element_size, gn_error *err)
+/* The header, and where the data begins. */
+static gn_status open_array(const char *path, const unsigned char *data, size_t size, npy_header *h,
+                            size_t *at, gn_error *err)
 {
-    static const struct {
-        const char *type;
-        size_t size;
-    } types[] = {{"f2", 2}, {"f4", 4}, {"f8", 8}};
-    npy_header h = {0};
     if (size < PREFIX + 4 || memcmp(data, magic, PREFIX) != 0)
         return gn__fail(err, GN_FORMAT, "%s is not a .npy file (it does not begin with \\x93NUMPY)", path);
     unsigned version = data[PREFIX];
@@ -213,9 +207,24 @@ static gn_status npy_layout(const char *path, const unsigned char *data, size_t 
     if (size < begin || length > size - begin)
         return gn__fail(err, GN_FORMAT, "%s is cut short: its header of %zu bytes is longer than the file",
                         path, length);
-    if (!parse_header((const char *)data + begin, length, &h))
+    if (!parse_header((const char *)data + begin, length, h))
         return gn__fail(err, GN_FORMAT, "%s has a header that is not a NumPy array description", path);
-    size_t element = 0, cells, bytes;
+    *at = begin + length;
+    return GN_OK;
+}
+
+/* Where the values lie: at data + *offset, in elements of *element_size bytes; the size agrees with the
+ * shape. */
+static gn_status npy_layout(const char *path, const unsigned char *data, size_t size, npy_header *header,
+                            size_t *offset, size_t *element_size, gn_error *err)
+{
+    static const struct {
+        const char *type;
+        size_t size;
+    } types[] = {{"f2", 2}, {"f4", 4}, {"f8", 8}};
+    npy_header h = {0};
+    size_t element = 0, cells, bytes, at;
+    GN__TRY(open_array(path, data, size, &h, &at, err));
     for (size_t i = 0; i < sizeof types / sizeof *types; i++)
         if ((h.descr[0] == '<' || h.descr[0] == '>') && strcmp(h.descr + 1, types[i].type) == 0)
             element = types[i].size;
@@ -228,11 +237,11 @@ static gn_status npy_layout(const char *path, const unsigned char *data, size_t 
         bytes > SIZE_MAX / 4)
         return gn__fail(err, GN_FORMAT, "%s claims a shape of %llu by %llu, more than any memory holds", path,
                         (unsigned long long)h.shape[0], (unsigned long long)h.shape[1]);
-    if (bytes != size - begin - length)
+    if (bytes != size - at)
         return gn__fail(err, GN_FORMAT, "%s has %zu bytes of data where its shape %zu by %zu needs %zu", path,
-                        size - begin - length, (size_t)h.shape[0], (size_t)h.shape[1], bytes);
+                        size - at, (size_t)h.shape[0], (size_t)h.shape[1], bytes);
     *header = h;
-    *offset = begin + length;
+    *offset = at;
     *element_size = element;
     return GN_OK;
 }
@@ -251,6 +260,105 @@ gn_status gn__npy_parse(const char *path, const unsigned char *data, size_t size
         *out = m;
     else
         gn_matrix_free(&m);
+    return status;
+}
+
+/* ---- columns of labels, ids, groups ---------------------------------------------------------------- */
+
+static uint64_t load_bits(const unsigned char *p, size_t size, bool big)
+{
+    uint64_t bits = 0;
+    for (size_t i = 0; i < size; i++) bits |= (uint64_t)p[big ? size - 1 - i : i] << (8 * i);
+    return bits;
+}
+
+/* What "<i8", "|b1", "<U12", "|S5" say. */
+typedef struct column_type {
+    char kind; /* i, u, b, U, S */
+    bool big;
+    size_t width; /* bytes a value */
+} column_type;
+
+static bool read_type(const npy_header *h, column_type *t)
+{
+    const char *d = h->descr;
+    if (h->structured || strchr("<>|=", d[0]) == NULL || d[0] == '\0' || strchr("iubUS", d[1]) == NULL ||
+        d[1] == '\0')
+        return false;
+    char *end;
+    if (d[2] < '0' || d[2] > '9') return false;
+    unsigned long long n = strtoull(d + 2, &end, 10);
+    if (*end != '\0' || n > 1000000) return false;
+    *t = (column_type){d[1], d[0] == '>', d[1] == 'U' ? 4 * (size_t)n : (size_t)n};
+    if (t->kind == 'b') return n == 1;
+    if (t->kind == 'i' || t->kind == 'u') return n == 1 || n == 2 || n == 4 || n == 8;
+    return true;
+}
+
+static void put_value(const column_type *t, const unsigned char *p, gn__buf *b)
+{
+    b->length = 0;
+    gn__buf_append(b, "", 0);
+    if (t->kind == 'S') {
+        size_t n = t->width;
+        while (n > 0 && p[n - 1] == 0) n--;
+        for (size_t used; n > 0; p += used, n -= used) {
+            uint32_t c;
+            char utf8[4];
+            used = gn__utf8_decode((const char *)p, n, &c);
+            gn__buf_append(b, utf8, gn__utf8_encode(c ? c : 0xFFFD, utf8));
+        }
+    } else if (t->kind == 'U') {
+        size_t n = t->width / 4;
+        while (n > 0 && load_bits(p + 4 * (n - 1), 4, t->big) == 0) n--;
+        for (size_t i = 0; i < n; i++) {
+            uint64_t c = load_bits(p + 4 * i, 4, t->big);
+            char utf8[4];
+            bool scalar = c > 0 && c < 0x110000 && !(c >= 0xD800 && c < 0xE000);
+            gn__buf_append(b, utf8, gn__utf8_encode(scalar ? (uint32_t)c : 0xFFFD, utf8));
+        }
+    } else {
+        uint64_t bits = load_bits(p, t->width, t->big);
+        unsigned shift = 64 - 8 * (unsigned)t->width;
+        if (t->kind == 'i')
+            gn__buf_printf(b, "%lld", (long long)(bits << shift) >> shift);
+        else
+            gn__buf_printf(b, "%llu", (unsigned long long)bits);
+    }
+}
+
+gn_status gn__npy_column(const char *path, const unsigned char *data, size_t size, gn__arena *arena,
+                         char ***value, size_t *count, gn_error *err)
+{
+    npy_header h = {0};
+    column_type t;
+    size_t at, bytes;
+    GN__TRY(open_array(path, data, size, &h, &at, err));
+    if (!read_type(&h, &t))
+        return gn__fail(
+            err, GN_UNSUPPORTED,
+            "%s holds values of type %s; integers, booleans or strings are needed (pickled objects are not "
+            "read)",
+            path, h.structured ? "(structured)" : h.descr);
+    if (h.dims != 1)
+        return gn__fail(err, GN_FORMAT, "%s should have one dimension, but has %zu", path, h.dims);
+    if (!gn__mul_size(h.shape[0], t.width, &bytes) || bytes != size - at || h.shape[0] > size)
+        return gn__fail(err, GN_FORMAT, "%s has %zu bytes of data where %llu values of type %s do not fit",
+                        path, size - at, (unsigned long long)h.shape[0], h.descr);
+    char **out = gn__arena_alloc(arena, (h.shape[0] + 1) * sizeof *out);
+    if (out == NULL) return gn__no_memory(err, h.shape[0] * sizeof *out);
+    gn__buf b = {0};
+    gn_status status = GN_OK;
+    for (size_t i = 0; i < h.shape[0] && status == GN_OK; i++) {
+        put_value(&t, data + at + i * t.width, &b);
+        out[i] = b.failed ? NULL : gn__arena_strndup(arena, b.data, b.length);
+        if (out[i] == NULL) status = gn__no_memory(err, t.width);
+    }
+    gn__buf_free(&b);
+    if (status == GN_OK) {
+        *value = out;
+        *count = h.shape[0];
+    }
     return status;
 }
 

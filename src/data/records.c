@@ -104,6 +104,7 @@ static bool next_delimited(gn__cursor *c, gn__record *r, bool *no_memory)
         bool doubled = false, whole = false;
         if (begin < c->end && *begin == '"') {
             quoted q = scan_quoted(begin + 1, c->end, separator);
+            if (q.problem == quote_open) c->ran_out = true;
             if (q.problem == NULL) {
                 whole = true;
                 doubled = q.doubled;

@@ -18,6 +18,9 @@
     X(SHIFT_IN_SPELLING, "shift_in_spelling", 2, "control_auc model_auc")                                \
     X(SHIFT_ONLY_IN_MODEL, "shift_only_in_model", 2, "control_auc model_auc")                            \
     X(SHIFT_ONLY_IN_SPELLING, "shift_only_in_spelling", 2, "control_auc model_auc")                      \
+    X(KIND_LABEL, "kind_label", 4, "total_variation low high p_value")                                   \
+    X(KIND_CONCEPT, "kind_concept", 5, "label difference low high p_value")                              \
+    X(NOT_COVERED, "not_covered", 4, "coverage low high expected")                                       \
     X(OVERLAP_LOW, "overlap_low", 3, "overlap yardstick_low yardstick_high")                             \
     X(OVERLAP_AS_HALVES, "overlap_as_halves", 3, "overlap yardstick_low yardstick_high")                 \
     X(SHIFT_OFF_PC1, "shift_off_pc1", 2, "overlap auc")                                                  \

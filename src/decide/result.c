@@ -33,8 +33,8 @@ static void free_picture(gn_picture *p)
 
 static void free_evidence(gn_model_evidence *m)
 {
-    char *const strings[] = {m->model.name,    m->model.architecture, m->model.path,
-                             m->model.pooling, m->model.dtype,        m->model.tokenizer};
+    char *const strings[] = {m->model.name,  m->model.architecture, m->model.path,  m->model.pooling,
+                             m->model.dtype, m->model.tokenizer,    m->model.prompt};
     for (size_t i = 0; i < sizeof strings / sizeof *strings; i++) free(strings[i]);
     free_picture(&m->picture);
     free(m->by_label);
@@ -60,6 +60,8 @@ void gn_result_free(gn_result *r)
     free_evidence(&r->control);
     free_examples(r->only_train, r->examples_train);
     free_examples(r->only_test, r->examples_test);
+    gn_kind_free(&r->kind);
+    gn_where_free(&r->where);
     free_strings(r->library, r->libraries);
     *r = (gn_result){0};
 }

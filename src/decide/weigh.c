@@ -16,6 +16,9 @@ static const char weight[][GN_VERDICT_COUNT][3] = {
     [GN__REASON_SHIFT_IN_SPELLING] = {"N3", "N3", "N3", "N3", "N3"},
     [GN__REASON_SHIFT_ONLY_IN_MODEL] = {"N3", "N3", "N3", "N3", "N3"},
     [GN__REASON_SHIFT_ONLY_IN_SPELLING] = {"N3", "N3", "N3", "N3", "N3"},
+    [GN__REASON_KIND_LABEL] = {"N3", "N3", "N3", "N3", "N3"},
+    [GN__REASON_KIND_CONCEPT] = {"N4", "N4", "N4", "N4", "N4"},
+    [GN__REASON_NOT_COVERED] = {"N3", "N3", "N3", "N3", "N3"},
     [GN__REASON_OVERLAP_LOW] = {"A4", "F5", "A4", "F5", "N4"},
     [GN__REASON_OVERLAP_AS_HALVES] = {"F4", "A4", "F5", "A4", "N4"},
     [GN__REASON_SHIFT_OFF_PC1] = {"N4", "N4", "N4", "N4", "N4"},
@@ -130,6 +133,23 @@ static void weigh_labels(const gn_evidence *e, gn_verdict *v)
     }
 }
 
+/* What kind of shift it is and where: told, and never decisive. */
+static void weigh_kind(const gn_evidence *e, gn_verdict *v)
+{
+    const gn_kind *k = e->kind;
+    if (k != NULL && k->available) {
+        const gn_kind_part *label = &k->part[GN_KIND_LABEL], *concept_part = &k->part[GN_KIND_CONCEPT];
+        if (label->answer == GN_SHIFT_DIFFERENT)
+            ADD(KIND_LABEL, label->effect.estimate, label->effect.low, label->effect.high, label->p_value);
+        if (concept_part->answer == GN_SHIFT_DIFFERENT)
+            ADD(KIND_CONCEPT, concept_part->label, concept_part->effect.estimate, concept_part->effect.low,
+                concept_part->effect.high, concept_part->p_value);
+    }
+    const gn_where *w = e->where;
+    if (w != NULL && w->coverage_available && w->coverage.high < w->expected.low)
+        ADD(NOT_COVERED, w->coverage.estimate, w->coverage.low, w->coverage.high, w->expected.estimate);
+}
+
 static void weigh_overlap(const gn_evidence *e, gn_verdict *v)
 {
     const gn_overlap *o = e->overlap_pc1;
@@ -169,6 +189,7 @@ static void weigh_shift(const gn_evidence *e, gn_verdict *v)
             ADD(SHIFT_ONLY_IN_SPELLING, c->auc.estimate, a->estimate);
     }
     weigh_labels(e, v);
+    weigh_kind(e, v);
     weigh_overlap(e, v);
 }
 

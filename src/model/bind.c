@@ -1,15 +1,23 @@
 #include "model/bind.h"
 
+#include <cblas.h>
 #include <stdio.h>
 
 enum { NAME = 256 };
+
+/* The rows that disentangled positions are made of. */
+typedef struct relative {
+    float *rows; /* [2 span × dim], normed if the recipe says so; NULL: none */
+} relative;
 
 typedef struct binder {
     gn_context *ctx;
     gn_model *m;
     const gn__tensor_names *names;
-    const char *prefix;
-    gn_error *error; /* [layers + 1], one a piece of the parallel loop */
+    const char *prefix, *words;
+    relative relative;
+    unsigned char *used; /* a tensor; a byte each, as layers are read side by side */
+    gn_error *error;     /* [layers + 1], one a piece of the parallel loop */
 } binder;
 
 /* The tensor of this name, with the shape that the config asks for. */
@@ -32,6 +40,7 @@ static gn_status find(const binder *b, const char *name, size_t rank, size_t fir
     if (t->type == GN__WEIGHT_OTHER)
         return gn__fail(err, GN_UNSUPPORTED, "%s: tensor %s has the type %s; supported are F32, F16 and BF16",
                         file, full, t->type_name);
+    b->used[t - b->m->weights.tensor] = 1;
     *out = t;
     return GN_OK;
 }
@@ -50,58 +59,136 @@ static gn_status find_part(const binder *b, const char *base, bool bias, size_t 
 
 /* ---- norms and tables: small, on the caller's thread ------------------------------------------- */
 
-static gn_status read_vector(const binder *b, const char *base, bool bias, float **out, gn_error *err)
+static gn_status read_vector(const binder *b, const char *base, bool bias, size_t n, float **out,
+                             gn_error *err)
 {
     const gn__tensor *t;
-    size_t dim = b->m->recipe.dim;
-    GN__TRY(find_part(b, base, bias, 1, dim, 0, &t, err));
-    *out = gn__arena_alloc(&b->m->arena, dim * sizeof **out);
-    if (*out == NULL) return gn__no_memory(err, dim * sizeof **out);
-    gn__tensor_read(t, 0, dim, *out);
+    GN__TRY(find_part(b, base, bias, 1, n, 0, &t, err));
+    *out = gn__arena_alloc(&b->m->arena, n * sizeof **out);
+    if (*out == NULL) return gn__no_memory(err, n * sizeof **out);
+    gn__tensor_read(t, 0, n, *out);
     return GN_OK;
 }
 
-static gn_status read_norm(const binder *b, const char *base, gn__norm *out, gn_error *err)
+static gn_status read_norm(const binder *b, const char *base, size_t n, gn__norm *out, gn_error *err)
 {
+    const gn__recipe *r = &b->m->recipe;
     if (base == NULL) return GN_OK;
-    GN__TRY(read_vector(b, base, false, &out->gamma, err));
-    return read_vector(b, base, true, &out->beta, err);
+    GN__TRY(read_vector(b, base, false, n, &out->gamma, err));
+    for (size_t i = 0; i < n && r->norm == GN__NORM_RMS_PLUS; i++) out->gamma[i] += 1;
+    if (r->norm != GN__NORM_LAYER) return GN_OK;
+    if (r->norm_bias) return read_vector(b, base, true, n, &out->beta, err);
+    out->beta = gn__arena_alloc(&b->m->arena, n * sizeof *out->beta);
+    if (out->beta == NULL) return gn__no_memory(err, n * sizeof *out->beta);
+    memset(out->beta, 0, n * sizeof *out->beta);
+    return GN_OK;
 }
 
 static void layer_name(const binder *b, size_t layer, const char *part, char name[NAME])
 {
-    snprintf(name, NAME, "%s%zu.%s", b->names->layer, layer, part);
+    const char *inside = b->names->inside ? b->names->inside : ".";
+    snprintf(name, NAME, "%s%zu%s%s", b->names->layer, layer, inside, part);
 }
 
-static gn_status bind_tables(const binder *b, gn_error *err)
+static gn_status read_layer_norm(const binder *b, size_t layer, const char *part, size_t n, gn__norm *out,
+                                 gn_error *err)
+{
+    char name[NAME];
+    if (part == NULL) return GN_OK;
+    layer_name(b, layer, part, name);
+    return read_norm(b, name, n, out, err);
+}
+
+static gn_status bind_norms(const binder *b, gn_error *err)
 {
     gn_model *m = b->m;
     const gn__recipe *r = &m->recipe;
-    char name[NAME];
-    GN__TRY(find(b, b->names->words, 2, r->vocab, r->dim, &m->words, err));
-    GN__TRY(find(b, b->names->positions, 2, r->positions, r->dim, &m->positions, err));
-    if (b->names->token_types != NULL)
-        GN__TRY(find(b, b->names->token_types, 2, r->token_types, r->dim, &m->token_types, err));
-    GN__TRY(read_norm(b, b->names->embedding_norm, &m->embedding_norm, err));
-    GN__TRY(read_norm(b, b->names->final_norm, &m->final_norm, err));
-    for (size_t i = 0; i < r->layers; i++) {
-        layer_name(b, i, b->names->attention_norm, name);
-        GN__TRY(read_norm(b, name, &m->layer[i].attention_norm, err));
-        layer_name(b, i, b->names->mlp_norm, name);
-        GN__TRY(read_norm(b, name, &m->layer[i].mlp_norm, err));
+    const gn__tensor_names *n = b->names;
+    GN__TRY(read_norm(b, n->embedding_norm, n->projection ? r->embedding : r->dim, &m->embedding_norm, err));
+    GN__TRY(read_norm(b, n->final_norm, r->dim, &m->final_norm, err));
+    for (size_t i = 0; i < r->stored; i++) {
+        gn__layer *l = &m->layer[i];
+        for (int place = 0; place < GN__NORM_PLACES; place++)
+            if (place != GN__ATTENTION_BEFORE || i > 0 || !r->bare_first)
+                GN__TRY(read_layer_norm(b, i, n->norm[place], r->dim, &l->norm[place], err));
+        GN__TRY(read_layer_norm(b, i, n->query_norm, r->head_dim, &l->query_norm, err));
+        GN__TRY(read_layer_norm(b, i, n->key_norm, r->head_dim, &l->key_norm, err));
     }
     return GN_OK;
 }
 
+/* [buckets × heads] in the file, [heads × buckets] here. */
+static gn_status bind_buckets(const binder *b, gn_error *err)
+{
+    gn_model *m = b->m;
+    size_t buckets = m->recipe.buckets, heads = m->recipe.heads;
+    const gn__tensor *t;
+    GN__TRY(find(b, b->names->buckets, 2, buckets, heads, &t, err));
+    m->buckets = gn__arena_alloc(&m->arena, buckets * heads * sizeof *m->buckets);
+    float *row = gn__calloc(heads, sizeof *row);
+    if (m->buckets == NULL || row == NULL) {
+        free(row);
+        return gn__no_memory(err, buckets * heads * sizeof *row);
+    }
+    for (size_t i = 0; i < buckets; i++) {
+        gn__tensor_read(t, i * heads, heads, row);
+        for (size_t h = 0; h < heads; h++) m->buckets[h * buckets + i] = row[h];
+    }
+    free(row);
+    return GN_OK;
+}
+
+static gn_status bind_relative(binder *b, gn_error *err)
+{
+    const gn__recipe *r = &b->m->recipe;
+    size_t rows = 2 * r->span;
+    const gn__tensor *t;
+    gn__norm norm = {0};
+    GN__TRY(find(b, b->names->relative, 2, rows, r->dim, &t, err));
+    if (r->relative_norm) GN__TRY(read_norm(b, b->names->relative_norm, r->dim, &norm, err));
+    float *x = b->relative.rows = gn__aligned(rows * r->dim, sizeof *x);
+    if (x == NULL) return gn__no_memory(err, rows * r->dim * sizeof *x);
+    gn__tensor_read(t, 0, rows * r->dim, x);
+    if (r->relative_norm) gn__cpu_ops()->layer_norm(x, x, norm.gamma, norm.beta, rows, r->dim, r->eps);
+    return GN_OK;
+}
+
+static gn_status bind_tables(binder *b, gn_error *err)
+{
+    gn_model *m = b->m;
+    const gn__recipe *r = &m->recipe;
+    GN__TRY(find(b, b->words, 2, r->vocab, r->embedding, &m->words, err));
+    if (r->position_rows > 0)
+        GN__TRY(find(b, b->names->positions, 2, r->position_rows, r->embedding, &m->positions, err));
+    if (r->token_types > 0)
+        GN__TRY(find(b, b->names->token_types, 2, r->token_types, r->embedding, &m->token_types, err));
+    if (r->bias == GN__BIAS_BUCKETS) GN__TRY(bind_buckets(b, err));
+    if (r->span > 0) GN__TRY(bind_relative(b, err));
+    return bind_norms(b, err);
+}
+
 /* ---- linear layers: packed in parallel, a layer a piece ------------------------------------------ */
 
-/* One layer's product: parts[] stacked on top of each other, `outputs` rows each. */
+/* One product: parts stacked on top of each other. */
 typedef struct product {
-    const char *const *parts;
-    size_t count, inputs, outputs;
-    bool add;
+    const char *part[3]; /* NULL: no more */
+    size_t outputs[3], inputs;
+    bool bias, add;
     gn__linear **out;
 } product;
+
+/* Its numbers, for a moment. */
+typedef struct numbers {
+    float *weight, *bias, *row; /* [rows × inputs], [rows], [inputs or outputs] */
+    size_t rows;
+} numbers;
+
+static void free_numbers(numbers *n)
+{
+    free(n->weight);
+    free(n->bias);
+    free(n->row);
+}
 
 /* weight: [outputs × inputs] from the file's order. */
 static void read_weight(const gn__tensor *t, bool transposed, size_t inputs, size_t outputs, float *row,
@@ -117,34 +204,175 @@ static void read_weight(const gn__tensor *t, bool transposed, size_t inputs, siz
     }
 }
 
+/* name: of a linear layer, whole. Fills rows [at, at + outputs). */
+static gn_status read_linear(const binder *b, const char *name, bool bias, size_t inputs, size_t outputs,
+                             numbers *n, size_t at, gn_error *err)
+{
+    const gn__tensor *w, *v;
+    bool transposed = b->names->transposed;
+    size_t first = transposed ? inputs : outputs, second = transposed ? outputs : inputs;
+    GN__TRY(find_part(b, name, false, 2, first, second, &w, err));
+    read_weight(w, transposed, inputs, outputs, n->row, n->weight + at * inputs);
+    if (!bias) return GN_OK;
+    GN__TRY(find_part(b, name, true, 1, outputs, 0, &v, err));
+    gn__tensor_read(v, 0, outputs, n->bias + at);
+    return GN_OK;
+}
+
+static gn_status make_room(size_t rows, size_t inputs, numbers *n, gn_error *err)
+{
+    n->rows = rows;
+    n->weight = gn__aligned(rows * inputs, sizeof *n->weight);
+    n->bias = gn__calloc(rows, sizeof *n->bias);
+    n->row = gn__aligned(rows > inputs ? rows : inputs, sizeof *n->row);
+    if (n->weight != NULL && n->bias != NULL && n->row != NULL) return GN_OK;
+    return gn__no_memory(err, rows * inputs * sizeof *n->weight);
+}
+
+/* Rows head by head, q k v each, become all of q, all of k, all of v. */
+static gn_status untangle(const gn__recipe *r, float *x, size_t cols, gn_error *err)
+{
+    size_t part = r->head_dim * cols, n = 3 * r->heads;
+    float *y = gn__aligned(n * part, sizeof *y);
+    if (y == NULL) return gn__no_memory(err, n * part * sizeof *y);
+    memcpy(y, x, n * part * sizeof *y);
+    for (size_t h = 0; h < r->heads; h++)
+        for (size_t k = 0; k < 3; k++)
+            memcpy(x + (k * r->heads + h) * part, y + (3 * h + k) * part, part * sizeof *x);
+    free(y);
+    return GN_OK;
+}
+
+static gn_status read_head_bias(const binder *b, size_t layer, const char *part, float *out, gn_error *err)
+{
+    char name[NAME];
+    const gn__tensor *t;
+    size_t n = b->m->recipe.heads * b->m->recipe.head_dim;
+    if (part == NULL) return GN_OK;
+    layer_name(b, layer, part, name);
+    GN__TRY(find(b, name, 1, n, 0, &t, err));
+    gn__tensor_read(t, 0, n, out);
+    return GN_OK;
+}
+
+/* What attention_in needs beside its tensors. */
+static gn_status finish_attention_in(const binder *b, size_t layer, const product *p, numbers *n,
+                                     gn_error *err)
+{
+    const gn__recipe *r = &b->m->recipe;
+    if (r->interleaved) {
+        GN__TRY(untangle(r, n->weight, p->inputs, err));
+        GN__TRY(untangle(r, n->bias, 1, err));
+    }
+    GN__TRY(read_head_bias(b, layer, b->names->query_bias, n->bias, err));
+    return read_head_bias(b, layer, b->names->value_bias, n->bias + 2 * r->heads * r->head_dim, err);
+}
+
 static gn_status pack(const binder *b, size_t layer, const product *p, gn_error *err)
 {
-    gn_status status = GN_OK;
-    bool transposed = b->names->transposed;
-    size_t rows = p->count * p->outputs;
-    float *weight = gn__aligned(rows * p->inputs, sizeof *weight), *bias = gn__aligned(rows, sizeof *bias);
-    float *row = gn__aligned(p->outputs, sizeof *row);
-    if (weight == NULL || bias == NULL || row == NULL) {
-        status = gn__no_memory(err, rows * p->inputs * sizeof *weight);
+    gn_status status;
+    numbers n = {0};
+    bool attention_in = p->out == &b->m->layer[layer].attention_in;
+    size_t rows = 0, at = 0;
+    for (size_t i = 0; i < 3 && p->part[i] != NULL; i++) rows += p->outputs[i];
+    GN__TRY_GOTO(make_room(rows, p->inputs, &n, err), done);
+    for (size_t i = 0; i < 3 && p->part[i] != NULL; at += p->outputs[i++]) {
+        char name[NAME];
+        layer_name(b, layer, p->part[i], name);
+        GN__TRY_GOTO(read_linear(b, name, p->bias, p->inputs, p->outputs[i], &n, at, err), done);
+    }
+    if (attention_in) GN__TRY_GOTO(finish_attention_in(b, layer, p, &n, err), done);
+    bool bias = p->bias || (attention_in && b->names->query_bias != NULL);
+    status = gn__linear_create(b->m->engine, n.weight, bias ? n.bias : NULL, p->inputs, rows, p->add,
+                               b->m->info.dtype, p->out, err);
+done:
+    free_numbers(&n);
+    return status;
+}
+
+static gn_status pack_projection(const binder *b, gn_error *err)
+{
+    gn_status status;
+    numbers n = {0};
+    gn_model *m = b->m;
+    const gn__recipe *r = &m->recipe;
+    if (b->names->projection == NULL) return GN_OK;
+    GN__TRY_GOTO(make_room(r->dim, r->embedding, &n, err), done);
+    GN__TRY_GOTO(read_linear(b, b->names->projection, r->bias_projection, r->embedding, r->dim, &n, 0, err),
+                 done);
+    status = gn__linear_create(m->engine, n.weight, r->bias_projection ? n.bias : NULL, r->embedding, r->dim,
+                               false, m->info.dtype, &m->projection, err);
+done:
+    free_numbers(&n);
+    return status;
+}
+
+/* ---- disentangled positions ----------------------------------------------------------------------- */
+
+/* out: [2 span × heads head_dim], the relative rows through a linear layer. */
+static gn_status project_rows(const binder *b, size_t layer, const char *part, bool bias, float **out,
+                              gn_error *err)
+{
+    const gn__recipe *r = &b->m->recipe;
+    gn_status status;
+    size_t rows = 2 * r->span, cols = r->heads * r->head_dim;
+    char name[NAME];
+    numbers n = {0};
+    float *y = NULL;
+    layer_name(b, layer, part, name);
+    GN__TRY_GOTO(make_room(cols, r->dim, &n, err), done);
+    GN__TRY_GOTO(read_linear(b, name, bias, r->dim, cols, &n, 0, err), done);
+    y = gn__aligned(rows * cols, sizeof *y);
+    if (y == NULL) {
+        status = gn__no_memory(err, rows * cols * sizeof *y);
         goto done;
     }
-    for (size_t i = 0; i < p->count; i++) {
-        char name[NAME];
-        const gn__tensor *w, *v;
-        layer_name(b, layer, p->parts[i], name);
-        GN__TRY_GOTO(find_part(b, name, false, 2, transposed ? p->inputs : p->outputs,
-                               transposed ? p->outputs : p->inputs, &w, err),
-                     done);
-        GN__TRY_GOTO(find_part(b, name, true, 1, p->outputs, 0, &v, err), done);
-        read_weight(w, transposed, p->inputs, p->outputs, row, weight + i * p->outputs * p->inputs);
-        gn__tensor_read(v, 0, p->outputs, bias + i * p->outputs);
-    }
-    status =
-        gn__linear_create(b->m->engine, weight, bias, p->inputs, rows, p->add, b->m->info.dtype, p->out, err);
+    for (size_t i = 0; i < rows; i++) memcpy(y + i * cols, n.bias, cols * sizeof *y);
+    cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasTrans, (int)rows, (int)cols, (int)r->dim, 1,
+                b->relative.rows, (int)r->dim, n.weight, (int)r->dim, 1, y, (int)cols);
+    *out = y;
+    y = NULL;
 done:
-    free(weight);
-    free(bias);
-    free(row);
+    free(y);
+    free_numbers(&n);
+    return status;
+}
+
+/* Each head's rows together; `columns` > 0: transposed, padded to so many. */
+static gn_status by_heads(const gn__recipe *r, const float *x, size_t columns, float **out, gn_error *err)
+{
+    size_t rows = 2 * r->span, D = r->head_dim, width = r->heads * D;
+    float *y = gn__calloc(r->heads * D, (columns ? columns : rows) * sizeof *y);
+    if (y == NULL) return gn__no_memory(err, width * rows * sizeof *y);
+    for (size_t h = 0; h < r->heads; h++)
+        for (size_t i = 0; i < rows; i++)
+            for (size_t d = 0; d < D; d++)
+                y[columns ? (h * D + d) * columns + i : (h * rows + i) * D + d] = x[i * width + h * D + d];
+    *out = y;
+    return GN_OK;
+}
+
+static gn_status bind_positions(const binder *b, size_t layer, gn_error *err)
+{
+    const gn__recipe *r = &b->m->recipe;
+    const gn__tensor_names *n = b->names;
+    gn__layer *l = &b->m->layer[layer];
+    gn_status status = GN_OK;
+    float *x = NULL;
+    if (r->content_to_position) {
+        const char *part = n->position_key ? n->position_key : n->attention_in[1];
+        GN__TRY_GOTO(project_rows(b, layer, part, r->position_bias[0], &x, err), done);
+        GN__TRY_GOTO(by_heads(r, x, gn__position_columns(2 * r->span), &l->position_key, err), done);
+        free(x);
+        x = NULL;
+    }
+    if (r->position_to_content) {
+        const char *part = n->position_query ? n->position_query : n->attention_in[0];
+        GN__TRY_GOTO(project_rows(b, layer, part, r->position_bias[1], &x, err), done);
+        GN__TRY_GOTO(by_heads(r, x, 0, &l->position_query, err), done);
+    }
+done:
+    free(x);
     return status;
 }
 
@@ -153,15 +381,26 @@ static gn_status pack_layer(const binder *b, size_t i, gn_error *err)
     const gn__recipe *r = &b->m->recipe;
     const gn__tensor_names *n = b->names;
     gn__layer *l = &b->m->layer[i];
-    bool fused = n->attention_in[1] == NULL;
+    size_t q = r->heads * r->head_dim, kv = r->kv_heads * r->head_dim;
+    bool fused = n->attention_in[1] == NULL, half = r->gated && n->mlp_in[1] == NULL;
     const product products[] = {
-        {n->attention_in, fused ? 1 : 3, r->dim, fused ? 3 * r->dim : r->dim, false, &l->attention_in},
-        {&n->attention_out, 1, r->dim, r->dim, true, &l->attention_out},
-        {&n->mlp_in, 1, r->dim, r->inner, false, &l->mlp_in},
-        {&n->mlp_out, 1, r->inner, r->dim, true, &l->mlp_out},
+        {{n->attention_in[0], n->attention_in[1], n->attention_in[2]},
+         {fused ? q + 2 * kv : q, kv, kv},
+         r->dim,
+         r->bias_in,
+         false,
+         &l->attention_in},
+        {{n->attention_out}, {r->dim}, q, r->bias_out, !n->norm[GN__ATTENTION_INSIDE], &l->attention_out},
+        {{n->mlp_in[0], n->mlp_in[1]},
+         {half ? 2 * r->inner : r->inner, r->inner},
+         r->dim,
+         r->bias_mlp,
+         false,
+         &l->mlp_in},
+        {{n->mlp_out}, {r->dim}, r->inner, r->bias_mlp, !n->norm[GN__MLP_INSIDE], &l->mlp_out},
     };
     for (size_t k = 0; k < sizeof products / sizeof *products; k++) GN__TRY(pack(b, i, &products[k], err));
-    return GN_OK;
+    return r->span > 0 ? bind_positions(b, i, err) : GN_OK;
 }
 
 static gn_status hash_files(const binder *b, gn_error *err)
@@ -188,13 +427,13 @@ static void run_piece(void *arg, size_t begin, size_t end, unsigned worker)
             (void)hash_files(b, &b->error[0]);
         else
             (void)pack_layer(b, i - 1, &b->error[i]);
-        gn__progress(b->ctx, GN_STAGE_LOAD, i, b->m->recipe.layers + 1);
+        gn__progress(b->ctx, GN_STAGE_LOAD, i, b->m->recipe.stored + 1);
     }
 }
 
 static gn_status pack_all(binder *b, gn_error *err)
 {
-    size_t pieces = b->m->recipe.layers + 1;
+    size_t pieces = b->m->recipe.stored + 1;
     b->error = gn__calloc(pieces, sizeof *b->error);
     if (b->error == NULL) return gn__no_memory(err, pieces * sizeof *b->error);
     for (size_t i = 0; i < pieces && err != NULL; i++) b->error[i].lang = err->lang;
@@ -211,10 +450,11 @@ static gn_status pack_all(binder *b, gn_error *err)
 /* ---- what there is to say about them ------------------------------------------------------------ */
 
 /* Counts the elements of the tensors under the prefix that hold weights, and lists their types. The
- * masks that old GPT-2 checkpoints keep beside each attention are no parameters. */
+ * masks and angles that old checkpoints keep beside each attention are no parameters. */
 static gn_status describe(const binder *b, gn_error *err)
 {
-    static const char *const masks[] = {".attn.bias", ".attn.masked_bias"};
+    static const char *const masks[] = {".attn.bias", ".attn.masked_bias", ".attention.masked_bias",
+                                        ".rotary_emb.inv_freq"};
     static const char *const type_name[] = {"F32", "F16", "BF16"};
     gn_model *m = b->m;
     bool seen[3] = {false};
@@ -222,7 +462,7 @@ static gn_status describe(const binder *b, gn_error *err)
     for (size_t i = 0; i < m->weights.tensors; i++) {
         const gn__tensor *t = &m->weights.tensor[i];
         bool counts = t->type != GN__WEIGHT_OTHER && strncmp(t->name, b->prefix, n) == 0;
-        for (size_t k = 0; k < 2 && counts; k++) {
+        for (size_t k = 0; k < sizeof masks / sizeof *masks && counts; k++) {
             size_t length = strlen(t->name), mask = strlen(masks[k]);
             counts = length < mask || strcmp(t->name + length - mask, masks[k]) != 0;
         }
@@ -240,20 +480,55 @@ static gn_status describe(const binder *b, gn_error *err)
     return m->info.weight_types == NULL ? gn__no_memory(err, sizeof text) : GN_OK;
 }
 
-gn_status gn__model_bind(gn_context *ctx, gn_model *m, const gn__tensor_names *names, gn_error *err)
+/* Tensors of the checkpoint that the recipe has no use for: heads, poolers, masks. */
+static gn_status list_unused(const binder *b, gn_error *err)
 {
-    binder b = {.ctx = ctx, .m = m, .names = names, .prefix = names->prefix[0]};
-    for (size_t i = 0; names->prefix[i] != NULL; i++) {
-        char full[NAME];
-        snprintf(full, sizeof full, "%s%s", names->prefix[i], names->words);
-        if (gn__weights_find(&m->weights, full) != NULL) {
-            b.prefix = names->prefix[i];
-            break;
-        }
+    gn_model *m = b->m;
+    gn__buf names = {0};
+    for (size_t i = 0; i < m->weights.tensors; i++) {
+        if (b->used[i]) continue;
+        gn__buf_printf(&names, "%s%s", m->info.unused_tensors++ ? ", " : "", m->weights.tensor[i].name);
     }
-    m->layer = gn__calloc(m->recipe.layers, sizeof *m->layer);
-    if (m->layer == NULL) return gn__no_memory(err, m->recipe.layers * sizeof *m->layer);
-    GN__TRY(bind_tables(&b, err));
-    GN__TRY(describe(&b, err));
-    return pack_all(&b, err);
+    m->info.unused = gn__arena_strndup(&m->arena, names.data ? names.data : "", names.length);
+    bool failed = names.failed || m->info.unused == NULL;
+    gn__buf_free(&names);
+    return failed ? gn__no_memory(err, 64) : GN_OK;
+}
+
+static void choose_prefix(binder *b)
+{
+    const char *const *prefix = b->names->prefix, *const words[] = {b->names->words, b->names->words_too};
+    b->prefix = prefix[0];
+    b->words = words[0];
+    for (size_t k = 0; k < 2 && words[k] != NULL; k++)
+        for (size_t i = 0; prefix[i] != NULL; i++) {
+            char full[NAME];
+            snprintf(full, sizeof full, "%s%s", prefix[i], words[k]);
+            if (gn__weights_find(&b->m->weights, full) == NULL) continue;
+            b->prefix = prefix[i];
+            b->words = words[k];
+            return;
+        }
+}
+
+gn_status gn__model_bind(gn_context *ctx, gn_model *m, gn_error *err)
+{
+    gn_status status;
+    binder b = {.ctx = ctx, .m = m, .names = m->recipe.names};
+    choose_prefix(&b);
+    m->layer = gn__calloc(m->recipe.stored, sizeof *m->layer);
+    b.used = gn__calloc(m->weights.tensors, 1);
+    if (m->layer == NULL || b.used == NULL) {
+        status = gn__no_memory(err, m->recipe.stored * sizeof *m->layer);
+        goto done;
+    }
+    GN__TRY_GOTO(bind_tables(&b, err), done);
+    GN__TRY_GOTO(pack_projection(&b, err), done);
+    GN__TRY_GOTO(describe(&b, err), done);
+    GN__TRY_GOTO(pack_all(&b, err), done);
+    status = list_unused(&b, err);
+done:
+    free(b.used);
+    free(b.relative.rows);
+    return status;
 }

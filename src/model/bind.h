@@ -7,6 +7,6 @@
 /* Fills words, positions, token_types, norms, layers, weight_types, parameters and sha256 of m, whose
  * recipe, info.dtype and weights are there. Errors: GN_FORMAT (a tensor missing or of another
  * shape), GN_UNSUPPORTED (weights of integer or other types), GN_NO_MEMORY, GN_CANCELLED. */
-gn_status gn__model_bind(gn_context *ctx, gn_model *m, const gn__tensor_names *names, gn_error *err);
+gn_status gn__model_bind(gn_context *ctx, gn_model *m, gn_error *err);
 
 #endif

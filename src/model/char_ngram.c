@@ -16,7 +16,7 @@
 #include <math.h>
 
 enum {
-    BUCKETS = 1 << 18,
+    BUCKETS = GN__CHAR_NGRAM_BUCKETS,
     LONGEST = 4,
     ENTRIES = 8,
     BLOCK = GN__CHAR_NGRAM_DIM / ENTRIES,
@@ -70,7 +70,16 @@ gn_status gn__char_ngram_info(gn_model_info *out, gn_error *err)
                            .builtin = true,
                            .dtype = GN_DTYPE_F32,
                            .weight_types = "",
-                           .tokenizer = "characters"};
+                           .tokenizer = "characters",
+                           .positions = "",
+                           .norms = "",
+                           .attention = "",
+                           .mlp = "",
+                           .poolings = "mean",
+                           .head = "unit length",
+                           .prompt = "",
+                           .pipeline = "",
+                           .unused = ""};
     GN__TRY(gn__sha256_begin(&h, err));
     gn__sha256_update(&h, recipe, strlen(recipe));
     gn__sha256_end(&h, out->sha256);
@@ -168,40 +177,68 @@ static void embed(void *arg, size_t begin, size_t end, unsigned worker)
     }
 }
 
-gn_status gn__char_ngram_embed(gn_context *ctx, const gn__char_ngram *model, const char *const *text,
-                               const uint32_t *length, size_t texts, float *out, gn_error *err)
+static void close_job(job *j, unsigned threads)
+{
+    for (unsigned i = 0; i < threads && j->worker != NULL; i++) {
+        free(j->worker[i].count);
+        free(j->worker[i].touched);
+        free(j->worker[i].df);
+    }
+    free(j->worker);
+    free(j->idf);
+}
+
+/* counting: df instead of idf. */
+static gn_status open_job(job *j, unsigned threads, bool counting, gn_error *err)
+{
+    j->worker = gn__calloc(threads, sizeof *j->worker);
+    bool enough = j->worker != NULL;
+    if (!counting) {
+        j->idf = gn__calloc(BUCKETS, sizeof *j->idf);
+        enough = enough && j->idf != NULL;
+    }
+    for (unsigned i = 0; i < threads && enough; i++) {
+        counter *c = &j->worker[i];
+        c->count = gn__calloc(BUCKETS, sizeof *c->count);
+        c->touched = gn__calloc(BUCKETS, sizeof *c->touched);
+        if (counting) c->df = gn__calloc(BUCKETS, sizeof *c->df);
+        enough = c->count != NULL && c->touched != NULL && (!counting || c->df != NULL);
+    }
+    return enough ? GN_OK : gn__no_memory(err, threads * 3 * BUCKETS * sizeof(uint32_t));
+}
+
+gn_status gn__char_ngram_learn(gn_context *ctx, const gn__char_ngram *model, const char *const *text,
+                               const uint32_t *length, size_t texts, gn__idf *idf, gn_error *err)
+{
+    unsigned threads = gn_context_threads(ctx);
+    job j = {.model = model, .text = text, .length = length, .texts = texts};
+    gn_status status;
+    if (idf->df == NULL) idf->df = gn__calloc(BUCKETS, sizeof *idf->df);
+    if (idf->df == NULL) return gn__no_memory(err, BUCKETS * sizeof *idf->df);
+    if (texts > UINT32_MAX - idf->texts)
+        return gn__fail(err, GN_INVALID_ARGUMENT, "more than %u texts in one call", UINT32_MAX - 1);
+    GN__TRY_GOTO(open_job(&j, threads, true, err), done);
+    GN__TRY_GOTO(gn__parallel_for(ctx, texts, GRAIN, count_df, &j, err), done);
+    for (unsigned i = 0; i < threads; i++)
+        for (size_t b = 0; b < BUCKETS; b++) idf->df[b] += j.worker[i].df[b];
+    idf->texts += texts;
+done:
+    close_job(&j, threads);
+    return status;
+}
+
+gn_status gn__char_ngram_embed(gn_context *ctx, const gn__char_ngram *model, const gn__idf *idf,
+                               const char *const *text, const uint32_t *length, size_t texts, float *out,
+                               gn_error *err)
 {
     unsigned threads = gn_context_threads(ctx);
     job j = {.model = model, .text = text, .length = length, .texts = texts, .out = out};
-    gn_status status = GN_OK;
-    j.worker = gn__calloc(threads, sizeof *j.worker);
-    j.idf = gn__calloc(BUCKETS, sizeof *j.idf);
-    bool enough = j.worker != NULL && j.idf != NULL;
-    for (unsigned i = 0; i < threads && enough; i++) {
-        counter *c = &j.worker[i];
-        c->count = gn__calloc(BUCKETS, sizeof *c->count);
-        c->touched = gn__calloc(BUCKETS, sizeof *c->touched);
-        c->df = gn__calloc(BUCKETS, sizeof *c->df);
-        enough = c->count != NULL && c->touched != NULL && c->df != NULL;
-    }
-    if (!enough) {
-        status = gn__no_memory(err, threads * 3 * BUCKETS * sizeof(uint32_t));
-        goto done;
-    }
-    GN__TRY_GOTO(gn__parallel_for(ctx, texts, GRAIN, count_df, &j, err), done);
-    for (size_t b = 0; b < BUCKETS; b++) {
-        double df = 0;
-        for (unsigned i = 0; i < threads; i++) df += j.worker[i].df[b];
-        j.idf[b] = (float)(log((1 + (double)texts) / (1 + df)) + 1);
-    }
+    gn_status status;
+    GN__TRY_GOTO(open_job(&j, threads, false, err), done);
+    for (size_t b = 0; b < BUCKETS; b++)
+        j.idf[b] = (float)(log((1 + (double)idf->texts) / (1 + (double)idf->df[b])) + 1);
     GN__TRY_GOTO(gn__parallel_for(ctx, texts, GRAIN, embed, &j, err), done);
 done:
-    for (unsigned i = 0; i < threads && j.worker != NULL; i++) {
-        free(j.worker[i].count);
-        free(j.worker[i].touched);
-        free(j.worker[i].df);
-    }
-    free(j.worker);
-    free(j.idf);
+    close_job(&j, threads);
     return status;
 }

@@ -64,6 +64,18 @@ gn_status gn__config_size(const gn__config *c, const char *key, size_t otherwise
     return GN_OK;
 }
 
+gn_status gn__config_count(const gn__config *c, const char *key, size_t otherwise, size_t limit, size_t *out,
+                           gn_error *err)
+{
+    const json_t *v = value_of(c, key);
+    json_int_t n = v == NULL ? (json_int_t)otherwise : json_is_integer(v) ? json_integer_value(v) : -1;
+    if (n < 0 || (uint64_t)n > limit)
+        return gn__fail(err, GN_FORMAT, "%s: \"%s\" should be a whole number from 0 to %zu", c->path, key,
+                        limit);
+    *out = (size_t)n;
+    return GN_OK;
+}
+
 gn_status gn__config_number(const gn__config *c, const char *key, double otherwise, double *out,
                             gn_error *err)
 {

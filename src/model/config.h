@@ -19,6 +19,9 @@ void gn__config_free(gn__config *c); /* a zeroed struct is allowed */
 /* A whole number in [1, limit]. Absent or null: `otherwise`, or an error where that is 0. */
 gn_status gn__config_size(const gn__config *c, const char *key, size_t otherwise, size_t limit, size_t *out,
                           gn_error *err);
+/* The same in [0, limit]; absent or null: `otherwise`. */
+gn_status gn__config_count(const gn__config *c, const char *key, size_t otherwise, size_t limit, size_t *out,
+                           gn_error *err);
 gn_status gn__config_number(const gn__config *c, const char *key, double otherwise, double *out,
                             gn_error *err);
 gn_status gn__config_bool(const gn__config *c, const char *key, bool otherwise, bool *out, gn_error *err);

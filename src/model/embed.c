@@ -1,12 +1,13 @@
 /* Texts through a model: tokens, then chunks of whole texts sorted by length and packed end to end
  * (no padding), a chunk at a time on each thread, so that its activations stay in that core's cache. */
 #include "model/internal.h"
+#include "model/learn.h"
 
 #include <math.h>
 #include <stdatomic.h>
 
 enum {
-    CHUNK = 256, /* tokens a chunk holds, unless one text is longer */
+    CHUNK = 6 * GN__ROWS, /* tokens a chunk holds, unless one text is longer */
     TOKENIZE_GRAIN = 32
 };
 
@@ -21,9 +22,11 @@ typedef struct item {
 /* One thread's things. */
 typedef struct hand {
     gn_tokens tokens;
+    gn__buf prompted; /* the prompt and a text */
     gn__arena ids;
     gn__workspace workspace;
-    gn__sequence *sequence; /* [most] */
+    float *spare;           /* for the head */
+    gn__sequence *sequence; /* [most_texts]; with the workspace made for this thread's first chunk */
     gn_error error;         /* of the lowest text that failed on this thread */
     size_t failed;          /* that text; SIZE_MAX: none */
 } hand;
@@ -37,10 +40,12 @@ typedef struct job {
     size_t distinct;
     size_t *chunk; /* [chunks + 1] first item of each */
     size_t chunks;
-    hand *hands; /* [threads] */
+    size_t most_tokens, most_texts; /* of a chunk */
+    hand *hands;                    /* [threads] */
     unsigned threads;
     float *out;         /* [texts × dim] */
     unsigned char *cut; /* [texts] or NULL */
+    uint32_t *tokens;   /* [texts] or NULL */
     atomic_size_t done;
 } job;
 
@@ -66,15 +71,23 @@ static gn_status failure(const job *j, gn_error *err)
 
 /* ---- tokens ------------------------------------------------------------------------------------- */
 
-static gn_status encode(const gn_model *m, const char *text, size_t length, gn_tokens *tokens, gn_error *err)
+static gn_status encode(const gn_model *m, hand *h, const char *text, size_t length, gn_error *err)
 {
-    return gn_tokenizer_encode(m->tokenizer, text, length, true, m->info.max_length, tokens, err);
+    if (m->prompt[0] != '\0') {
+        h->prompted.length = 0;
+        gn__buf_puts(&h->prompted, m->prompt);
+        gn__buf_append(&h->prompted, text, length);
+        if (h->prompted.failed) return gn__no_memory(err, length);
+        text = h->prompted.data;
+        length = h->prompted.length;
+    }
+    return gn_tokenizer_encode(m->tokenizer, text, length, true, m->info.max_length, &h->tokens, err);
 }
 
 static gn_status tokenize_one(const job *j, hand *h, item *x, gn_error *err)
 {
     const gn_model *m = j->m;
-    GN__TRY(encode(m, j->text[x->text], j->length[x->text], &h->tokens, err));
+    GN__TRY(encode(m, h, j->text[x->text], j->length[x->text], err));
     size_t n = h->tokens.count;
     int32_t *id = gn__arena_alloc(&h->ids, (n ? n : 1) * sizeof *id);
     if (id == NULL) return gn__no_memory(err, n * sizeof *id);
@@ -111,11 +124,10 @@ static int by_count(const void *a, const void *b)
     return x->text < y->text ? -1 : 1;
 }
 
-/* Cuts the sorted items into chunks; tells the most tokens and the most texts of one. */
-static gn_status cut_chunks(job *j, size_t *most_tokens, size_t *most_texts, gn_error *err)
+/* Cuts the sorted items into chunks. */
+static gn_status cut_chunks(job *j, gn_error *err)
 {
     size_t tokens = 0;
-    *most_tokens = *most_texts = 0;
     j->chunk = gn__calloc(j->distinct + 1, sizeof *j->chunk);
     if (j->chunk == NULL) return gn__no_memory(err, (j->distinct + 1) * sizeof *j->chunk);
     for (size_t i = 0; i < j->distinct; i++) {
@@ -125,16 +137,25 @@ static gn_status cut_chunks(job *j, size_t *most_tokens, size_t *most_texts, gn_
         }
         tokens += j->items[i].count;
         size_t texts = i + 1 - j->chunk[j->chunks];
-        if (tokens > *most_tokens) *most_tokens = tokens;
-        if (texts > *most_texts) *most_texts = texts;
+        if (tokens > j->most_tokens) j->most_tokens = tokens;
+        if (texts > j->most_texts) j->most_texts = texts;
     }
     j->chunk[++j->chunks] = j->distinct;
     return GN_OK;
 }
 
+/* A thread that gets no chunk needs no workspace, and which threads do is not known before. */
+static gn_status prepare_hand(const job *j, hand *h, gn_error *err)
+{
+    if (h->workspace.lane == NULL) GN__TRY(gn__workspace_create(j->m, j->most_tokens, &h->workspace, err));
+    if (h->sequence == NULL) h->sequence = gn__calloc(j->most_texts, sizeof *h->sequence);
+    if (h->spare == NULL) h->spare = gn__calloc(2 * j->m->head.widest, sizeof *h->spare);
+    return h->sequence && h->spare ? GN_OK : gn__no_memory(err, j->most_texts * sizeof *h->sequence);
+}
+
 static gn_status check_finite(const gn_model *m, size_t text, const float *row, gn_error *err)
 {
-    for (size_t d = 0; d < m->recipe.dim; d++)
+    for (size_t d = 0; d < m->info.dim; d++)
         if (!isfinite(row[d]))
             return gn__fail(err, GN_NUMERIC,
                             "the embedding of text %zu by %s is not finite (are its weights damaged?)",
@@ -142,20 +163,26 @@ static gn_status check_finite(const gn_model *m, size_t text, const float *row, 
     return GN_OK;
 }
 
+static gn_status run_chunk(const job *j, hand *h, const item *items, size_t count, gn_error *err)
+{
+    GN__TRY(prepare_hand(j, h, err));
+    for (size_t i = 0; i < count; i++) h->sequence[i] = (gn__sequence){items[i].id, items[i].count};
+    return gn__model_forward(j->ctx, j->m, &h->workspace, h->sequence, count, err);
+}
+
 static void embed_chunk(const job *j, hand *h, const item *items, size_t count)
 {
     const gn_model *m = j->m;
     size_t dim = m->recipe.dim;
     gn_error err = {.lang = h->error.lang};
-    for (size_t i = 0; i < count; i++) h->sequence[i] = (gn__sequence){items[i].id, items[i].count};
-    if (gn__model_forward(j->ctx, m, &h->workspace, h->sequence, count, &err) != GN_OK) {
+    if (run_chunk(j, h, items, count, &err) != GN_OK) {
         note(h, items[0].text, &err);
         return;
     }
     const float *hidden = h->workspace.hidden;
     for (size_t i = 0; i < count; hidden += items[i].count * dim, i++) {
-        float *row = j->out + items[i].text * dim;
-        gn__pool(m->info.pooling, m->info.normalize, hidden, items[i].count, dim, row);
+        float *row = j->out + items[i].text * m->info.dim;
+        gn__head_run(&m->head, hidden, items[i].count, dim, h->spare, row);
         if (check_finite(m, items[i].text, row, &err) != GN_OK) note(h, items[i].text, &err);
     }
 }
@@ -172,15 +199,8 @@ static void embed_chunks(void *arg, size_t begin, size_t end, unsigned worker)
 
 static gn_status run_chunks(job *j, gn_error *err)
 {
-    size_t tokens, texts;
     qsort(j->items, j->distinct, sizeof *j->items, by_count);
-    GN__TRY(cut_chunks(j, &tokens, &texts, err));
-    for (unsigned i = 0; i < j->threads && i < j->chunks; i++) {
-        hand *h = &j->hands[i];
-        h->sequence = gn__calloc(texts, sizeof *h->sequence);
-        if (h->sequence == NULL) return gn__no_memory(err, texts * sizeof *h->sequence);
-        GN__TRY(gn__workspace_create(j->m, tokens, &h->workspace, err));
-    }
+    GN__TRY(cut_chunks(j, err));
     GN__TRY(gn__parallel_for(j->ctx, j->chunks, 1, embed_chunks, j, err));
     return failure(j, err);
 }
@@ -211,13 +231,15 @@ static gn_status embed_texts(job *j, size_t texts, gn_embed_stats *stats, gn_err
 {
     gn_status status;
     uint32_t *same = gn__calloc(texts, sizeof *same);
-    size_t *first = NULL, dim = j->m->recipe.dim;
+    size_t *first = NULL, dim = j->m->info.dim;
     bool *cut = NULL;
+    uint32_t *tokens = NULL; /* of each item, before they are reordered */
     if (same == NULL) return gn__no_memory(err, texts * sizeof *same);
     GN__TRY_GOTO(find_distinct(j, texts, same, err), done);
     first = gn__calloc(j->distinct, sizeof *first);
     cut = gn__calloc(j->distinct, sizeof *cut);
-    if (first == NULL || cut == NULL) {
+    tokens = gn__calloc(j->distinct, sizeof *tokens);
+    if (first == NULL || cut == NULL || tokens == NULL) {
         status = gn__no_memory(err, j->distinct * sizeof *first);
         goto done;
     }
@@ -227,12 +249,14 @@ static gn_status embed_texts(job *j, size_t texts, gn_embed_stats *stats, gn_err
     for (size_t i = 0; i < j->distinct; i++) {
         first[i] = j->items[i].text;
         cut[i] = j->items[i].cut;
+        tokens[i] = j->items[i].count;
         stats->tokens += j->items[i].count;
     }
     GN__TRY_GOTO(run_chunks(j, err), done); /* reorders the items */
     for (size_t i = 0; i < texts; i++) {
         stats->cut += cut[same[i]];
         if (j->cut != NULL) j->cut[i] = cut[same[i]];
+        if (j->tokens != NULL) j->tokens[i] = tokens[same[i]];
         if (first[same[i]] != i)
             memcpy(j->out + i * dim, j->out + first[same[i]] * dim, dim * sizeof *j->out);
     }
@@ -240,6 +264,7 @@ done:
     free(same);
     free(first);
     free(cut);
+    free(tokens);
     return status;
 }
 
@@ -247,15 +272,17 @@ static void free_hand(hand *h)
 {
     gn_tokens_free(&h->tokens);
     gn__arena_free(&h->ids);
+    gn__buf_free(&h->prompted);
     gn__workspace_free(&h->workspace);
+    free(h->spare);
     free(h->sequence);
 }
 
 static gn_status embed_by_transformer(gn_context *ctx, const gn_model *m, const char *const *text,
                                       const uint32_t *length, size_t texts, float *out, unsigned char *cut,
-                                      gn_embed_stats *stats, gn_error *err)
+                                      uint32_t *tokens, gn_embed_stats *stats, gn_error *err)
 {
-    job j = {.ctx = ctx, .m = m, .text = text, .length = length, .out = out, .cut = cut};
+    job j = {.ctx = ctx, .m = m, .text = text, .length = length, .out = out, .cut = cut, .tokens = tokens};
     j.threads = gn_context_threads(ctx);
     j.hands = gn__calloc(j.threads, sizeof *j.hands);
     if (j.hands == NULL) return gn__no_memory(err, j.threads * sizeof *j.hands);
@@ -281,9 +308,32 @@ static void count_characters(const char *const *text, const uint32_t *length, si
             stats->tokens += ((unsigned char)text[i][at] & 0xC0) != 0x80;
 }
 
-gn_status gn_model_embed(gn_context *ctx, const gn_model *m, const char *const *text, const uint32_t *length,
-                         size_t texts, gn_matrix *out, unsigned char *cut, gn_embed_stats *stats,
-                         gn_error *err)
+bool gn__model_learns(const gn_model *m)
+{
+    return m->control != NULL;
+}
+
+gn_status gn__model_learn(gn_context *ctx, const gn_model *m, const char *const *text, const uint32_t *length,
+                          size_t texts, gn__idf *idf, gn_error *err)
+{
+    return m->control == NULL ? GN_OK : gn__char_ngram_learn(ctx, m->control, text, length, texts, idf, err);
+}
+
+static gn_status embed_by_control(gn_context *ctx, const gn_model *m, const gn__idf *idf,
+                                  const char *const *text, const uint32_t *length, size_t texts, float *out,
+                                  gn_error *err)
+{
+    gn__idf own = {0};
+    if (idf != NULL) return gn__char_ngram_embed(ctx, m->control, idf, text, length, texts, out, err);
+    gn_status status = gn__char_ngram_learn(ctx, m->control, text, length, texts, &own, err);
+    if (status == GN_OK) status = gn__char_ngram_embed(ctx, m->control, &own, text, length, texts, out, err);
+    free(own.df);
+    return status;
+}
+
+gn_status gn__model_embed(gn_context *ctx, const gn_model *m, const gn__idf *idf, const char *const *text,
+                          const uint32_t *length, size_t texts, gn_matrix *out, unsigned char *cut,
+                          uint32_t *tokens, gn_embed_stats *stats, gn_error *err)
 {
     gn_status status;
     double start = gn__now();
@@ -291,13 +341,16 @@ gn_status gn_model_embed(gn_context *ctx, const gn_model *m, const char *const *
     gn_matrix rows;
     GN__TRY(gn_matrix_create(texts, m->info.dim, &rows, err));
     if (cut != NULL) memset(cut, 0, texts);
+    if (tokens != NULL) memset(tokens, 0, texts * sizeof *tokens);
     if (texts == 0) {
         status = GN_OK;
     } else if (m->control != NULL) {
-        status = gn__char_ngram_embed(ctx, m->control, text, length, texts, rows.data, err);
+        status = embed_by_control(ctx, m, idf, text, length, texts, rows.data, err);
         count_characters(text, length, texts, &counted);
+    } else if (m->endpoint != NULL) {
+        status = gn__endpoint_embed(ctx, m->endpoint, text, length, texts, rows.data, &counted, err);
     } else {
-        status = embed_by_transformer(ctx, m, text, length, texts, rows.data, cut, &counted, err);
+        status = embed_by_transformer(ctx, m, text, length, texts, rows.data, cut, tokens, &counted, err);
     }
     if (status != GN_OK) {
         gn_matrix_free(&rows);
@@ -309,10 +362,18 @@ gn_status gn_model_embed(gn_context *ctx, const gn_model *m, const char *const *
     return GN_OK;
 }
 
+gn_status gn_model_embed(gn_context *ctx, const gn_model *m, const char *const *text, const uint32_t *length,
+                         size_t texts, gn_matrix *out, unsigned char *cut, gn_embed_stats *stats,
+                         gn_error *err)
+{
+    return gn__model_embed(ctx, m, NULL, text, length, texts, out, cut, NULL, stats, err);
+}
+
 gn_status gn_model_hidden(gn_context *ctx, const gn_model *m, const char *text, size_t length, gn_matrix *out,
                           gn_error *err)
 {
-    if (m->control != NULL) return gn__fail(err, GN_UNSUPPORTED, "%s has no hidden states", m->info.name);
+    if (m->control != NULL || m->endpoint != NULL)
+        return gn__fail(err, GN_UNSUPPORTED, "%s has no hidden states", m->info.name);
     if (length > UINT32_MAX)
         return gn__fail(err, GN_INVALID_ARGUMENT, "a text of %zu bytes is too long", length);
     gn_status status;

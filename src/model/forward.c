@@ -3,8 +3,6 @@
  * still in the nearest cache. */
 #include "model/internal.h"
 
-#include <math.h>
-
 static float *floats(size_t rows, size_t cols)
 {
     size_t n;
@@ -17,20 +15,27 @@ gn_status gn__workspace_create(const gn_model *m, size_t tokens, gn__workspace *
 {
     const gn__recipe *r = &m->recipe;
     const gn__layer *l = &m->layer[0];
-    const gn__linear *const shapes[] = {l->attention_in, l->attention_out, l->mlp_in, l->mlp_out};
-    size_t rows = (tokens + GN__ROWS - 1) / GN__ROWS * GN__ROWS;
+    const gn__linear *const shapes[] = {l->attention_in, l->attention_out, l->mlp_in, l->mlp_out,
+                                        m->projection};
+    size_t rows = (tokens + GN__ROWS - 1) / GN__ROWS * GN__ROWS, mixed = r->heads * r->head_dim;
+    size_t triple = mixed + 2 * r->kv_heads * r->head_dim, place_rows = 2 * r->span;
+    bool inside = r->names->norm[GN__ATTENTION_INSIDE] || r->names->norm[GN__MLP_INSIDE];
     gn__workspace ws = {.rows = rows,
+                        .embedded = m->projection ? floats(GN__ROWS, r->embedding) : NULL,
                         .hidden = floats(rows, r->dim),
-                        .triple = floats(rows, 3 * r->dim),
-                        .mixed = floats(rows, r->dim),
-                        .normed = floats(GN__ROWS, r->dim),
-                        .inner = floats(GN__ROWS, r->inner),
-                        .scratch = floats(gn__attention_scratch(rows, r->dim / r->heads), 1)};
+                        .triple = floats(rows, triple),
+                        .mixed = floats(rows, mixed),
+                        .normed = floats(GN__ROWS, r->dim > r->embedding ? r->dim : r->embedding),
+                        .between = inside ? floats(GN__ROWS, r->dim) : NULL,
+                        .inner = floats(GN__ROWS, r->gated ? 2 * r->inner : r->inner),
+                        .scratch = floats(gn__attention_scratch(rows, r->head_dim, place_rows), 1)};
     gn_status status = GN_OK;
-    if (!ws.hidden || !ws.triple || !ws.mixed || !ws.normed || !ws.inner || !ws.scratch)
+    if (!ws.hidden || !ws.triple || !ws.mixed || !ws.normed || !ws.inner || !ws.scratch ||
+        (m->projection && !ws.embedded) || (inside && !ws.between))
         status = gn__no_memory(err, rows * r->dim * 5 * sizeof(float));
     else
-        status = gn__lane_create(m->engine, shapes, sizeof shapes / sizeof *shapes, &ws.lane, err);
+        status = gn__positions_create(m, rows, &ws.positions, err);
+    if (status == GN_OK) status = gn__lane_create(m->engine, shapes, m->projection ? 5 : 4, &ws.lane, err);
     if (status != GN_OK) {
         gn__workspace_free(&ws);
         return status;
@@ -42,33 +47,16 @@ gn_status gn__workspace_create(const gn_model *m, size_t tokens, gn__workspace *
 void gn__workspace_free(gn__workspace *ws)
 {
     gn__lane_free(ws->lane);
+    gn__positions_free(&ws->positions);
+    free(ws->embedded);
     free(ws->hidden);
     free(ws->triple);
     free(ws->mixed);
     free(ws->normed);
+    free(ws->between);
     free(ws->inner);
     free(ws->scratch);
     *ws = (gn__workspace){0};
-}
-
-static void add_row(const gn__tensor *table, size_t row, size_t dim, float *spare, float *out)
-{
-    gn__tensor_read(table, row * dim, dim, spare);
-    for (size_t j = 0; j < dim; j++) out[j] += spare[j];
-}
-
-/* Word, position and token-type rows added up; returns the number of rows. */
-static size_t embed(const gn_model *m, gn__workspace *ws, const gn__sequence *sequence, size_t count)
-{
-    size_t dim = m->recipe.dim, row = 0;
-    for (size_t s = 0; s < count; s++)
-        for (size_t t = 0; t < sequence[s].count; t++, row++) {
-            float *x = ws->hidden + row * dim;
-            gn__tensor_read(m->words, (size_t)sequence[s].id[t] * dim, dim, x);
-            if (m->token_types != NULL) add_row(m->token_types, 0, dim, ws->normed, x);
-            add_row(m->positions, t, dim, ws->normed, x);
-        }
-    return row;
 }
 
 typedef struct pass {
@@ -77,47 +65,171 @@ typedef struct pass {
     gn__workspace *ws;
 } pass;
 
+static void norm_rows(const pass *p, const gn__norm *n, float *y, const float *x, size_t rows, size_t cols)
+{
+    if (n->beta != NULL)
+        p->ops->layer_norm(y, x, n->gamma, n->beta, rows, cols, p->m->recipe.eps);
+    else
+        p->ops->rms_norm(y, x, n->gamma, rows, cols, p->m->recipe.eps);
+}
+
 static void norm(const pass *p, const gn__norm *n, float *y, const float *x)
 {
-    p->ops->layer_norm(y, x, n->gamma, n->beta, GN__ROWS, p->m->recipe.dim, p->m->recipe.eps);
+    norm_rows(p, n, y, x, GN__ROWS, p->m->recipe.dim);
 }
+
+/* ---- tokens to the first hidden states ------------------------------------------------------------ */
+
+static void add_row(const gn__tensor *table, size_t row, size_t dim, float *spare, float *out)
+{
+    gn__tensor_read(table, row * dim, dim, spare);
+    for (size_t j = 0; j < dim; j++) out[j] += spare[j];
+}
+
+/* Word, position and token-type rows added up. place: the token's row of position embeddings. */
+static void embed_token(const pass *p, int32_t id, size_t place, float *x)
+{
+    const gn_model *m = p->m;
+    size_t width = m->recipe.embedding;
+    float scale = m->recipe.embedding_scale;
+    gn__tensor_read(m->words, (size_t)id * width, width, x);
+    if (scale != 1)
+        for (size_t j = 0; j < width; j++) x[j] *= scale;
+    if (m->token_types != NULL) add_row(m->token_types, 0, width, p->ws->normed, x);
+    if (m->positions != NULL) add_row(m->positions, place, width, p->ws->normed, x);
+}
+
+/* A block of embedded tokens, all GN__ROWS of it, becomes hidden states. */
+static bool finish_block(const pass *p, float *embedded, float *hidden)
+{
+    const gn_model *m = p->m;
+    if (m->embedding_norm.gamma != NULL)
+        norm_rows(p, &m->embedding_norm, embedded, embedded, GN__ROWS, m->recipe.embedding);
+    return m->projection == NULL || gn__linear_run(m->projection, p->ws->lane, embedded, hidden);
+}
+
+/* false: oneDNN failed. */
+static bool embed(const pass *p, const gn__sequence *sequence, size_t count)
+{
+    const gn__recipe *r = &p->m->recipe;
+    gn__workspace *ws = p->ws;
+    size_t row = 0, width = r->embedding, end;
+    bool projected = p->m->projection != NULL;
+    for (size_t s = 0; s < count; s++) {
+        size_t place = r->position_offset;
+        for (size_t t = 0; t < sequence[s].count; t++) {
+            bool pad = sequence[s].id[t] == r->pad_token;
+            float *x = projected ? ws->embedded + row % GN__ROWS * width : ws->hidden + row * width;
+            embed_token(p, sequence[s].id[t], pad ? r->position_offset - 1 : place, x);
+            place += !pad;
+            if (++row % GN__ROWS != 0) continue;
+            float *hidden = ws->hidden + (row - GN__ROWS) * r->dim;
+            if (!finish_block(p, projected ? ws->embedded : hidden, hidden)) return false;
+        }
+    }
+    if (row % GN__ROWS == 0) return true;
+    end = (row + GN__ROWS - 1) / GN__ROWS * GN__ROWS;
+    float *hidden = ws->hidden + (end - GN__ROWS) * r->dim, *x = projected ? ws->embedded : hidden;
+    memset(x + row % GN__ROWS * width, 0, (end - row) * width * sizeof *x);
+    return finish_block(p, x, hidden);
+}
+
+/* ---- layers --------------------------------------------------------------------------------------- */
 
 static bool before_attention(const pass *p, const gn__layer *l, size_t row)
 {
-    size_t dim = p->m->recipe.dim;
-    const float *x = p->ws->hidden + row * dim;
-    if (p->m->recipe.norm_first) {
-        norm(p, &l->attention_norm, p->ws->normed, x);
+    const gn__recipe *r = &p->m->recipe;
+    const float *x = p->ws->hidden + row * r->dim;
+    size_t width = (r->heads + 2 * r->kv_heads) * r->head_dim;
+    if (l->norm[GN__ATTENTION_BEFORE].gamma != NULL) {
+        norm(p, &l->norm[GN__ATTENTION_BEFORE], p->ws->normed, x);
         x = p->ws->normed;
     }
-    return gn__linear_run(l->attention_in, p->ws->lane, x, p->ws->triple + row * 3 * dim);
+    float *q = p->ws->triple + row * width;
+    if (!gn__linear_run(l->attention_in, p->ws->lane, x, q)) return false;
+    if (l->query_norm.gamma == NULL) return true;
+    for (size_t i = 0; i < GN__ROWS; i++, q += width) {
+        float *k = q + r->heads * r->head_dim;
+        norm_rows(p, &l->query_norm, q, q, r->heads, r->head_dim);
+        norm_rows(p, &l->key_norm, k, k, r->kv_heads, r->head_dim);
+    }
+    return true;
 }
 
-static void attend(const pass *p, const gn__sequence *sequence, size_t count)
+/* Query and key of a text's tokens. */
+static void rotate(const pass *p, int kind, float *q, size_t stride, size_t tokens)
 {
     const gn__recipe *r = &p->m->recipe;
-    size_t head_dim = r->dim / r->heads;
-    float scale = 1.0f / sqrtf((float)head_dim);
-    const float *q = p->ws->triple;
-    float *out = p->ws->mixed;
+    size_t pairs = r->rotary[kind].pairs;
+    const float *cosine = p->ws->positions.cosine[kind], *sine = p->ws->positions.sine[kind];
+    for (size_t t = 0; t < tokens; t++, q += stride, cosine += pairs, sine += pairs)
+        p->ops->rotate(q, cosine, sine, r->heads + r->kv_heads, r->head_dim, pairs);
+}
+
+static void attend(const pass *p, size_t number, const gn__layer *l, const gn__sequence *sequence,
+                   size_t count)
+{
+    const gn__recipe *r = &p->m->recipe;
+    const gn__positions *places = &p->ws->positions;
+    size_t width = r->heads * r->head_dim, stride = width + 2 * r->kv_heads * r->head_dim;
+    int local = r->local[number];
+    gn__disentangled d = {.key = l->position_key,
+                          .query = l->position_query,
+                          .rows = 2 * r->span,
+                          .columns = gn__position_columns(2 * r->span),
+                          .row = places->row ? places->row + places->tokens - 1 : NULL};
+    gn__attention a = {.stride = stride,
+                       .out_stride = width,
+                       .heads = r->heads,
+                       .head_dim = r->head_dim,
+                       .causal = r->causal,
+                       .scale = r->attention_scale,
+                       .scratch = p->ws->scratch,
+                       .kv_heads = r->kv_heads,
+                       .before = local ? r->before : 0,
+                       .after = local ? r->after : 0,
+                       .cap = r->cap,
+                       .bias = places->bias ? places->bias + places->tokens - 1 : NULL,
+                       .bias_stride = places->bias_stride,
+                       .positions = r->span > 0 ? &d : NULL};
+    float *q = p->ws->triple;
+    a.out = p->ws->mixed;
     for (size_t s = 0; s < count; s++) {
-        size_t n = sequence[s].count;
-        gn__attention a = {.q = q,
-                           .k = q + r->dim,
-                           .v = q + 2 * r->dim,
-                           .stride = 3 * r->dim,
-                           .out = out,
-                           .out_stride = r->dim,
-                           .tokens = n,
-                           .heads = r->heads,
-                           .head_dim = head_dim,
-                           .causal = r->causal,
-                           .scale = scale,
-                           .scratch = p->ws->scratch};
+        a.tokens = sequence[s].count;
+        if (r->rotary[local].pairs > 0) rotate(p, local, q, stride, a.tokens);
+        a.q = q;
+        a.k = q + width;
+        a.v = a.k + r->kv_heads * r->head_dim;
         p->ops->attention(&a);
-        q += n * 3 * r->dim;
-        out += n * r->dim;
+        q += a.tokens * stride;
+        a.out += a.tokens * width;
     }
+}
+
+/* Adds what `out` makes of x to hidden, through the norm inside if there is one. */
+static bool add_part(const pass *p, const gn__linear *out, const gn__norm *inside, const float *x,
+                     float *hidden)
+{
+    size_t n = GN__ROWS * p->m->recipe.dim;
+    if (inside->gamma == NULL) return gn__linear_run(out, p->ws->lane, x, hidden);
+    float *y = p->ws->between;
+    if (!gn__linear_run(out, p->ws->lane, x, y)) return false;
+    norm(p, inside, y, y);
+    for (size_t i = 0; i < n; i++) hidden[i] += y[i];
+    return true;
+}
+
+static bool add_mlp(const pass *p, const gn__layer *l, const float *x, float *hidden)
+{
+    const gn__recipe *r = &p->m->recipe;
+    gn__workspace *ws = p->ws;
+    if (r->gated) {
+        if (!gn__linear_run(l->mlp_in, ws->lane, x, ws->inner)) return false;
+        p->ops->gate(r->activation, ws->inner, GN__ROWS, r->inner);
+    } else if (!gn__linear_run_activated(l->mlp_in, ws->lane, x, ws->inner, r->activation)) {
+        return false;
+    }
+    return add_part(p, l->mlp_out, &l->norm[GN__MLP_INSIDE], ws->inner, hidden);
 }
 
 static bool after_attention(const pass *p, const gn__layer *l, size_t row)
@@ -125,18 +237,16 @@ static bool after_attention(const pass *p, const gn__layer *l, size_t row)
     const gn__recipe *r = &p->m->recipe;
     gn__workspace *ws = p->ws;
     float *hidden = ws->hidden + row * r->dim;
-    const float *x = hidden;
-    if (!gn__linear_run(l->attention_out, ws->lane, ws->mixed + row * r->dim, hidden)) return false;
-    if (r->norm_first) {
-        norm(p, &l->mlp_norm, ws->normed, hidden);
-        x = ws->normed;
-    } else {
-        norm(p, &l->attention_norm, hidden, hidden);
-    }
-    if (!gn__linear_run(l->mlp_in, ws->lane, x, ws->inner)) return false;
-    p->ops->activate(r->activation, ws->inner, GN__ROWS * r->inner);
-    if (!gn__linear_run(l->mlp_out, ws->lane, ws->inner, hidden)) return false;
-    if (!r->norm_first) norm(p, &l->mlp_norm, hidden, hidden);
+    const float *x = hidden, *mixed = ws->mixed + row * r->heads * r->head_dim;
+    const gn__norm *n = l->norm;
+    bool norm_first = n[GN__MLP_BEFORE].gamma != NULL;
+    if (norm_first && r->parallel) norm(p, &n[GN__MLP_BEFORE], ws->normed, hidden);
+    if (!add_part(p, l->attention_out, &n[GN__ATTENTION_INSIDE], mixed, hidden)) return false;
+    if (n[GN__ATTENTION_POST].gamma != NULL) norm(p, &n[GN__ATTENTION_POST], hidden, hidden);
+    if (norm_first && !r->parallel) norm(p, &n[GN__MLP_BEFORE], ws->normed, hidden);
+    if (norm_first) x = ws->normed;
+    if (!add_mlp(p, l, x, hidden)) return false;
+    if (n[GN__MLP_POST].gamma != NULL) norm(p, &n[GN__MLP_POST], hidden, hidden);
     return true;
 }
 
@@ -145,18 +255,16 @@ gn_status gn__model_forward(const gn_context *ctx, const gn_model *m, gn__worksp
 {
     const gn__recipe *r = &m->recipe;
     pass p = {m, gn__cpu_ops(), ws};
-    size_t rows = embed(m, ws, sequence, count), end = (rows + GN__ROWS - 1) / GN__ROWS * GN__ROWS;
-    memset(ws->hidden + rows * r->dim, 0, (end - rows) * r->dim * sizeof(float));
-    memset(ws->mixed + rows * r->dim, 0, (end - rows) * r->dim * sizeof(float));
+    size_t rows = 0, mixed = r->heads * r->head_dim;
+    for (size_t s = 0; s < count; s++) rows += sequence[s].count;
+    size_t end = (rows + GN__ROWS - 1) / GN__ROWS * GN__ROWS;
+    memset(ws->mixed + rows * mixed, 0, (end - rows) * mixed * sizeof(float));
     int threads = gn__serial_begin();
-    bool good = true;
-    if (m->embedding_norm.gamma != NULL)
-        for (size_t row = 0; row < end; row += GN__ROWS)
-            norm(&p, &m->embedding_norm, ws->hidden + row * r->dim, ws->hidden + row * r->dim);
+    bool good = embed(&p, sequence, count);
     for (size_t i = 0; i < r->layers && good && !gn__cancelled(ctx); i++) {
-        const gn__layer *l = &m->layer[i];
+        const gn__layer *l = &m->layer[i * r->stored / r->layers];
         for (size_t row = 0; row < end && good; row += GN__ROWS) good = before_attention(&p, l, row);
-        if (good) attend(&p, sequence, count);
+        if (good) attend(&p, i, l, sequence, count);
         for (size_t row = 0; row < end && good; row += GN__ROWS) good = after_attention(&p, l, row);
     }
     if (m->final_norm.gamma != NULL)
@@ -165,42 +273,4 @@ gn_status gn__model_forward(const gn_context *ctx, const gn_model *m, gn__worksp
     gn__serial_end(threads);
     if (!good) return gn__fail(err, GN_NUMERIC, "oneDNN failed in a matrix product of %s", m->info.name);
     return gn__check_cancel(ctx, err);
-}
-
-static void pool_mean(const float *hidden, size_t tokens, size_t dim, float *out)
-{
-    enum { PART = 256 };
-    double total[PART];
-    for (size_t first = 0; first < dim; first += PART) {
-        size_t n = dim - first < PART ? dim - first : (size_t)PART;
-        for (size_t j = 0; j < n; j++) total[j] = 0;
-        for (size_t t = 0; t < tokens; t++)
-            for (size_t j = 0; j < n; j++) total[j] += (double)hidden[t * dim + first + j];
-        for (size_t j = 0; j < n; j++) out[first + j] = (float)(total[j] / (double)tokens);
-    }
-}
-
-void gn__pool(gn_pooling pooling, bool normalize, const float *hidden, size_t tokens, size_t dim, float *out)
-{
-    const float *row = pooling == GN_POOLING_LAST ? hidden + (tokens - 1) * dim : hidden;
-    switch (pooling) {
-    case GN_POOLING_CLS:
-    case GN_POOLING_LAST:
-    case GN_POOLING_MAX:
-        memcpy(out, row, dim * sizeof *out);
-        break;
-    case GN_POOLING_AUTO:
-    case GN_POOLING_MEAN:
-        pool_mean(hidden, tokens, dim, out);
-        break;
-    }
-    for (size_t t = 1; t < tokens && pooling == GN_POOLING_MAX; t++)
-        for (size_t j = 0; j < dim; j++)
-            if (!(hidden[t * dim + j] <= out[j])) out[j] = hidden[t * dim + j]; /* lets NaN through */
-    if (!normalize) return;
-    double square = 0;
-    for (size_t j = 0; j < dim; j++) square += (double)out[j] * (double)out[j];
-    double length = sqrt(square) > 1e-12 ? sqrt(square) : 1e-12; /* as torch's normalize; NaN: see below */
-    if (isnan(square)) length = NAN;
-    for (size_t j = 0; j < dim; j++) out[j] = (float)((double)out[j] / length);
 }

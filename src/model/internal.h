@@ -3,48 +3,71 @@
 #define GENCHI_MODEL_INTERNAL_H
 
 #include "genchi/tokenizer.h"
+#include "hub/endpoint.h"
 #include "model/char_ngram.h"
+#include "model/head.h"
 #include "model/recipe.h"
 #include "model/safetensors.h"
 
 typedef struct gn__norm {
-    float *gamma, *beta; /* [dim]; owned by the model's arena */
+    float *gamma, *beta; /* [dim] or [head_dim]; owned by the model's arena; gamma NULL: no norm */
 } gn__norm;
 
 typedef struct gn__layer {
-    gn__linear *attention_in, *attention_out, *mlp_in, *mlp_out; /* dim→3 dim (q|k|v), …, the outs add */
-    gn__norm attention_norm, mlp_norm;
+    /* dim → q|k|v; heads · head_dim → dim; dim → inner or gate|up; inner → dim. The outs add to what is there
+     * unless a norm stands between. */
+    gn__linear *attention_in, *attention_out, *mlp_in, *mlp_out;
+    gn__norm norm[GN__NORM_PLACES], query_norm, key_norm;
+    float *position_key, *position_query; /* see gn__disentangled; NULL: none */
 } gn__layer;
 
 struct gn_model {
     gn_model_info info;
     gn__arena arena;         /* strings, norms */
     gn__char_ngram *control; /* the built-in model; then nothing below is set */
+    gn__endpoint *endpoint;  /* a server; likewise */
     gn_tokenizer *tokenizer;
     gn__recipe recipe;
     gn__weights weights;
-    const gn__tensor *words, *positions, *token_types; /* token_types: NULL if the recipe has none */
-    gn__norm embedding_norm, final_norm;               /* NULL inside: none */
+    const gn__tensor *words, *positions, *token_types; /* NULL where the recipe has none */
+    gn__norm embedding_norm, final_norm;
+    gn__linear *projection; /* of the embeddings; NULL: none */
+    float *buckets;         /* [heads × recipe.buckets]; NULL: none */
     gn__engine *engine;
-    gn__layer *layer; /* [recipe.layers] */
+    gn__layer *layer; /* [recipe.stored] */
+    gn__head head;    /* from hidden states to the embedding */
+    char *prompt;     /* stands before every text; "" for none */
 };
 
 /* One text's token ids. */
 typedef struct gn__sequence {
     const int32_t *id;
-    size_t count; /* 1 … recipe.positions */
+    size_t count; /* 1 … info.max_length */
 } gn__sequence;
+
+/* What the recipe's positions need for texts of so many tokens; see gn__rotary and gn__attention. */
+typedef struct gn__positions {
+    float *cosine[2], *sine[2]; /* [tokens × pairs] */
+    float *bias;                /* [heads × bias_stride]; distance 0 of the first head at tokens − 1 */
+    size_t tokens, bias_stride;
+    uint16_t *row; /* distance 0 at tokens − 1 */
+} gn__positions;
+gn_status gn__positions_create(const gn_model *m, size_t tokens, gn__positions *out, gn_error *err);
+void gn__positions_free(gn__positions *p); /* a zeroed struct is allowed */
 
 /* What one thread needs for the forward pass of up to `rows` tokens. */
 typedef struct gn__workspace {
     gn__lane *lane;
-    size_t rows;    /* a multiple of GN__ROWS */
-    float *hidden;  /* [rows × dim] */
-    float *triple;  /* [rows × 3 dim] q|k|v */
-    float *mixed;   /* [rows × dim] what attention gathered */
-    float *normed;  /* [GN__ROWS × dim] */
-    float *inner;   /* [GN__ROWS × inner] */
-    float *scratch; /* for the attention */
+    size_t rows;     /* a multiple of GN__ROWS */
+    float *embedded; /* [GN__ROWS × embedding], where they are projected */
+    float *hidden;   /* [rows × dim] */
+    float *triple;   /* [rows × (heads + 2 kv_heads) head_dim] q|k|v */
+    float *mixed;    /* [rows × heads head_dim] what attention gathered */
+    float *normed;   /* [GN__ROWS × dim] */
+    float *between;  /* the same, for outs that a norm follows */
+    float *inner;    /* [GN__ROWS × inner], twice as wide if gated */
+    float *scratch;  /* for the attention */
+    gn__positions positions;
 } gn__workspace;
 
 gn_status gn__workspace_create(const gn_model *m, size_t tokens, gn__workspace *out, gn_error *err);
@@ -55,8 +78,5 @@ void gn__workspace_free(gn__workspace *ws); /* a zeroed struct is allowed */
  * have the same bits whatever stands beside it. Errors: GN_CANCELLED; GN_NUMERIC (oneDNN failed). */
 gn_status gn__model_forward(const gn_context *ctx, const gn_model *m, gn__workspace *ws,
                             const gn__sequence *sequence, size_t count, gn_error *err);
-
-/* hidden: [tokens × dim], tokens > 0. out: [dim], of unit length if normalize. */
-void gn__pool(gn_pooling pooling, bool normalize, const float *hidden, size_t tokens, size_t dim, float *out);
 
 #endif

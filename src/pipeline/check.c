@@ -1,5 +1,7 @@
 /* look → detect → verify → decide, joined. */
 #include "data/vectors.h"
+#include "genchi/embed.h"
+#include "genchi/vectors.h"
 #include "pipeline/pipeline.h"
 
 #include <cblas.h>
@@ -31,20 +33,23 @@ typedef struct run {
 
 /* ---- inputs ------------------------------------------------------------------------------------ */
 
-/* A dataset without texts for embeddings from elsewhere; label names come one a line, or there are none. */
-static gn_status vectors_read(gn_context *ctx, const char *path, const char *labels, gn_npy *x, gn_dataset *d,
-                              gn_error *err)
+/* A .npy where it lies, if detect is all that reads it; else into memory. */
+static gn_status vectors_read(run *r, const char *path, const char *labels, gn_npy *x, gn_dataset *d)
 {
-    GN__TRY(gn_npy_map(path, x, err));
-    return gn__dataset_of_vectors(ctx, path, x->matrix.rows, labels, d, err);
+    size_t n = strlen(path);
+    if (r->steps == GN_STEP_DETECT && n > 4 && strcmp(path + n - 4, ".npy") == 0) {
+        GN__TRY(gn_npy_map(path, x, r->err));
+        return gn__dataset_of_vectors(r->ctx, path, x->matrix.rows, labels, NULL, d, r->err);
+    }
+    return gn_vectors_read(r->ctx, path, labels, &x->matrix, d, r->err);
 }
 
 static gn_status read_vectors(run *r)
 {
     const gn_matrix *train = &r->file[0].matrix, *test = &r->file[1].matrix;
     const gn_check_options *o = r->options;
-    GN__TRY(vectors_read(r->ctx, o->train, o->train_labels, &r->file[0], &r->train, r->err));
-    GN__TRY(vectors_read(r->ctx, o->test, o->test_labels, &r->file[1], &r->test, r->err));
+    GN__TRY(vectors_read(r, o->train, o->train_labels, &r->file[0], &r->train));
+    GN__TRY(vectors_read(r, o->test, o->test_labels, &r->file[1], &r->test));
     if (train->cols != test->cols)
         return gn__fail(r->err, GN_INVALID_ARGUMENT,
                         "%s has %zu columns and %s has %zu: they are not from one model", o->train,
@@ -85,20 +90,23 @@ static gn_status enough_rows(const run *r, const gn_dataset *d, const char *whic
 
 static gn_status model_info_copy(const gn_model_info *from, gn_model_evidence_info *to, gn_error *err)
 {
-    *to = (gn_model_evidence_info){.name = gn__strdup(from->name),
-                                   .architecture = gn__strdup(from->architecture),
-                                   .path = gn__strdup(from->path),
-                                   .pooling = gn__strdup(gn_pooling_name(from->pooling)),
-                                   .dtype = gn__strdup(gn_dtype_name(from->dtype)),
-                                   .tokenizer = gn__strdup(from->tokenizer),
-                                   .dim = from->dim,
-                                   .layers = from->layers,
-                                   .max_length = from->max_length,
-                                   .parameters = from->parameters,
-                                   .normalize = from->normalize};
+    *to = (gn_model_evidence_info){
+        .name = gn__strdup(from->name),
+        .architecture = gn__strdup(from->architecture),
+        .path = gn__strdup(from->path),
+        .pooling = gn__strdup(from->remote ? "external" : from->poolings),
+        .prompt = from->prompt != NULL && from->prompt[0] != '\0' ? gn__strdup(from->prompt) : NULL,
+        .dtype = gn__strdup(gn_dtype_name(from->dtype)),
+        .tokenizer = gn__strdup(from->tokenizer),
+        .dim = from->dim,
+        .layers = from->layers,
+        .max_length = from->max_length,
+        .parameters = from->parameters,
+        .normalize = from->normalize};
     memcpy(to->sha256, from->sha256, sizeof to->sha256);
     if (to->name == NULL || to->architecture == NULL || to->pooling == NULL || to->dtype == NULL ||
-        to->tokenizer == NULL || (from->path != NULL && to->path == NULL))
+        to->tokenizer == NULL || (from->path != NULL && to->path == NULL) ||
+        (from->prompt[0] != '\0' && to->prompt == NULL))
         return gn__no_memory(err, sizeof *to);
     return GN_OK;
 }
@@ -130,7 +138,9 @@ static gn_status embed(run *r, const char *name, const gn_model_options *model_o
     double t1 = gn__now();
     timing->load = t1 - t0;
     timing->peak_after.load = gn__peak_memory();
-    GN__TRY_GOTO(gn_model_embed(r->ctx, model, text, length, n, out, cut, &stats, r->err), done);
+    GN__TRY_GOTO(
+        gn_model_embed_cached(r->ctx, r->options->cache, model, text, length, n, out, cut, &stats, r->err),
+        done);
     timing->embed = gn__now() - t1;
     timing->peak_after.embed = gn__peak_memory();
     for (size_t i = 0; i < n; i++)
@@ -180,9 +190,9 @@ static gn_status compare_with_control(run *r)
     for (size_t i = 0; i < sizeof pair / sizeof *pair; i++) {
         const gn_evaluation *a = &model->eval[pair[i].kind], *b = &control->eval[pair[i].kind];
         if (!a->available || !b->available) continue;
-        GN__TRY(gn_paired_accuracy(r->ctx, a->probability, b->probability, r->test.label, r->test.rows,
-                                   r->result->classes, r->test.group, r->options->probe.bootstrap,
-                                   gn__purpose("pipeline/control") + i, pair[i].out, r->err));
+        GN__TRY(gn_paired_correct(r->ctx, a->correct, b->correct, r->test.rows, r->test.group,
+                                  r->options->probe.bootstrap, gn__purpose("pipeline/control") + i,
+                                  pair[i].out, r->err));
     }
     return GN_OK;
 }
@@ -261,7 +271,9 @@ static void decide(run *r)
                            .conflicting_test = q->duplicates.conflicting_test,
                            .duplicates_kept = q->kept_duplicates,
                            .cut_texts = q->main.model.cut_train + q->main.model.cut_test,
-                           .grouped = r->test.group != NULL};
+                           .grouped = r->test.group != NULL,
+                           .kind = &q->kind,
+                           .where = &q->where};
     gn_decide(&e, &r->result->verdict);
 }
 
@@ -286,7 +298,7 @@ static gn_status set_info(run *r, const gn_dataset *d, bool vectors, gn_set_info
     bool ok = copy_string(&s->path, d->path) && copy_string(&s->text_column, d->text_column) &&
               copy_string(&s->label_column, d->label_column) &&
               copy_string(&s->group_column, d->group_column) &&
-              copy_string(&s->format, vectors ? "npy" : gn_format_name(d->format)) &&
+              copy_string(&s->format, vectors ? strrchr(d->path, '.') + 1 : gn_format_name(d->format)) &&
               (vectors || copy_string(&s->encoding, gn_encoding_name(d->encoding)));
     if (d->malformed > 0) {
         s->malformed_line = gn__calloc(d->malformed, sizeof *s->malformed_line);
@@ -321,7 +333,7 @@ static gn_status class_names(run *r)
 
 static gn_status libraries(run *r)
 {
-    enum { COUNT = 5 };
+    enum { COUNT = 4 };
     char name[COUNT][160];
     gn_result *q = r->result;
     const dnnl_version_t *onednn = dnnl_version();
@@ -329,7 +341,6 @@ static gn_status libraries(run *r)
     snprintf(name[1], sizeof name[1], "%.150s", openblas_get_config());
     snprintf(name[2], sizeof name[2], "ICU %s", U_ICU_VERSION);
     snprintf(name[3], sizeof name[3], "jansson %s", JANSSON_VERSION);
-    snprintf(name[4], sizeof name[4], "liblbfgs");
     q->library = gn__calloc(COUNT, sizeof *q->library);
     if (q->library == NULL) return gn__no_memory(r->err, sizeof *q->library);
     for (size_t i = 0; i < COUNT; i++) {
@@ -432,6 +443,7 @@ static gn_status run_all(run *r)
     if (r->steps & GN_STEP_DETECT) {
         GN__TRY(examples_make(r, &r->train, r->score_train, false, &q->only_train, &q->examples_train));
         GN__TRY(examples_make(r, &r->test, r->score_test, true, &q->only_test, &q->examples_test));
+        GN__TRY(gn__explain(r->ctx, &space, o, r->score_train, r->score_test, q, r->err));
     }
     gn_matrix_free(&r->pooled);
     if (r->steps & GN_STEP_DECIDE) {

@@ -34,6 +34,10 @@ gn_status gn__picture_make(gn_context *ctx, const gn__space *space, const gn_che
                            bool full, const double *train_margin, const double *test_margin, gn_picture *out,
                            gn_error *err);
 
+/* What kind of shift and where it is: result->kind and ->where, from what detect said of main's space. */
+gn_status gn__explain(gn_context *ctx, const gn__space *space, const gn_check_options *options,
+                      const float *score_train, const float *score_test, gn_result *result, gn_error *err);
+
 /* The first `max` code points of a text, with an ellipsis where it was longer; NULL: no memory. */
 char *gn__shorten(const char *text, size_t length, size_t max);
 

@@ -308,7 +308,13 @@ bool gn__figure_has_narrow(gn_figure figure)
 
 bool gn__figure_available(const gn_result *r, gn_figure figure)
 {
+    static const unsigned step[GN_FIGURE_COUNT] = {[GN_FIGURE_PLANE] = GN_STEP_SEE,
+                                                   [GN_FIGURE_MARGINAL] = GN_STEP_SEE,
+                                                   [GN_FIGURE_OVERLAP] = GN_STEP_SEE,
+                                                   [GN_FIGURE_PROBES] = GN_STEP_VERIFY,
+                                                   [GN_FIGURE_SHIFT] = GN_STEP_DETECT};
     const gn_picture *p = &r->main.picture;
+    if ((r->steps & step[figure]) == 0) return false;
     switch (figure) {
     case GN_FIGURE_PLANE:
         return p->points > 0 || p->densities > 0;

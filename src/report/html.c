@@ -91,7 +91,9 @@ static void put_head(gn__page *p)
                "'unsafe-inline'; base-uri 'none'; form-action 'none'\"/>\n"
                "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\"/>\n"
                "<meta name=\"referrer\" content=\"no-referrer\"/>\n<title>");
-    GN__SAY(p, DOCUMENT_TITLE, gn__verdict_title(r->verdict.code, p->lang));
+    GN__SAY(p, DOCUMENT_TITLE,
+            r->steps & GN_STEP_DECIDE ? gn__verdict_title(r->verdict.code, p->lang)
+                                      : gn__word_of(p, GN__H_PART_TITLE));
     gn__put(p, "</title>\n<style>body,svg{font-family:");
     gn__put(p, gn__font_family(p->lang));
     gn__put(p, "}");
@@ -105,10 +107,14 @@ static void put_head(gn__page *p)
     static const struct {
         const char *link;
         gn__html_id text;
-    } places[] = {{"verdict", GN__H_NAV_VERDICT}, {"pictures", GN__H_NAV_PICTURES},
-                  {"texts", GN__H_NAV_TEXTS},     {"data", GN__H_NAV_DATA},
-                  {"method", GN__H_NAV_METHOD},   {"words", GN__H_NAV_WORDS}};
+        unsigned steps; /* the section is there when one of these was run */
+    } places[] = {
+        {"verdict", GN__H_NAV_VERDICT, GN_STEP_DECIDE}, {"pictures", GN__H_NAV_PICTURES, GN_STEP_ALL},
+        {"kind", GN__H_NAV_KIND, GN_STEP_DETECT},       {"where", GN__H_NAV_WHERE, GN_STEP_DETECT},
+        {"texts", GN__H_NAV_TEXTS, GN_STEP_DETECT},     {"data", GN__H_NAV_DATA, GN_STEP_ALL},
+        {"method", GN__H_NAV_METHOD, GN_STEP_ALL},      {"words", GN__H_NAV_WORDS, GN_STEP_ALL}};
     for (size_t i = 0; i < sizeof places / sizeof *places; i++) {
+        if ((r->steps & places[i].steps) == 0) continue;
         gn__put(p, "<a href=\"#");
         gn__put(p, places[i].link);
         gn__put(p, "\">");
@@ -116,6 +122,13 @@ static void put_head(gn__page *p)
         gn__put(p, "</a> ");
     }
     gn__put(p, "</nav>\n</header>\n<main>\n");
+}
+
+const char *gn__group_word(gn__page *p)
+{
+    const char *name = p->r->test.group_column;
+    if (name == NULL) return gn__word_of(p, GN__H_COL_GROUP);
+    return name[strspn(name, "0123456789")] == '\0' ? GN__COMPOSE(p, COLUMN_NUMBER, name) : name;
 }
 
 gn_status gn_report_html(const gn_result *r, gn_lang lang, char **out, size_t *length, gn_error *err)
@@ -130,6 +143,8 @@ gn_status gn_report_html(const gn_result *r, gn_lang lang, char **out, size_t *l
         gn__arena_free(&page.scratch);
         return status;
     }
+    gn__html_kind(&page);
+    gn__html_where(&page);
     gn__html_texts(&page);
     gn__html_data(&page);
     gn__html_method(&page);

@@ -8,6 +8,8 @@ extern const char gn__html_style[];
 
 void gn__html_verdict(gn__page *p);
 gn_status gn__html_pictures(gn__page *p, gn_error *err);
+void gn__html_kind(gn__page *p);  /* html_shift.c */
+void gn__html_where(gn__page *p); /* likewise */
 void gn__html_texts(gn__page *p);
 void gn__html_data(gn__page *p);
 void gn__html_method(gn__page *p);
@@ -29,5 +31,9 @@ void gn__cell(gn__table *t, const char *text);
 /* Fills the rest of the row with dashes. */
 void gn__row_rest(gn__table *t);
 void gn__table_end(gn__table *t);
+
+/* What rows of the test set were grouped by: the column's name, or "column 4" where it has only a number;
+ * never NULL. */
+const char *gn__group_word(gn__page *p);
 
 #endif

@@ -33,6 +33,7 @@ static void put_examples(gn__page *p, const gn_example *e, size_t n, gn__html_id
 void gn__html_texts(gn__page *p)
 {
     const gn_result *r = p->r;
+    if ((r->steps & GN_STEP_DETECT) == 0) return;
     gn__section_begin(p, "texts", GN__H_TEXTS);
     gn__paragraph(p, NULL, gn__word_of(p, GN__H_TEXTS_INTRO));
     bool any = false;

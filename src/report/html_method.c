@@ -47,6 +47,7 @@ static void put_model(gn__page *p, const gn_model_evidence_info *m)
                        : GN__COMPOSE(p, M_SHAPE_PLAIN, architecture, dim));
     if (m->pooling != NULL)
         fact(p, GN__H_M_POOLING, m->normalize ? GN__COMPOSE(p, M_NORMALIZED, m->pooling) : m->pooling);
+    fact(p, GN__H_M_PROMPT, m->prompt);
     fact(p, GN__H_M_DTYPE, m->dtype);
     if (m->tokenizer != NULL)
         fact(p, GN__H_M_TOKENIZER,

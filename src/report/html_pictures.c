@@ -225,8 +225,7 @@ static void put_group_notes(gn__page *p)
         gn_interval d = e->grouped_vs_ungrouped.difference;
         bool part = d.high < 0;
         const char *whole = gn__n_percent1(p, grouped->scores.accuracy.estimate);
-        const char *column =
-            p->r->test.group_column ? p->r->test.group_column : gn__word_of(p, GN__H_COL_GROUP);
+        const char *column = gn__group_word(p);
         const char *points = GN__COMPOSE(p, IN_POINTS, gn__n_signed_points(p, d.estimate));
         note(p, part,
              part ? GN__COMPOSE(p, GROUPS_PART, ordinary, whole, column, points, points_range(p, d))
@@ -322,7 +321,7 @@ gn_status gn__html_pictures(gn__page *p, gn_error *err)
         gn_figure figure = pictures[i].figure;
         bool available = gn__figure_available(p->r, figure), narrow = gn__figure_has_narrow(figure);
         /* what missing labels cost is said in the place of the picture that they would have made */
-        if (!available && figure != GN_FIGURE_PROBES) continue;
+        if (!available && (figure != GN_FIGURE_PROBES || (p->r->steps & GN_STEP_VERIFY) == 0)) continue;
         gn__put(p, narrow ? "<figure class=\"two\">\n<div class=\"whole\"><h3>"
                           : "<figure>\n<div class=\"whole\"><h3>");
         gn__say(p, pictures[i].title);

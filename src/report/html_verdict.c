@@ -88,7 +88,7 @@ static void put_probe_tiles(gn__page *p)
         const char *majority = gn__n_percent(p, own->majority);
         bool grouped = gn__honest_eval(e) == GN_EVAL_TEST_CV_GROUPED && p->r->test.group_column != NULL;
         put_tile(p, GN__H_TILE_PROBE, gn__n_percent(p, own->scores.accuracy.estimate),
-                 grouped ? GN__COMPOSE(p, TILE_PROBE_NOTE_GROUPED, p->r->test.group_column, range, majority)
+                 grouped ? GN__COMPOSE(p, TILE_PROBE_NOTE_GROUPED, gn__group_word(p), range, majority)
                          : GN__COMPOSE(p, TILE_PROBE_NOTE, range, majority));
     } else {
         put_tile(p, GN__H_TILE_PROBE, not_measured, gn__word_of(p, GN__H_TILE_NO_LABELS_NOTE));
@@ -105,9 +105,34 @@ static void put_probe_tiles(gn__page *p)
     }
 }
 
+static void put_tiles(gn__page *p)
+{
+    gn__put(p, "<div class=\"tiles\">\n");
+    if (p->r->steps & GN_STEP_DETECT) put_shift_tile(p);
+    if (p->r->steps & GN_STEP_SEE) put_overlap_tile(p);
+    if (p->r->steps & GN_STEP_VERIFY) put_probe_tiles(p);
+    gn__put(p, "</div>\n");
+}
+
+/* What see, detect and probe give: numbers without a verdict. */
+static void put_part(gn__page *p)
+{
+    gn__put(p, "<section id=\"verdict\" class=\"verdict open\">\n<div class=\"head\"><h1>");
+    gn__say(p, GN__H_PART_TITLE);
+    gn__put(p, "</h1>\n");
+    gn__paragraph(p, "summary", gn__word_of(p, GN__H_PART_SUMMARY));
+    gn__put(p, "</div>\n");
+    put_tiles(p);
+    gn__section_end(p);
+}
+
 void gn__html_verdict(gn__page *p)
 {
     const gn_verdict *v = &p->r->verdict;
+    if ((p->r->steps & GN_STEP_DECIDE) == 0) {
+        put_part(p);
+        return;
+    }
     const char *tone = v->gate_passes ? "go" : v->code == GN_VERDICT_MORE_DATA ? "open" : "stop";
     gn__put(p, "<section id=\"verdict\" class=\"verdict ");
     gn__put(p, tone);
@@ -117,11 +142,8 @@ void gn__html_verdict(gn__page *p)
     gn__escape(p, gn__verdict_title(v->code, p->lang));
     gn__put(p, "</h1>\n");
     gn__paragraph(p, "summary", gn__verdict_summary(v->code, p->lang));
-    gn__put(p, "</div>\n<div class=\"tiles\">\n");
-    put_shift_tile(p);
-    put_overlap_tile(p);
-    put_probe_tiles(p);
     gn__put(p, "</div>\n");
+    put_tiles(p);
     put_actions(p);
     gn__put(p, "<div class=\"reasons\">\n");
     put_reasons(p, GN_FOR);

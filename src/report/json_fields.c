@@ -68,7 +68,7 @@ static const gn__field overlap_fields[] = {NAMED(gn_overlap, "estimate", DOUBLE,
                                            NAMED(gn_overlap, "yardstick_high", DOUBLE, yardstick.high),
                                            NAMED(gn_overlap, "bandwidth_train", PAIR, bandwidth_a),
                                            NAMED(gn_overlap, "bandwidth_test", PAIR, bandwidth_b),
-                                           SIMPLE(gn_overlap, SIZE, bootstrap),
+                                           SIMPLE(gn_overlap, SIZE, chance_draws),
                                            NAMED(gn_overlap, "yardstick_draws", SIZE, draws),
                                            END};
 
@@ -154,6 +154,7 @@ static const gn__field model_fields[] = {SIMPLE(gn_model_evidence_info, STRING, 
                                          NAMED(gn_model_evidence_info, "sha256", CHARS, sha256, .size = 65),
                                          SIMPLE(gn_model_evidence_info, SIZE, dim),
                                          SIMPLE(gn_model_evidence_info, STRING, pooling),
+                                         SIMPLE(gn_model_evidence_info, STRING, prompt),
                                          SIMPLE(gn_model_evidence_info, BOOL, normalize),
                                          SIMPLE(gn_model_evidence_info, STRING, dtype),
                                          SIMPLE(gn_model_evidence_info, STRING, tokenizer),
@@ -229,6 +230,87 @@ static const gn__field examples_fields[] = {
           .of = example_fields, .size = sizeof(gn_example)),
     END};
 
+static const gn__field kind_part_fields[] = {
+    NAMED(gn_kind_part, "answer", ENUM, answer, .names = answer_names),
+    SIMPLE(gn_kind_part, DOUBLE, p_value),
+    SIMPLE(gn_kind_part, INTERVAL, effect),
+    SIMPLE(gn_kind_part, DOUBLE, tolerance),
+    SIMPLE(gn_kind_part, LABEL, label),
+    END};
+
+#define KIND_PART(name, key_) NAMED(gn_kind, key_, OBJECT, part[GN_KIND_##name], .of = kind_part_fields),
+static const gn__field kind_parts_fields[] = {GN_KIND_PART_LIST(KIND_PART) END};
+
+static const gn__field kind_class_fields[] = {SIMPLE(gn_kind_class, SIZE, train_rows),
+                                              SIMPLE(gn_kind_class, SIZE, test_rows),
+                                              SIMPLE(gn_kind_class, INTERVAL, train_share),
+                                              SIMPLE(gn_kind_class, INTERVAL, test_share),
+                                              SIMPLE(gn_kind_class, INTERVAL, share_difference),
+                                              SIMPLE(gn_kind_class, INTERVAL, concept_difference),
+                                              SIMPLE(gn_kind_class, INTERVAL, estimated_share),
+                                              SIMPLE(gn_kind_class, INTERVAL, weight),
+                                              END};
+
+static const gn__field kind_fields[] = {
+    NAMED(gn_kind, "available", GUARD, available, .size = 1),
+    NAMED(gn_kind, "reason", CHARS, reason, .size = sizeof((gn_kind *)0)->reason),
+    SIMPLE(gn_kind, BOOL, test_labelled),
+    SIMPLE(gn_kind, INT, classes),
+    {.key = "parts", .kind = GN__KIND_OBJECT, .of = kind_parts_fields},
+    NAMED(gn_kind, "by_label", BY_CLASS, by_class, .of = kind_class_fields, .size = sizeof(gn_kind_class)),
+    SIMPLE(gn_kind, DOUBLE, effective_dimension),
+    NAMED(gn_kind, "concept_reason", CHARS, concept_reason, .size = sizeof((gn_kind *)0)->concept_reason),
+    SIMPLE(gn_kind, BOOL, probed),
+    NAMED(gn_kind, "probe_reason", CHARS, probe_reason, .size = sizeof((gn_kind *)0)->probe_reason),
+    SIMPLE(gn_kind, SIZE, probe_rows),
+    SIMPLE(gn_kind, SIZE, heldout_rows),
+    SIMPLE(gn_kind, DOUBLE, probe_accuracy),
+    SIMPLE(gn_kind, BOOL, weights),
+    NAMED(gn_kind, "by_predicted", BY_CLASS, by_predicted, .of = shift_fields, .size = sizeof(gn_shift)),
+    END};
+
+static const gn__field word_fields[] = {
+    SIMPLE(gn_where_word, STRING, word), SIMPLE(gn_where_word, INTERVAL, log_odds),
+    SIMPLE(gn_where_word, SIZE, inside), SIMPLE(gn_where_word, SIZE, outside), END};
+
+static const gn__field where_text_fields[] = {
+    SIMPLE(gn_where_text, SIZE, row),    SIMPLE(gn_where_text, LINE, line),
+    SIMPLE(gn_where_text, LABEL, label), SIMPLE(gn_where_text, DOUBLE, score),
+    SIMPLE(gn_where_text, STRING, text), END};
+
+static const gn__field cluster_fields[] = {
+    SIMPLE(gn_where_cluster, BOOL, test),
+    SIMPLE(gn_where_cluster, SIZE, rows),
+    SIMPLE(gn_where_cluster, INTERVAL, share),
+    SIMPLE(gn_where_cluster, INTERVAL, other_share),
+    SIMPLE(gn_where_cluster, INTERVAL, difference),
+    NAMED(gn_where_cluster, "typical", ARRAY, typical, .count = offsetof(gn_where_cluster, typicals),
+          .of = where_text_fields, .size = sizeof(gn_where_text)),
+    NAMED(gn_where_cluster, "words", ARRAY, word, .count = offsetof(gn_where_cluster, words),
+          .of = word_fields, .size = sizeof(gn_where_word)),
+    END};
+
+static const gn__field where_fields[] = {
+    NAMED(gn_where, "available", BOOL, available),
+    NAMED(gn_where, "reason", CHARS, reason, .size = sizeof((gn_where *)0)->reason),
+    NAMED(gn_where, "kinds_of_text", ARRAY, cluster, .count = offsetof(gn_where, clusters),
+          .of = cluster_fields, .size = sizeof(gn_where_cluster)),
+    SIMPLE(gn_where, BOOL, coverage_available),
+    NAMED(gn_where, "coverage_reason", CHARS, coverage_reason,
+          .size = sizeof((gn_where *)0)->coverage_reason),
+    SIMPLE(gn_where, INTERVAL, coverage),
+    NAMED(gn_where, "coverage_expected", INTERVAL, expected),
+    SIMPLE(gn_where, SIZE, neighbours),
+    SIMPLE(gn_where, SIZE, reference_rows),
+    SIMPLE(gn_where, SIZE, calibration_rows),
+    SIMPLE(gn_where, SIZE, test_rows),
+    SIMPLE(gn_where, DOUBLE, radius),
+    SIMPLE(gn_where, SIZE, novel),
+    SIMPLE(gn_where, DOUBLE, novel_rate),
+    NAMED(gn_where, "uncovered", ARRAY, uncovered, .count = offsetof(gn_where, uncovered_parts),
+          .of = cluster_fields, .size = sizeof(gn_where_cluster)),
+    END};
+
 static const gn__field peak_fields[] = {
     SIMPLE(gn_peak_memory, DOUBLE, read),    SIMPLE(gn_peak_memory, DOUBLE, load),
     SIMPLE(gn_peak_memory, DOUBLE, embed),   SIMPLE(gn_peak_memory, DOUBLE, see),
@@ -261,11 +343,13 @@ const gn__field gn__result_fields[] = {
     NAMED(gn_result, "control", OPTIONAL, control, .of = evidence_fields,
           .count = offsetof(gn_result, has_control)),
     {.key = "examples", .kind = GN__KIND_OBJECT, .of = examples_fields},
+    NAMED(gn_result, "kind", STEP, kind, .of = kind_fields, .size = GN_STEP_DETECT),
+    NAMED(gn_result, "where", STEP, where, .of = where_fields, .size = GN_STEP_DETECT),
     NAMED(gn_result, "timing", OBJECT, timing, .of = timing_fields),
     NAMED(gn_result, "libraries", STRINGS, library, .count = offsetof(gn_result, libraries)),
     END};
 
 bool gn__is_flat(const gn__field *of)
 {
-    return of == point_fields || of == example_fields;
+    return of == point_fields || of == example_fields || of == where_text_fields || of == word_fields;
 }

@@ -42,7 +42,15 @@
     X(UNLABELLED, "without a label", "ラベルなし")                                   \
     X(GROUPS, "groups", "グループ")                                                  \
     X(DUPLICATES, "duplicates", "重複")                                              \
-    X(NOT_AVAILABLE, "not available", "なし")
+    X(NOT_AVAILABLE, "not available", "なし")                                        \
+    X(KIND, "Kind of shift", "シフトの種類")                                         \
+    X(KIND_TEXTS, "the texts themselves", "文そのもの")                              \
+    X(KIND_LABELS, "how often each label occurs", "ラベルの比率")                    \
+    X(KIND_WITHIN, "the texts within one label", "同じラベルの文どうし")             \
+    X(KIND_CONCEPT, "the label of one and the same text", "同じ文に付くラベル")      \
+    X(WHERE_TEST, "Kinds of text that mark test", "評価データを特徴づける文")        \
+    X(WHERE_TRAIN, "Kinds of text that mark train", "学習データを特徴づける文")      \
+    X(COVERAGE, "Share of test that train covers", "評価データのうち学習データが覆う割合")
 
 typedef enum gn__word_id {
 #define GN__WORD_ENUM(name, en, ja) GN__WORD_##name,

@@ -271,6 +271,77 @@ static void probe_table(page *p)
     put_table(p, &t);
 }
 
+/* ---- what kind of shift, and where ---------------------------------------------------------------- */
+
+enum { CLUSTERS_SHOWN = 2, WORDS_SHOWN = 5 };
+
+static void labelled_line(page *p, const char *label, const char *name, gn__buf *facts);
+
+static void kind_table(page *p)
+{
+    static const struct {
+        gn_kind_part_id part;
+        gn__word_id name;
+    } rows[] = {{GN_KIND_COVARIATE, GN__WORD_KIND_TEXTS},
+                {GN_KIND_LABEL, GN__WORD_KIND_LABELS},
+                {GN_KIND_CONDITIONAL, GN__WORD_KIND_WITHIN},
+                {GN_KIND_CONCEPT, GN__WORD_KIND_CONCEPT}};
+    const gn_kind *k = &p->r->kind;
+    if (!k->available || !k->test_labelled) return;
+    table t = {0};
+    gn__buf_puts(cell(&t, 0), gn__word(GN__WORD_KIND, p->lang));
+    gn__buf_puts(cell(&t, 1), gn__word(GN__WORD_ANSWER, p->lang));
+    gn__buf_puts(cell(&t, 2), gn__word(GN__WORD_P_VALUE, p->lang));
+    t.columns = 3;
+    t.rows = 1;
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        const gn_kind_part *part = &k->part[rows[i].part];
+        if (!isfinite(part->p_value)) continue;
+        gn__buf_puts(cell(&t, 0), gn__word(rows[i].name, p->lang));
+        gn__buf_puts(cell(&t, 1), gn__shift_answer_text(part->answer, p->lang));
+        gn__put_p(cell(&t, 2), part->p_value);
+        t.rows++;
+    }
+    gn__buf_putc(&p->out, '\n');
+    put_table(p, &t);
+}
+
+/* The commonest kinds of text that are surely more frequent in their set, by their words and one text. */
+static void where_lines(page *p)
+{
+    const gn_where *w = &p->r->where;
+    for (int test = 1; test >= 0; test--) {
+        size_t shown = 0;
+        for (size_t i = 0; i < w->clusters && shown < CLUSTERS_SHOWN; i++) {
+            const gn_where_cluster *c = &w->cluster[i];
+            if (c->test != test || !(c->difference.low > 0)) continue;
+            if (shown++ == 0)
+                heading(p, gn__word(test ? GN__WORD_WHERE_TEST : GN__WORD_WHERE_TRAIN, p->lang));
+            gn__buf b = {0};
+            gn__put_percent(&b, c->share.estimate, p->lang);
+            gn__buf_puts(&b, p->lang == GN_LANG_JA ? "（他方は " : " (the other set: ");
+            gn__put_percent(&b, c->other_share.estimate, p->lang);
+            gn__buf_puts(&b, p->lang == GN_LANG_JA ? "）" : ")");
+            for (size_t k = 0, named = 0; k < c->words && named < WORDS_SHOWN; k++) {
+                if (!(c->word[k].log_odds.low > 0) || c->word[k].word == NULL) continue;
+                gn__buf_puts(&b, named++ > 0 ? ", " : ": ");
+                gn__buf_puts(&b, c->word[k].word);
+            }
+            if (c->typicals > 0 && c->typical[0].text != NULL)
+                gn__buf_printf(&b, p->lang == GN_LANG_JA ? "「%s」" : " “%s”", c->typical[0].text);
+            p->out.failed |= b.failed;
+            if (b.data != NULL && !b.failed) item(p, "-", DIM, b.data);
+            gn__buf_free(&b);
+        }
+    }
+    if (!w->coverage_available) return;
+    gn__buf b = {0};
+    put_share(&b, &w->coverage, p->lang);
+    p->out.failed |= b.failed;
+    gn__buf_putc(&p->out, '\n');
+    if (b.data != NULL) labelled_line(p, gn__word(GN__WORD_COVERAGE, p->lang), "", &b);
+}
+
 /* ---- data -------------------------------------------------------------------------------------- */
 
 /* "#" stands for the number. */
@@ -382,6 +453,10 @@ gn_status gn_report_text(const gn_result *r, gn_lang lang, bool colour, unsigned
     heading(&p, gn__word(GN__WORD_EVIDENCE, lang));
     if (r->steps & (GN_STEP_SEE | GN_STEP_DETECT)) shift_table(&p);
     if (r->steps & GN_STEP_VERIFY) probe_table(&p);
+    if (r->steps & GN_STEP_DETECT) {
+        kind_table(&p);
+        where_lines(&p);
+    }
     heading(&p, gn__word(GN__WORD_DATA, lang));
     set_line(&p, GN__WORD_TRAIN, &r->train);
     set_line(&p, GN__WORD_TEST, &r->test);

@@ -1,46 +1,49 @@
-/* Overlap of two samples' kernel densities, its bootstrap and its yardstick; see README.md.
+/* Overlap of two samples' densities with its interval, and its yardstick; see README.md.
  *
- * Both samples are binned once on one grid (linear weights); a replicate is a histogram of resampled rows,
- * smoothed by a separable convolution whose kernel sums to one. Densities live as probabilities of cells, so
- * that the overlap is a plain sum of minima, and equal samples overlap by exactly 1. */
+ * Both samples are binned once on one grid (linear weights). What is measured is how well the sets can be
+ * told apart by their smoothed densities (separation.c): the total variation distance, 1 - overlap. */
 #include "genchi/see.h"
 
 #include "see/sample.h"
-#include "tensor/units.h"
+#include "see/separation.h"
+#include "tensor/bounded.h"
 
 #include <math.h>
 
-enum { GRID1 = 512, GRID2 = 128, BANDWIDTH_DRAWS = 4 };
+enum { GRID1 = 512, GRID2 = 96, BANDWIDTH_DRAWS = 4, SPLITS = 4 };
 static const double reach = 4.5; /* bandwidths: exp(-10) of the peak */
-
-typedef struct kernel {
-    double *tap; /* [half + 1], from the centre outward */
-    size_t half;
-} kernel;
+static const double luckiest =
+    -1; /* standard errors below chance from which on the interval gets no narrower */
+/* Where to cut wants smoother densities than pictures do, and a cut that moves with the sample adds a little
+ * to the error of the shares; both simulated, see docs/coverage.md. */
+static const double smoother = 1.25, cut_error = 1.04;
+static const double z95 = 1.959963984540054;
 
 typedef struct sample {
-    size_t n;  /* rows used */
-    double *x; /* [n × dims] */
-    gn__units units;
+    size_t n;        /* rows used */
+    double *x;       /* [n × dims] */
+    uint32_t *group; /* [n] the unit */
+    size_t unit_count;
     double h[2];
-    kernel k[2];
-    uint32_t *cell; /* [n] lower-left of the 2 (4) cells a row is shared among */
-    float *part;    /* [n × dims] share of the upper one, per axis */
-    double *total;  /* [cells] histogram of all rows */
+    gn__kernel k[2];
 } sample;
 
 typedef struct overlap_job {
     gn_context *ctx;
-    size_t dims, nx, ny, cells;
-    double low[2], step[2];
+    size_t dims;
     sample set[2];
-    size_t part_b;  /* yardstick: rows of the first sample that play the second */
-    kernel yard[4]; /* yardstick: kernels of the larger part per axis, of the smaller part per axis */
+    gn__binned bins;
+    gn__units units;    /* of both samples: those of the first come first */
+    size_t part_b;      /* yardstick: rows of the first sample that play the second */
+    gn__kernel yard[4]; /* yardstick: kernels of the larger part per axis, of the smaller part per axis */
     uint64_t seed, purpose;
-    size_t replicates, draws;
-    double *boot, *drawn; /* [replicates], [draws] */
-    double *scratch;      /* [threads × scratch_size] */
+    size_t chances, draws;
+    double *chance, *drawn; /* [chances], [draws] */
+    double split[SPLITS];
+    float *member;   /* [rows] */
+    double *scratch; /* [threads × scratch_size] */
     size_t scratch_size;
+    uint32_t *order; /* [threads × units] */
 } overlap_job;
 
 /* ---- sampling ---------------------------------------------------------------------------------- */
@@ -50,13 +53,13 @@ static gn_status take_rows(const overlap_job *job, const double *x, size_t n, co
                            size_t max_rows, int side, sample *s, gn_error *err)
 {
     gn__units all;
-    uint32_t *kept_group = NULL, *order = NULL;
+    uint32_t *order = NULL;
     gn_status status = GN_OK;
     GN__TRY(gn__units_make(group, n, &all, err));
     s->x = gn__calloc(n, job->dims * sizeof *s->x);
-    kept_group = gn__calloc(n, sizeof *kept_group);
+    s->group = gn__calloc(n, sizeof *s->group);
     order = gn__calloc(all.count, sizeof *order);
-    if (s->x == NULL || kept_group == NULL || order == NULL) {
+    if (s->x == NULL || s->group == NULL || order == NULL) {
         status = gn__no_memory(err, n * job->dims * sizeof *s->x);
         goto done;
     }
@@ -68,13 +71,12 @@ static gn_status take_rows(const overlap_job *job, const double *x, size_t n, co
         if (s->n > 0 && s->n + (end - begin) > max_rows) continue;
         for (size_t i = begin; i < end; i++, s->n++) {
             memcpy(s->x + s->n * job->dims, x + all.row[i] * job->dims, job->dims * sizeof *x);
-            kept_group[s->n] = (uint32_t)k;
+            s->group[s->n] = (uint32_t)s->unit_count;
         }
+        s->unit_count++;
     }
-    status = gn__units_make(kept_group, s->n, &s->units, err);
 done:
     gn__units_free(&all);
-    free(kept_group);
     free(order);
     return status;
 }
@@ -105,23 +107,28 @@ static gn_status axis_range(const sample *s, size_t dims, size_t axis, double *l
 
 static gn_status lay_grid(overlap_job *job, const double widest[2], gn_error *err)
 {
-    size_t points = job->dims == 1 ? GRID1 : GRID2;
-    job->nx = points;
-    job->ny = job->dims == 1 ? 1 : points;
-    job->cells = job->nx * job->ny;
+    gn__binned *b = &job->bins;
+    size_t points = job->dims == 1 ? GRID1 : GRID2, rows = job->set[0].n + job->set[1].n;
+    *b = (gn__binned){.dims = job->dims, .nx = points, .ny = job->dims == 1 ? 1 : points, .rows = rows};
+    b->cells = b->nx * b->ny;
     for (size_t axis = 0; axis < job->dims; axis++) {
         double low[2], high[2];
         for (size_t k = 0; k < 2; k++)
             GN__TRY(axis_range(&job->set[k], job->dims, axis, &low[k], &high[k], err));
         double from = fmin(low[0], low[1]) - reach * widest[axis];
         double to = fmax(high[0], high[1]) + reach * widest[axis];
-        job->low[axis] = from;
-        job->step[axis] = (to - from) / (double)(points - 1);
+        b->low[axis] = from;
+        b->step[axis] = (to - from) / (double)(points - 1);
     }
+    b->cell = gn__calloc(rows, sizeof *b->cell);
+    b->near = gn__calloc(rows, sizeof *b->near);
+    b->part = gn__calloc(rows, job->dims * sizeof *b->part);
+    if (b->cell == NULL || b->near == NULL || b->part == NULL) return gn__no_memory(err, rows * 16);
+    for (size_t k = 0; k < 2; k++) gn__bin_rows(b, job->set[k].x, job->set[k].n, k == 0 ? 0 : job->set[0].n);
     return GN_OK;
 }
 
-static gn_status make_kernel(double h, double step, size_t points, kernel *k, gn_error *err)
+static gn_status make_kernel(double h, double step, size_t points, gn__kernel *k, gn_error *err)
 {
     /* Linear binning has spread each row by step^2/6 on average already. */
     double square = fmax(h * h / (step * step) - 1.0 / 6, 0.16), sum = 0;
@@ -136,164 +143,95 @@ static gn_status make_kernel(double h, double step, size_t points, kernel *k, gn
     return GN_OK;
 }
 
-static void add_row(const overlap_job *job, const sample *s, size_t i, double *histogram)
+/* ---- arrangements of units ---------------------------------------------------------------------- */
+
+static size_t unit_rows(const overlap_job *job, size_t unit)
 {
-    double *at = histogram + s->cell[i];
-    double u = (double)s->part[i * job->dims];
-    if (job->dims == 1) {
-        at[0] += 1 - u;
-        at[1] += u;
-        return;
+    return job->units.start[unit + 1] - job->units.start[unit];
+}
+
+/* Moves random units of order[0..count) to the front until they hold `rows`; leaves one at least. */
+static size_t draw_rows(const overlap_job *job, gn__rng *r, uint32_t *order, size_t count, size_t rows)
+{
+    size_t k = 0, drawn = 0;
+    while (k + 1 < count && drawn < rows) {
+        size_t j = k + gn__rng_below(r, (uint32_t)(count - k));
+        uint32_t t = order[k];
+        order[k] = order[j];
+        order[j] = t;
+        drawn += unit_rows(job, order[k++]);
     }
-    double v = (double)s->part[2 * i + 1];
-    at[0] += (1 - u) * (1 - v);
-    at[1] += u * (1 - v);
-    at[job->nx] += (1 - u) * v;
-    at[job->nx + 1] += u * v;
+    return k;
 }
 
-static gn_status bin_rows(const overlap_job *job, sample *s, gn_error *err)
+static double separation_of(const overlap_job *job, const gn__sides *sides, unsigned worker)
 {
-    s->cell = gn__calloc(s->n, sizeof *s->cell);
-    s->part = gn__calloc(s->n, job->dims * sizeof *s->part);
-    s->total = gn__calloc(job->cells, sizeof *s->total);
-    if (s->cell == NULL || s->part == NULL || s->total == NULL)
-        return gn__no_memory(err, s->n * 12 + job->cells * sizeof *s->total);
-    for (size_t i = 0; i < s->n; i++) {
-        size_t stride = 1;
-        for (size_t axis = 0; axis < job->dims; axis++, stride = job->nx) {
-            double last = (double)(axis ? job->ny : job->nx) - 1.0000001;
-            double at = (s->x[i * job->dims + axis] - job->low[axis]) / job->step[axis];
-            at = at > 0 ? fmin(at, last) : 0;
-            size_t k = (size_t)at;
-            s->cell[i] += (uint32_t)(k * stride);
-            s->part[i * job->dims + axis] = (float)(at - (double)k);
-        }
-        add_row(job, s, i, s->total);
-    }
-    return GN_OK;
+    double seen, held;
+    gn__separate(&job->bins, sides, job->scratch + worker * job->scratch_size, &seen, &held, NULL);
+    return gn__separation(job->dims, seen, held);
 }
 
-/* ---- densities --------------------------------------------------------------------------------- */
-
-/* out[j] = t0 in[j] + sum_k t_k (in[j-k] + in[j+k]), zero outside; in has `half` zeros on each side. */
-GN__CLONES static void overlap_convolve_line(const double *in, const double *tap, size_t half, size_t n,
-                                             double *out)
-{
-    for (size_t j = 0; j < n; j++) out[j] = tap[0] * in[j];
-    for (size_t k = 1; k <= half; k++) {
-        double t = tap[k];
-        for (size_t j = 0; j < n; j++) out[j] += t * (in[j - k] + in[j + k]);
-    }
-}
-
-GN__CLONES static void overlap_add_scaled(const double *x, double w, size_t n, double *sum)
-{
-    for (size_t j = 0; j < n; j++) sum[j] += w * x[j];
-}
-
-GN__CLONES static double overlap_minima(const double *a, const double *b, double scale_a, double scale_b,
-                                        size_t n)
-{
-    double sum = 0;
-    for (size_t j = 0; j < n; j++) {
-        double x = a[j] * scale_a, y = b[j] * scale_b;
-        sum += x < y ? x : y;
-    }
-    return sum;
-}
-
-/* Smooths the histogram in place and returns its mass. line: [3 nx]; temporary: [cells]. */
-static double smooth(const overlap_job *job, double *histogram, const kernel k[2], double *line,
-                     double *temporary)
-{
-    double *in = line + job->nx, mass = 0;
-    memset(line, 0, 3 * job->nx * sizeof *line);
-    for (size_t r = 0; r < job->ny; r++) {
-        memcpy(in, histogram + r * job->nx, job->nx * sizeof *in);
-        overlap_convolve_line(in, k[0].tap, k[0].half, job->nx, temporary + r * job->nx);
-    }
-    if (job->dims == 1) {
-        memcpy(histogram, temporary, job->cells * sizeof *histogram);
-    } else {
-        memset(histogram, 0, job->cells * sizeof *histogram);
-        for (size_t r = 0; r < job->ny; r++)
-            for (size_t i = 0; i <= 2 * k[1].half; i++) {
-                size_t from = r + i, away = i < k[1].half ? k[1].half - i : i - k[1].half;
-                if (from < k[1].half || from - k[1].half >= job->ny) continue;
-                overlap_add_scaled(temporary + (from - k[1].half) * job->nx, k[1].tap[away], job->nx,
-                                   histogram + r * job->nx);
-            }
-    }
-    for (size_t j = 0; j < job->cells; j++) mass += histogram[j];
-    return mass;
-}
-
-/* Overlap of two histograms, which are smoothed in place. rest: [3 nx + cells]. */
-static double overlap_of(const overlap_job *job, double *a, double *b, const kernel *ka, const kernel *kb,
-                         double *rest)
-{
-    double mass_a = smooth(job, a, ka, rest, rest + 3 * job->nx);
-    double mass_b = smooth(job, b, kb, rest, rest + 3 * job->nx);
-    return fmin(1, overlap_minima(a, b, 1 / mass_a, 1 / mass_b, job->cells));
-}
-
-static void bootstrap_piece(void *arg, size_t begin, size_t end, unsigned worker)
+/* The sets as they are, in one of several splits into folds. */
+static void split_piece(void *arg, size_t begin, size_t end, unsigned worker)
 {
     overlap_job *job = arg;
-    double *base = job->scratch + worker * job->scratch_size;
-    for (size_t b = begin; b < end; b++) {
-        gn__rng r = gn__rng_make(job->seed, gn__purpose("see/overlap-bootstrap") ^ job->purpose, b);
-        memset(base, 0, 2 * job->cells * sizeof *base);
-        for (size_t k = 0; k < 2; k++) {
-            const sample *s = &job->set[k];
-            for (size_t draw = 0; draw < s->units.count; draw++) {
-                size_t u = gn__rng_below(&r, (uint32_t)s->units.count);
-                for (size_t i = s->units.start[u]; i < s->units.start[u + 1]; i++)
-                    add_row(job, s, s->units.row[i], base + k * job->cells);
-            }
-        }
-        job->boot[b] =
-            overlap_of(job, base, base + job->cells, job->set[0].k, job->set[1].k, base + 2 * job->cells);
+    size_t first = job->set[0].unit_count;
+    uint32_t *order = job->order + worker * job->units.count;
+    for (size_t split = begin; split < end; split++) {
+        gn__rng r = gn__rng_make(job->seed, gn__purpose("see/overlap-folds") ^ job->purpose, split);
+        for (size_t i = 0; i < job->units.count; i++) order[i] = (uint32_t)i;
+        gn__rng_shuffle(&r, order, first);
+        gn__rng_shuffle(&r, order + first, job->set[1].unit_count);
+        gn__sides sides = {&job->units,
+                           {order, order + first},
+                           {first, job->set[1].unit_count},
+                           {job->set[0].k, job->set[1].k}};
+        double seen, held;
+        gn__separate(&job->bins, &sides, job->scratch + worker * job->scratch_size, &seen, &held,
+                     split == 0 ? job->member : NULL);
+        job->split[split] = gn__separation(job->dims, seen, held);
     }
 }
 
-/* ---- the yardstick ----------------------------------------------------------------------------- */
+/* What chance gives: all units in random order, the first of them as many rows as the first sample has. */
+static void chance_piece(void *arg, size_t begin, size_t end, unsigned worker)
+{
+    overlap_job *job = arg;
+    size_t all = job->units.count;
+    uint32_t *order = job->order + worker * all;
+    for (size_t c = begin; c < end; c++) {
+        gn__rng r = gn__rng_make(job->seed, gn__purpose("see/overlap-chance") ^ job->purpose, c);
+        for (size_t i = 0; i < all; i++) order[i] = (uint32_t)i;
+        size_t first = draw_rows(job, &r, order, all, job->set[0].n);
+        gn__rng_shuffle(&r, order + first, (uint32_t)(all - first));
+        gn__sides sides = {
+            &job->units, {order, order + first}, {first, all - first}, {job->set[0].k, job->set[1].k}};
+        job->chance[c] = separation_of(job, &sides, worker);
+    }
+}
 
 /* Splits the first sample's units at random; the first *smaller of `order` play the second sample. */
 static void split_units(const overlap_job *job, size_t draw, uint32_t *order, size_t *smaller)
 {
-    const gn__units *u = &job->set[0].units;
+    size_t count = job->set[0].unit_count;
     gn__rng r = gn__rng_make(job->seed, gn__purpose("see/overlap-yardstick") ^ job->purpose, draw);
-    size_t rows = 0, k = 0;
-    for (size_t i = 0; i < u->count; i++) order[i] = (uint32_t)i;
-    while (k + 1 < u->count && rows < job->part_b) {
-        size_t j = k + gn__rng_below(&r, (uint32_t)(u->count - k));
-        uint32_t t = order[k];
-        order[k] = order[j];
-        order[j] = t;
-        rows += u->start[order[k] + 1] - u->start[order[k]];
-        k++;
-    }
-    *smaller = k;
+    for (size_t i = 0; i < count; i++) order[i] = (uint32_t)i;
+    *smaller = draw_rows(job, &r, order, count, job->part_b);
+    gn__rng_shuffle(&r, order + *smaller, (uint32_t)(count - *smaller));
 }
 
 static void yardstick_piece(void *arg, size_t begin, size_t end, unsigned worker)
 {
     overlap_job *job = arg;
-    const sample *s = &job->set[0];
-    double *a = job->scratch + worker * job->scratch_size, *b = a + job->cells, *rest = b + job->cells;
-    uint32_t *order = (uint32_t *)(rest + 3 * job->nx + job->cells);
+    uint32_t *order = job->order + worker * job->units.count;
     for (size_t draw = begin; draw < end; draw++) {
         size_t smaller;
         split_units(job, draw, order, &smaller);
-        memset(b, 0, job->cells * sizeof *b);
-        for (size_t k = 0; k < smaller; k++)
-            for (size_t i = s->units.start[order[k]]; i < s->units.start[order[k] + 1]; i++)
-                add_row(job, s, s->units.row[i], b);
-        /* Rounding may leave -1e-12 where everything was taken away; a minimum of it does no harm. */
-        for (size_t j = 0; j < job->cells; j++) a[j] = s->total[j] - b[j];
-        job->drawn[draw] = overlap_of(job, a, b, job->yard, job->yard + 2, rest);
+        gn__sides sides = {&job->units,
+                           {order + smaller, order},
+                           {job->set[0].unit_count - smaller, smaller},
+                           {job->yard, job->yard + 2}};
+        job->drawn[draw] = separation_of(job, &sides, worker);
     }
 }
 
@@ -301,17 +239,18 @@ static void yardstick_piece(void *arg, size_t begin, size_t end, unsigned worker
 static gn_status yardstick_bandwidth(const overlap_job *job, gn_bandwidth rule, double h[4], gn_error *err)
 {
     const sample *s = &job->set[0];
+    const gn__units *u = &job->units;
     size_t draws = job->draws < BANDWIDTH_DRAWS ? job->draws : (size_t)BANDWIDTH_DRAWS;
     double sum[4] = {0}, *x = gn__calloc(s->n, job->dims * sizeof *x);
-    uint32_t *order = gn__calloc(s->units.count, sizeof *order);
+    uint32_t *order = gn__calloc(s->unit_count, sizeof *order);
     gn_status status = x && order ? GN_OK : gn__no_memory(err, s->n * job->dims * sizeof *x);
     for (size_t d = 0; d < draws && status == GN_OK; d++) {
         size_t smaller, n = 0, split = 0;
         split_units(job, d, order, &smaller);
-        for (size_t k = 0; k < s->units.count; k++) {
+        for (size_t k = 0; k < s->unit_count; k++) {
             if (k == smaller) split = n;
-            for (size_t i = s->units.start[order[k]]; i < s->units.start[order[k] + 1]; i++, n++)
-                memcpy(x + n * job->dims, s->x + s->units.row[i] * job->dims, job->dims * sizeof *x);
+            for (size_t i = u->start[order[k]]; i < u->start[order[k] + 1]; i++, n++)
+                memcpy(x + n * job->dims, s->x + u->row[i] * job->dims, job->dims * sizeof *x);
         }
         double found[4] = {1, 1, 1, 1};
         GN__TRY_GOTO(bandwidth(x + split * job->dims, n - split, job->dims, rule, found, err), done);
@@ -328,11 +267,6 @@ done:
 
 /* ---- intervals --------------------------------------------------------------------------------- */
 
-static double clip(double x)
-{
-    return x < 0 ? 0 : x > 1 ? 1 : x;
-}
-
 static double mean(const double *x, size_t n)
 {
     double sum = 0;
@@ -340,27 +274,80 @@ static double mean(const double *x, size_t n)
     return sum;
 }
 
-/* Resampled densities are rougher than the sample's own, so replicates lie below the estimate; the
- * percentiles are moved back by that much. */
-static gn_interval bootstrap_interval(double *boot, size_t n, double estimate)
+/* Student's 97.5 % quantile (Cornish and Fisher's expansion; 0.5 % off at 3 degrees of freedom). */
+static double student(double df)
 {
-    double shift = estimate - mean(boot, n);
-    gn__sort(boot, n);
-    return (gn_interval){.estimate = estimate,
-                         .low = clip(gn__quantile(boot, n, 0.025) + shift),
-                         .high = clip(gn__quantile(boot, n, 0.975) + shift)};
+    double z = z95, z2 = z * z;
+    double a = z * (z2 + 1) / 4, b = z * (5 * z2 * z2 + 16 * z2 + 3) / 96;
+    double c = z * (3 * z2 * z2 * z2 + 19 * z2 * z2 + 17 * z2 - 15) / 384;
+    return z + a / df + b / (df * df) + c / (df * df * df);
+}
+
+/* Standard error of the difference of two shares, each the mean of `member` over a sample's rows, whose units
+ * are independent; widened as Student's distribution is. One unit more on either side (as in Agresti & Caffo
+ * 2000) keeps it above zero where all rows agree. */
+static double standard_error(const overlap_job *job)
+{
+    const gn__units *u = &job->units;
+    double variance[2], df = 0;
+    for (size_t s = 0, first = 0; s < 2; first += job->set[s++].unit_count) {
+        double n = (double)job->set[s].n, units = (double)job->set[s].unit_count, share = 0, square = 0;
+        for (size_t i = 0; i < job->set[s].n; i++)
+            share += (double)job->member[(s ? job->set[0].n : 0) + i] / n;
+        for (size_t k = first; k < first + job->set[s].unit_count; k++) {
+            double sum = 0;
+            for (size_t m = u->start[k]; m < u->start[k + 1]; m++)
+                sum += ((double)job->member[u->row[m]] - share) / n;
+            square += sum * sum;
+        }
+        double padded = (share * units + 1) / (units + 2);
+        variance[s] = fmax(square * units / fmax(units - 1, 1), padded * (1 - padded) / units);
+        df += variance[s] * variance[s] / fmax(units - 1, 1);
+    }
+    double all = variance[0] + variance[1];
+    return cut_error * sqrt(all) * student(fmax(all * all / df, 3)) / z95;
+}
+
+static gn_interval overlap_interval(const overlap_job *job)
+{
+    double d = mean(job->split, SPLITS), chance = fmax(0, mean(job->chance, job->chances));
+    double error = standard_error(job), low, high;
+    if (chance >= 1 || job->set[0].unit_count < 2 || job->set[1].unit_count < 2)
+        return (gn_interval){1 - fmax(0, fmin(1, d)), 0, 1};
+    gn__bounded_interval(fmax((d - chance) / error, luckiest), &low, &high);
+    return (gn_interval){.estimate = 1 - gn__beyond_chance(d, chance),
+                         .low = 1 - gn__beyond_chance(chance + error * high, chance),
+                         .high = 1 - gn__beyond_chance(chance + error * low, chance)};
+}
+
+static gn_interval yardstick_interval(const overlap_job *job)
+{
+    if (job->draws == 0) return (gn_interval){NAN, NAN, NAN};
+    double chance = fmax(0, mean(job->drawn, job->draws)), sum = 0;
+    for (size_t k = 0; k < job->draws; k++) {
+        job->drawn[k] = 1 - gn__beyond_chance(job->drawn[k], fmin(chance, 0.999));
+        sum += job->drawn[k] / (double)job->draws;
+    }
+    gn__sort(job->drawn, job->draws);
+    return (gn_interval){.estimate = sum,
+                         .low = gn__quantile(job->drawn, job->draws, 0.025),
+                         .high = gn__quantile(job->drawn, job->draws, 0.975)};
 }
 
 /* ---- the whole --------------------------------------------------------------------------------- */
 
-static void free_sample(sample *s)
+/* One numbering for the units of both samples. */
+static gn_status join_units(overlap_job *job, gn_error *err)
 {
-    free(s->x);
-    gn__units_free(&s->units);
-    for (size_t axis = 0; axis < 2; axis++) free(s->k[axis].tap);
-    free(s->cell);
-    free(s->part);
-    free(s->total);
+    size_t n = job->set[0].n, rows = n + job->set[1].n;
+    uint32_t *group = gn__calloc(rows, sizeof *group);
+    if (group == NULL) return gn__no_memory(err, rows * sizeof *group);
+    memcpy(group, job->set[0].group, n * sizeof *group);
+    for (size_t i = 0; i < job->set[1].n; i++)
+        group[n + i] = (uint32_t)job->set[0].unit_count + job->set[1].group[i];
+    gn_status status = gn__units_make(group, rows, &job->units, err);
+    free(group);
+    return status;
 }
 
 static gn_status prepare(overlap_job *job, const double *x[2], const size_t n[2],
@@ -377,49 +364,44 @@ static gn_status prepare(overlap_job *job, const double *x[2], const size_t n[2]
         GN__TRY(gn__check_cancel(job->ctx, err));
     }
     const sample *a = &job->set[0], *b = &job->set[1];
+    GN__TRY(join_units(job, err));
     double share = (double)b->n / ((double)a->n + (double)b->n);
     job->part_b = (size_t)lround(share * (double)a->n);
     if (job->part_b < 2) job->part_b = 2;
     /* Too few rows or units to split in two: no yardstick. */
-    if (a->units.count < 4 || a->n < job->part_b + 2) job->draws = 0;
+    if (a->unit_count < 4 || a->n < job->part_b + 2) job->draws = 0;
     if (job->draws > 0) GN__TRY(yardstick_bandwidth(job, options->bandwidth, yard, err));
     for (size_t axis = 0; axis < job->dims; axis++)
-        widest[axis] = fmax(fmax(a->h[axis], b->h[axis]), fmax(yard[axis], yard[2 + axis]));
+        widest[axis] = smoother * fmax(fmax(a->h[axis], b->h[axis]), fmax(yard[axis], yard[2 + axis]));
     GN__TRY(lay_grid(job, widest, err));
     for (size_t axis = 0; axis < job->dims; axis++) {
-        size_t points = axis ? job->ny : job->nx;
+        size_t points = axis ? job->bins.ny : job->bins.nx;
+        double step = job->bins.step[axis];
         for (size_t k = 0; k < 2; k++) {
-            sample *s = &job->set[k];
-            GN__TRY(make_kernel(s->h[axis], job->step[axis], points, &s->k[axis], err));
-            GN__TRY(make_kernel(yard[2 * k + axis], job->step[axis], points, &job->yard[2 * k + axis], err));
+            GN__TRY(make_kernel(smoother * job->set[k].h[axis], step, points, &job->set[k].k[axis], err));
+            GN__TRY(make_kernel(smoother * yard[2 * k + axis], step, points, &job->yard[2 * k + axis], err));
         }
     }
-    for (size_t k = 0; k < 2; k++) GN__TRY(bin_rows(job, &job->set[k], err));
-    job->scratch_size = 3 * job->cells + 3 * job->nx + (a->units.count + 1) / 2;
-    job->scratch = gn__aligned(job->scratch_size * gn_context_threads(job->ctx), sizeof *job->scratch);
-    job->boot = gn__calloc(job->replicates, sizeof *job->boot);
+    size_t threads = gn_context_threads(job->ctx);
+    job->scratch_size = (gn__separation_scratch(&job->bins) + 7) / 8 * 8;
+    job->scratch = gn__aligned(job->scratch_size * threads, sizeof *job->scratch);
+    job->order = gn__calloc(job->units.count * threads, sizeof *job->order);
+    job->member = gn__calloc(job->bins.rows, sizeof *job->member);
+    job->chance = gn__calloc(job->chances, sizeof *job->chance);
     job->drawn = gn__calloc(job->draws, sizeof *job->drawn);
-    if (job->scratch == NULL || job->boot == NULL || job->drawn == NULL)
-        return gn__no_memory(err, job->scratch_size * sizeof *job->scratch);
+    if (!job->scratch || !job->order || !job->member || !job->chance || !job->drawn)
+        return gn__no_memory(err, job->scratch_size * threads * sizeof *job->scratch);
     return GN_OK;
 }
 
 static gn_status measure(overlap_job *job, gn_overlap *out, gn_error *err)
 {
-    double *a = job->scratch, *b = a + job->cells;
-    memcpy(a, job->set[0].total, job->cells * sizeof *a);
-    memcpy(b, job->set[1].total, job->cells * sizeof *b);
-    double estimate = overlap_of(job, a, b, job->set[0].k, job->set[1].k, b + job->cells);
-    GN__TRY(gn__parallel_for(job->ctx, job->replicates, 4, bootstrap_piece, job, err));
-    GN__TRY(gn__parallel_for(job->ctx, job->draws, 4, yardstick_piece, job, err));
-    gn_overlap o = {.bootstrap = job->replicates, .draws = job->draws, .yardstick = {NAN, NAN, NAN}};
-    o.overlap = bootstrap_interval(job->boot, job->replicates, estimate);
-    if (job->draws > 0) {
-        gn__sort(job->drawn, job->draws);
-        o.yardstick = (gn_interval){.estimate = clip(mean(job->drawn, job->draws)),
-                                    .low = clip(gn__quantile(job->drawn, job->draws, 0.025)),
-                                    .high = clip(gn__quantile(job->drawn, job->draws, 0.975))};
-    }
+    GN__TRY(gn__parallel_for(job->ctx, SPLITS, 1, split_piece, job, err));
+    GN__TRY(gn__parallel_for(job->ctx, job->chances, 1, chance_piece, job, err));
+    GN__TRY(gn__parallel_for(job->ctx, job->draws, 1, yardstick_piece, job, err));
+    gn_overlap o = {.chance_draws = job->chances, .draws = job->draws};
+    o.overlap = overlap_interval(job);
+    o.yardstick = yardstick_interval(job);
     memcpy(o.bandwidth_a, job->set[0].h, sizeof o.bandwidth_a);
     memcpy(o.bandwidth_b, job->set[1].h, sizeof o.bandwidth_b);
     *out = o;
@@ -435,14 +417,24 @@ static gn_status overlap(gn_context *ctx, size_t dims, const double *a, size_t n
                        .dims = dims,
                        .seed = gn_context_seed(ctx),
                        .purpose = options->purpose,
-                       .replicates = options->bootstrap ? options->bootstrap : 200,
+                       .chances = options->chance_draws ? options->chance_draws : 30,
                        .draws = options->yardstick_draws ? options->yardstick_draws : 100};
     gn_status status = prepare(&job, (const double *[2]){a, b}, (const size_t[2]){n_a, n_b}, options, err);
     if (status == GN_OK) status = measure(&job, out, err);
-    for (size_t k = 0; k < 2; k++) free_sample(&job.set[k]);
+    for (size_t k = 0; k < 2; k++) {
+        free(job.set[k].x);
+        free(job.set[k].group);
+        for (size_t axis = 0; axis < 2; axis++) free(job.set[k].k[axis].tap);
+    }
     for (size_t k = 0; k < 4; k++) free(job.yard[k].tap);
-    free(job.boot);
+    gn__units_free(&job.units);
+    free(job.bins.cell);
+    free(job.bins.near);
+    free(job.bins.part);
+    free(job.chance);
     free(job.drawn);
+    free(job.member);
+    free(job.order);
     free(job.scratch);
     return status;
 }

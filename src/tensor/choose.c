@@ -47,10 +47,20 @@ const gn__ops *gn__cpu_ops(void)
 }
 
 /* The most that up() in kernel.h pads to, for any width of vector: two of 16 lanes. */
-size_t gn__attention_scratch(size_t tokens, size_t head_dim)
+static size_t padded(size_t n)
 {
-    size_t columns = (tokens + 31) / 32 * 32, width = (head_dim + 31) / 32 * 32;
-    return head_dim * columns + columns * width + 4 * columns + 4 * width;
+    return (n + 31) / 32 * 32;
+}
+
+size_t gn__position_columns(size_t rows)
+{
+    return padded(rows);
+}
+
+size_t gn__attention_scratch(size_t tokens, size_t head_dim, size_t position_rows)
+{
+    size_t columns = padded(tokens), width = padded(head_dim), rows = padded(position_rows);
+    return head_dim * columns + columns * width + 4 * columns + 4 * width + 4 * rows + rows * columns;
 }
 
 /* Measured: Zen 4 multiplies bf16 twice as fast as float32, AMX over six times; Intel's AVX512-BF16

@@ -2,6 +2,7 @@
 #include "tensor/tensor.h"
 
 #include <dnnl.h>
+#include <math.h>
 
 /* From libgomp, which oneDNN runs on; declared here because clang has no <omp.h> for it. */
 extern void omp_set_num_threads(int n);
@@ -15,6 +16,8 @@ struct gn__linear {
     dnnl_primitive_desc_t description;
     dnnl_primitive_t product;
     dnnl_memory_t weight, bias;
+    float *scale, *shift; /* INT8: [outputs] of the weights; the bias, which from_sums adds */
+    int32_t *total;       /* INT8: [outputs] sums of the rounded weights */
 };
 
 /* Memory objects carry the address they point at, so every lane has its own, one set a shape. */
@@ -32,7 +35,17 @@ struct gn__lane {
     shape *shapes;
     size_t count;
     uint16_t *narrow; /* the block's inputs in bf16 */
+    uint8_t *bytes;   /* the block's inputs in 8 bits */
+    int32_t *sums;    /* and what their product gives */
+    gn__row8 row[GN__ROWS];
 };
+
+/* The types of a product's factors and of its result. */
+static const struct {
+    dnnl_data_type_t x, w, y;
+} types[] = {[GN_DTYPE_F32] = {dnnl_f32, dnnl_f32, dnnl_f32},
+             [GN_DTYPE_BF16] = {dnnl_bf16, dnnl_bf16, dnnl_f32},
+             [GN_DTYPE_INT8] = {dnnl_u8, dnnl_s8, dnnl_s32}};
 
 int gn__serial_begin(void)
 {
@@ -76,21 +89,20 @@ void gn__engine_free(gn__engine *engine)
 static gn_status describe(gn__linear *l, bool with_bias, gn_error *err)
 {
     gn_status status = GN_OK;
-    dnnl_data_type_t type = l->dtype == GN_DTYPE_BF16 ? dnnl_bf16 : dnnl_f32;
     dnnl_dims_t xd = {GN__ROWS, (dnnl_dim_t)l->inputs}, yd = {GN__ROWS, (dnnl_dim_t)l->outputs};
     dnnl_dims_t wd = {(dnnl_dim_t)l->inputs, (dnnl_dim_t)l->outputs}, bd = {1, (dnnl_dim_t)l->outputs};
     dnnl_memory_desc_t x, w, b, y;
     dnnl_matmul_desc_t matmul;
     dnnl_primitive_attr_t attributes = NULL;
     dnnl_post_ops_t after = NULL;
-    DNNL_TRY(dnnl_memory_desc_init_by_tag(&x, 2, xd, type, dnnl_ab), done);
-    DNNL_TRY(dnnl_memory_desc_init_by_tag(&w, 2, wd, type, dnnl_format_tag_any), done);
+    DNNL_TRY(dnnl_memory_desc_init_by_tag(&x, 2, xd, types[l->dtype].x, dnnl_ab), done);
+    DNNL_TRY(dnnl_memory_desc_init_by_tag(&w, 2, wd, types[l->dtype].w, dnnl_format_tag_any), done);
     DNNL_TRY(dnnl_memory_desc_init_by_tag(&b, 2, bd, dnnl_f32, dnnl_ab), done);
-    DNNL_TRY(dnnl_memory_desc_init_by_tag(&y, 2, yd, dnnl_f32, dnnl_ab), done);
+    DNNL_TRY(dnnl_memory_desc_init_by_tag(&y, 2, yd, types[l->dtype].y, dnnl_ab), done);
     DNNL_TRY(dnnl_matmul_desc_init(&matmul, &x, &w, with_bias ? &b : NULL, &y), done);
     DNNL_TRY(dnnl_primitive_attr_create(&attributes), done);
     DNNL_TRY(dnnl_primitive_attr_set_scratchpad_mode(attributes, dnnl_scratchpad_mode_user), done);
-    if (l->add) {
+    if (l->add && l->dtype != GN_DTYPE_INT8) {
         DNNL_TRY(dnnl_post_ops_create(&after), done);
         DNNL_TRY(dnnl_post_ops_append_sum(after, 1.0f), done);
         DNNL_TRY(dnnl_primitive_attr_set_post_ops(attributes, after), done);
@@ -103,8 +115,9 @@ done:
     return status;
 }
 
-/* Copies weight and bias into the layout and type of the product. */
-static gn_status pack(gn__linear *l, const float *weight, const float *bias, gn_error *err)
+/* Copies the weight (of type `given_type`) and the bias into the layout and type of the product. */
+static gn_status pack(gn__linear *l, const void *weight, dnnl_data_type_t given_type, const float *bias,
+                      gn_error *err)
 {
     gn_status status = GN_OK;
     dnnl_dims_t wd = {(dnnl_dim_t)l->inputs, (dnnl_dim_t)l->outputs};
@@ -114,7 +127,7 @@ static gn_status pack(gn__linear *l, const float *weight, const float *bias, gn_
     dnnl_primitive_t reorder = NULL;
     dnnl_stream_t stream = NULL;
     const dnnl_memory_desc_t *packed = dnnl_primitive_desc_query_md(l->description, dnnl_query_weights_md, 0);
-    DNNL_TRY(dnnl_memory_desc_init_by_tag(&given, 2, wd, dnnl_f32, dnnl_ba), done);
+    DNNL_TRY(dnnl_memory_desc_init_by_tag(&given, 2, wd, given_type, dnnl_ba), done);
     DNNL_TRY(dnnl_memory_create(&from, &given, l->engine, (void *)(uintptr_t)weight), done);
     DNNL_TRY(dnnl_memory_create(&l->weight, packed, l->engine, DNNL_MEMORY_ALLOCATE), done);
     DNNL_TRY(
@@ -142,16 +155,73 @@ done:
     return status;
 }
 
+/* More could overflow sums of 32 bits: 255 · 127 each. */
+enum { MOST_INPUTS = 1 << 16 };
+
+/* Without VNNI oneDNN adds pairs of products in 16 bits, which overflow. */
+static bool exact_int8(void)
+{
+    return (dnnl_get_effective_cpu_isa() & dnnl_cpu_isa_avx512_core_vnni) == dnnl_cpu_isa_avx512_core_vnni ||
+           dnnl_get_effective_cpu_isa() == dnnl_cpu_isa_avx2_vnni;
+}
+
+/* Each output's weights to −127 … 127 on a scale of its own; a NaN among them makes the scale NaN. */
+static void round_weights(gn__linear *l, const float *weight, int8_t *q)
+{
+    for (size_t j = 0; j < l->outputs; j++, weight += l->inputs, q += l->inputs) {
+        float most = 0, odd = 0;
+        int32_t total = 0;
+        for (size_t i = 0; i < l->inputs; i++) {
+            float size = fabsf(weight[i]);
+            if (size > most) most = size;
+            odd += 0 * size;
+        }
+        float inverse = most > 1e-30f && odd == 0 ? 127 / most : 0;
+        for (size_t i = 0; i < l->inputs; i++) {
+            q[i] = (int8_t)(inverse > 0 ? nearbyintf(weight[i] * inverse) : 0);
+            total += q[i];
+        }
+        l->scale[j] = (inverse > 0 ? most / 127 : 0) + odd;
+        l->total[j] = total;
+    }
+}
+
+static gn_status pack_int8(gn__linear *l, const float *weight, const float *bias, gn_error *err)
+{
+    gn_status status = GN_OK;
+    int8_t *q = gn__aligned(l->outputs, l->inputs);
+    l->scale = gn__aligned(l->outputs, sizeof *l->scale);
+    l->shift = gn__aligned(l->outputs, sizeof *l->shift);
+    l->total = gn__aligned(l->outputs, sizeof *l->total);
+    if (q == NULL || l->scale == NULL || l->shift == NULL || l->total == NULL) {
+        status = gn__no_memory(err, l->outputs * l->inputs);
+    } else {
+        round_weights(l, weight, q);
+        for (size_t j = 0; j < l->outputs; j++) l->shift[j] = bias != NULL ? bias[j] : 0;
+        status = pack(l, q, dnnl_s8, NULL, err);
+    }
+    free(q);
+    return status;
+}
+
 gn_status gn__linear_create(gn__engine *engine, const float *weight, const float *bias, size_t inputs,
                             size_t outputs, bool add, gn_dtype dtype, gn__linear **out, gn_error *err)
 {
     gn_status status;
     gn__linear *l = gn__calloc(1, sizeof *l);
     if (l == NULL) return gn__no_memory(err, sizeof *l);
+    if (dtype == GN_DTYPE_INT8 && (!exact_int8() || inputs > MOST_INPUTS)) {
+        free(l);
+        return gn__fail(err, GN_UNSUPPORTED, "this processor cannot sum 8-bit products of %zu inputs",
+                        inputs);
+    }
     *l = (gn__linear){.engine = engine, .inputs = inputs, .outputs = outputs, .add = add, .dtype = dtype};
     int before = gn__serial_begin();
-    GN__TRY_GOTO(describe(l, bias != NULL, err), done);
-    GN__TRY_GOTO(pack(l, weight, bias, err), done);
+    GN__TRY_GOTO(describe(l, bias != NULL && dtype != GN_DTYPE_INT8, err), done);
+    if (dtype == GN_DTYPE_INT8)
+        GN__TRY_GOTO(pack_int8(l, weight, bias, err), done);
+    else
+        GN__TRY_GOTO(pack(l, weight, dnnl_f32, bias, err), done);
     *out = l;
     l = NULL;
 done:
@@ -167,6 +237,9 @@ void gn__linear_free(gn__linear *l)
     dnnl_memory_destroy(l->bias);
     dnnl_primitive_destroy(l->product);
     dnnl_primitive_desc_destroy(l->description);
+    free(l->scale);
+    free(l->shift);
+    free(l->total);
     free(l);
 }
 
@@ -213,15 +286,19 @@ gn_status gn__lane_create(gn__engine *engine, const gn__linear *const *layers, s
                           gn_error *err)
 {
     gn_status status = GN_OK;
-    size_t widest = 0;
+    size_t widest = 0, most_outputs = 0;
     gn__lane *lane = gn__calloc(1, sizeof *lane);
     if (lane == NULL) return gn__no_memory(err, sizeof *lane);
     lane->ops = gn__cpu_ops();
     lane->shapes = gn__calloc(count, sizeof *lane->shapes);
-    for (size_t i = 0; i < count; i++)
+    for (size_t i = 0; i < count; i++) {
         if (layers[i]->inputs > widest) widest = layers[i]->inputs;
+        if (layers[i]->outputs > most_outputs) most_outputs = layers[i]->outputs;
+    }
     lane->narrow = gn__aligned(widest, GN__ROWS * sizeof *lane->narrow);
-    if (lane->shapes == NULL || lane->narrow == NULL) {
+    lane->bytes = gn__aligned(widest, GN__ROWS * sizeof *lane->bytes);
+    lane->sums = gn__aligned(most_outputs, GN__ROWS * sizeof *lane->sums);
+    if (lane->shapes == NULL || lane->narrow == NULL || lane->bytes == NULL || lane->sums == NULL) {
         status = gn__no_memory(err, count * sizeof *lane->shapes);
         goto done;
     }
@@ -246,20 +323,16 @@ void gn__lane_free(gn__lane *lane)
     }
     dnnl_stream_destroy(lane->stream);
     free(lane->narrow);
+    free(lane->bytes);
+    free(lane->sums);
     free(lane->shapes);
     free(lane);
 }
 
-bool gn__linear_run(const gn__linear *l, gn__lane *lane, const float *x, float *y)
+static bool multiply(const gn__linear *l, gn__lane *lane, const void *x, void *y)
 {
     shape *s = find_shape(lane, l);
-    if (s == NULL) return false;
-    void *input = (void *)(uintptr_t)x;
-    if (l->dtype == GN_DTYPE_BF16) {
-        lane->ops->to_bf16(lane->narrow, x, GN__ROWS * l->inputs);
-        input = lane->narrow;
-    }
-    if (dnnl_memory_set_data_handle(s->x, input) != dnnl_success ||
+    if (s == NULL || dnnl_memory_set_data_handle(s->x, (void *)(uintptr_t)x) != dnnl_success ||
         dnnl_memory_set_data_handle(s->y, y) != dnnl_success)
         return false;
     dnnl_exec_arg_t args[] = {{DNNL_ARG_SRC, s->x},
@@ -268,4 +341,38 @@ bool gn__linear_run(const gn__linear *l, gn__lane *lane, const float *x, float *
                               {DNNL_ARG_SCRATCHPAD, s->scratch},
                               {DNNL_ARG_BIAS, l->bias}};
     return dnnl_primitive_execute(l->product, lane->stream, l->bias != NULL ? 5 : 4, args) == dnnl_success;
+}
+
+static bool run_int8(const gn__linear *l, gn__lane *lane, const float *x, float *y, gn__activation activation)
+{
+    lane->ops->to_u8(lane->bytes, lane->row, x, GN__ROWS, l->inputs);
+    if (!multiply(l, lane, lane->bytes, lane->sums)) return false;
+    gn__sums s = {.sum = lane->sums,
+                  .row = lane->row,
+                  .scale = l->scale,
+                  .bias = l->shift,
+                  .total = l->total,
+                  .rows = GN__ROWS,
+                  .cols = l->outputs,
+                  .add = l->add,
+                  .activation = activation};
+    lane->ops->from_sums(&s, y);
+    return true;
+}
+
+bool gn__linear_run(const gn__linear *l, gn__lane *lane, const float *x, float *y)
+{
+    if (l->dtype == GN_DTYPE_INT8) return run_int8(l, lane, x, y, GN__NO_ACTIVATION);
+    if (l->dtype != GN_DTYPE_BF16) return multiply(l, lane, x, y);
+    lane->ops->to_bf16(lane->narrow, x, GN__ROWS * l->inputs);
+    return multiply(l, lane, lane->narrow, y);
+}
+
+bool gn__linear_run_activated(const gn__linear *l, gn__lane *lane, const float *x, float *y,
+                              gn__activation activation)
+{
+    if (l->dtype == GN_DTYPE_INT8) return run_int8(l, lane, x, y, activation);
+    if (!gn__linear_run(l, lane, x, y)) return false;
+    lane->ops->activate(activation, y, GN__ROWS * l->outputs);
+    return true;
 }

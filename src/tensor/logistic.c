@@ -1,114 +1,25 @@
-/* Logistic regression by L-BFGS (liblbfgs). One evaluation is one pass over the rows: a block of rows is
- * centred and scaled into a buffer that stays in the cache, and used there for both the margins and the
- * gradient. Products are float32, sums over blocks double. */
-#include "tensor/logistic.h"
+/* Logistic regression by L-BFGS in a metric learnt from a sample of the rows; large problems are
+ * first solved on the sample. */
+#include "tensor/logistic_parts.h"
+#include "tensor/minimise.h"
 
-#include <cblas.h>
-#include <lbfgs.h>
 #include <math.h>
 
-enum { BLOCK = 128, MAX_PIECES = 64 };
 static const double float_limit = 1e-4; /* relative gradient that float32 margins always reach */
+static const double value_noise = 1e-8; /* relative, of the objective */
+/* A problem this many times the sample is solved on the sample first, which must hold this many rows of
+ * every class. */
+enum { WORTH_SAMPLING = 8, LEAST_OF_CLASS = 20, PATIENCE = 8 };
 
 typedef struct fit_state {
-    gn_context *ctx;
-    gn_error *err;
-    const gn__logistic_problem *p;
-    gn_status status; /* of the last evaluation; anything but GN_OK ends the minimisation */
-    size_t outputs;   /* rows of W: 1 for two classes */
-    size_t width;     /* dim + 1 */
-    size_t grain;     /* rows a piece */
-    double inverse_total;
-    const double *at; /* W being evaluated */
-    float *w;         /* [outputs × dim] float copy of `at` */
-    double *partial;  /* [pieces × (1 + outputs × width)] loss, then gradient */
-    float *scratch;   /* [threads × scratch_size] rows, logits, gradient */
-    size_t scratch_size;
-    double reference, gradient, objective;
-    double tolerance;
-    int iterations, evaluations;
+    gn__pass pass;
+    gn__metric metric;
+    double *w; /* [outputs × width] the point evaluated, in the problem's own units */
+    double reference, tolerance;
+    double gradient; /* at the point evaluated, over the reference */
+    double best;     /* the least so far */
+    int stuck;       /* steps since it last fell by a tenth */
 } fit_state;
-
-/* out = (x - mean) * factor; mean may be NULL. */
-GN__CLONES static void logistic_centre(const float *x, const float *mean, float factor, size_t dim,
-                                       float *out)
-{
-    if (mean == NULL)
-        for (size_t j = 0; j < dim; j++) out[j] = x[j] * factor;
-    else
-        for (size_t j = 0; j < dim; j++) out[j] = (x[j] - mean[j]) * factor;
-}
-
-GN__CLONES static void logistic_add_to(double *sum, const float *x, size_t n)
-{
-    for (size_t j = 0; j < n; j++) sum[j] += (double)x[j];
-}
-
-/* Loss and d loss / d margin of class 1 against 0. */
-static double binomial(double margin, int y, double s, float *residual)
-{
-    double signed_margin = y ? margin : -margin, e = exp(-fabs(margin));
-    double probability = margin >= 0 ? 1 / (1 + e) : e / (1 + e);
-    *residual = (float)(s * (probability - y));
-    return s * (log1p(e) + (signed_margin < 0 ? -signed_margin : 0));
-}
-
-/* Softmax in place: logit [classes] becomes the residuals. intercept is a column of stride `width`. */
-static double multinomial(float *logit, const double *intercept, size_t width, size_t classes, int y,
-                          double s)
-{
-    double top = -INFINITY, sum = 0;
-    for (size_t c = 0; c < classes; c++) {
-        double m = (double)logit[c] + intercept[c * width];
-        if (m > top) top = m;
-    }
-    double own = (double)logit[y] + intercept[(size_t)y * width] - top;
-    for (size_t c = 0; c < classes; c++) sum += exp((double)logit[c] + intercept[c * width] - top);
-    for (size_t c = 0; c < classes; c++) {
-        double probability = exp((double)logit[c] + intercept[c * width] - top) / sum;
-        logit[c] = (float)(s * (probability - (c == (size_t)y)));
-    }
-    return s * (log(sum) - own);
-}
-
-static void evaluate_piece(void *arg, size_t begin, size_t end, unsigned worker)
-{
-    fit_state *f = arg;
-    const gn__logistic_problem *p = f->p;
-    size_t dim = p->dim, outputs = f->outputs, width = f->width;
-    double *loss = f->partial + begin / f->grain * (1 + outputs * width), *gradient = loss + 1;
-    float *rows = f->scratch + worker * f->scratch_size;
-    float *logit = rows + BLOCK * dim, *part = logit + BLOCK * outputs;
-    const double *intercept = f->at + dim;
-    float factor = (float)(1 / p->scale);
-    memset(loss, 0, (1 + outputs * width) * sizeof *loss);
-    for (size_t at = begin; at < end; at += BLOCK) {
-        size_t m = end - at < BLOCK ? end - at : BLOCK;
-        for (size_t i = 0; i < m; i++) {
-            size_t r = p->row ? p->row[at + i] : at + i;
-            logistic_centre(p->x + r * p->ld, p->mean, factor, dim, rows + i * dim);
-        }
-        if (outputs == 1)
-            cblas_sgemv(CblasRowMajor, CblasNoTrans, (int)m, (int)dim, 1, rows, (int)dim, f->w, 1, 0, logit,
-                        1);
-        else
-            cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasTrans, (int)m, (int)outputs, (int)dim, 1, rows,
-                        (int)dim, f->w, (int)dim, 0, logit, (int)outputs);
-        for (size_t i = 0; i < m; i++) {
-            double s = (p->sample_weight ? p->sample_weight[at + i] : 1) * f->inverse_total;
-            float *l = logit + i * outputs;
-            *loss += outputs == 1 ? binomial((double)*l + *intercept, p->y[at + i], s, l)
-                                  : multinomial(l, intercept, width, outputs, p->y[at + i], s);
-            for (size_t c = 0; c < outputs; c++) gradient[c * width + dim] += (double)l[c];
-        }
-        if (outputs == 1)
-            cblas_sgemv(CblasRowMajor, CblasTrans, (int)m, (int)dim, 1, rows, (int)dim, logit, 1, 0, part, 1);
-        else
-            cblas_sgemm(CblasRowMajor, CblasTrans, CblasNoTrans, (int)outputs, (int)dim, (int)m, 1, logit,
-                        (int)outputs, rows, (int)dim, 0, part, (int)dim);
-        for (size_t c = 0; c < outputs; c++) logistic_add_to(gradient + c * width, part + c * dim, dim);
-    }
-}
 
 static double norm(const double *x, size_t n)
 {
@@ -117,58 +28,24 @@ static double norm(const double *x, size_t n)
     return sqrt(sum);
 }
 
-/* The callback cannot fail: after a failure it answers "flat", which ends the minimisation, and the status
- * tells the caller. */
-static lbfgsfloatval_t evaluate(void *arg, const lbfgsfloatval_t *w, lbfgsfloatval_t *g, const int count,
-                                const lbfgsfloatval_t step)
+static gn_status evaluate(void *arg, const double *u, double *g, double *value, gn_error *err)
 {
-    (void)step;
     fit_state *f = arg;
-    const gn__logistic_problem *p = f->p;
-    size_t dim = p->dim, width = f->width, size = (size_t)count;
-    double objective = 0, square = 0;
-    memset(g, 0, size * sizeof *g);
-    if (f->status != GN_OK) return 0;
-    for (size_t c = 0; c < f->outputs; c++)
-        for (size_t j = 0; j < dim; j++) f->w[c * dim + j] = (float)w[c * width + j];
-    f->at = w;
-    f->evaluations++;
-    f->status = gn__parallel_for(f->ctx, p->n, f->grain, evaluate_piece, f, f->err);
-    if (f->status != GN_OK) return 0;
-    size_t pieces = (p->n + f->grain - 1) / f->grain;
-    for (size_t k = 0; k < pieces; k++) {
-        const double *part = f->partial + k * (1 + size);
-        objective += part[0];
-        for (size_t j = 0; j < size; j++) g[j] += part[1 + j];
-    }
-    for (size_t c = 0; c < f->outputs; c++)
-        for (size_t j = 0; j < dim; j++) {
-            double v = w[c * width + j];
-            square += v * v;
-            g[c * width + j] += p->lambda * v;
-        }
-    objective += 0.5 * p->lambda * square;
-    if (!isfinite(objective) || !isfinite(norm(g, size))) {
-        f->status = gn__fail(f->err, GN_NUMERIC,
-                             "logistic regression left the range of numbers at evaluation %d (%zu rows, %zu "
-                             "columns): are the features finite?",
-                             f->evaluations, p->n, dim);
-        memset(g, 0, size * sizeof *g);
-        return 0;
-    }
-    return objective;
+    size_t size = f->pass.outputs * f->pass.width;
+    memcpy(f->w, u, size * sizeof *u);
+    gn__metric_leave(&f->metric, f->w);
+    GN__TRY(gn__pass_run(&f->pass, f->w, g, value, err));
+    f->gradient = norm(g, size) / f->reference;
+    gn__metric_gradient(&f->metric, g);
+    return GN_OK;
 }
 
-static int after_iteration(void *arg, const lbfgsfloatval_t *w, const lbfgsfloatval_t *g,
-                           const lbfgsfloatval_t fx, const lbfgsfloatval_t wnorm, const lbfgsfloatval_t gnorm,
-                           const lbfgsfloatval_t step, int n, int k, int ls)
+static bool near_enough(void *arg)
 {
-    (void)w, (void)g, (void)wnorm, (void)step, (void)n, (void)k, (void)ls;
     fit_state *f = arg;
-    f->iterations++;
-    f->objective = fx;
-    f->gradient = gnorm / f->reference;
-    return f->status != GN_OK || f->gradient <= f->tolerance;
+    f->stuck++;
+    if (f->gradient < 0.9 * f->best) f->best = f->gradient, f->stuck = 0;
+    return f->gradient <= f->tolerance || (f->stuck >= PATIENCE && f->best <= float_limit);
 }
 
 static gn_status check_problem(const gn__logistic_problem *p, double *total, gn_error *err)
@@ -205,49 +82,65 @@ static gn_status check_problem(const gn__logistic_problem *p, double *total, gn_
 }
 
 /* Norm of the gradient at W = 0 with the intercepts at their own minimum: what "relative" refers to. Found
- * from the class means, without L-BFGS: there every probability is the class's share of the weight. */
-static gn_status find_reference(fit_state *f, double *w, double *g, double total)
+ * from the class means, without a search: there every probability is the class's share of the weight. */
+static gn_status find_reference(fit_state *f, double *w, double *g, double total, gn_error *err)
 {
-    const gn__logistic_problem *p = f->p;
-    size_t size = f->outputs * f->width;
+    const gn__logistic_problem *p = f->pass.p;
+    size_t width = f->pass.width, outputs = f->pass.outputs, size = outputs * width;
     memset(w, 0, size * sizeof *w);
     double *intercept = w + p->dim;
     for (size_t i = 0; i < p->n; i++) {
         double s = p->sample_weight ? p->sample_weight[i] : 1;
-        if (f->outputs > 1)
-            intercept[(size_t)p->y[i] * f->width] += s / total;
+        if (outputs > 1)
+            intercept[(size_t)p->y[i] * width] += s / total;
         else if (p->y[i])
             intercept[0] += s / total;
     }
-    for (size_t c = 0; c < f->outputs; c++) {
-        double share = intercept[c * f->width];
-        intercept[c * f->width] = f->outputs == 1 ? log(share / (1 - share)) : share > 0 ? log(share) : -30;
+    for (size_t c = 0; c < outputs; c++) {
+        double share = intercept[c * width];
+        intercept[c * width] = outputs == 1 ? log(share / (1 - share)) : share > 0 ? log(share) : -30;
     }
-    evaluate(f, w, g, (int)size, 0);
-    double reference = norm(g, size);
-    f->reference = reference > 1e-3 ? reference : 1e-3; /* no signal at all: do not chase rounding */
-    return f->status;
+    double value, found;
+    GN__TRY(gn__pass_run(&f->pass, w, g, &value, err));
+    found = norm(g, size);
+    f->reference = found > 1e-3 ? found : 1e-3; /* no signal at all: do not chase rounding */
+    return GN_OK;
 }
 
-static gn_status minimise(fit_state *f, double *w, int max_iterations)
+/* The same problem on `sampled` evenly spread rows; false where a class has too few there. */
+static bool thin_out(const gn__logistic_problem *p, size_t sampled, uint32_t *row, int *y, double *weight,
+                     size_t *count)
 {
-    int size = (int)(f->outputs * f->width);
-    lbfgs_parameter_t param;
-    lbfgs_parameter_init(&param);
-    param.m = 10;
-    param.epsilon = 0; /* after_iteration decides */
-    param.max_linesearch = 12;
-    /* When float32 is too coarse for the line search, a restart without history often gets further. */
-    for (int attempt = 0; attempt < 2; attempt++) {
-        param.max_iterations = max_iterations - f->iterations;
-        if (param.max_iterations <= 0) break;
-        int code = lbfgs(size, w, &f->objective, evaluate, after_iteration, f, &param);
-        if (code == LBFGSERR_OUTOFMEMORY) return gn__no_memory(f->err, (size_t)size * 24 * sizeof *w);
-        if (code == LBFGS_ALREADY_MINIMIZED || code == LBFGS_SUCCESS) f->gradient = 0;
-        GN__TRY(f->status);
-        if (f->gradient <= f->tolerance || code == LBFGSERR_MAXIMUMITERATION) break;
+    for (size_t i = 0; i < sampled; i++) {
+        size_t k = gn__metric_row(p, i, sampled);
+        row[i] = p->row ? p->row[k] : (uint32_t)k;
+        y[i] = p->y[k];
+        weight[i] = p->sample_weight ? p->sample_weight[k] : 1;
+        count[y[i]] += weight[i] > 0;
     }
-    return GN_OK;
+    for (int c = 0; c < p->classes; c++)
+        if (count[c] < LEAST_OF_CLASS) return false;
+    return true;
+}
+
+static gn_status solve_sample(gn_context *ctx, const gn__logistic_problem *p, size_t sampled, double *w,
+                              gn_error *err)
+{
+    uint32_t *row = gn__calloc(sampled, sizeof *row);
+    int *y = gn__calloc(sampled, sizeof *y);
+    double *weight = gn__calloc(sampled, sizeof *weight);
+    size_t *count = gn__calloc((size_t)p->classes, sizeof *count);
+    gn_status status = GN_OK;
+    if (!row || !y || !weight || !count) {
+        status = gn__no_memory(err, sampled * (sizeof *row + sizeof *y + sizeof *weight));
+    } else if (thin_out(p, sampled, row, y, weight, count)) {
+        gn__logistic_problem part = *p;
+        part.n = sampled, part.row = row, part.y = y, part.sample_weight = weight;
+        part.tolerance = 1e-3;
+        status = gn__logistic_fit(ctx, &part, w, NULL, err);
+    }
+    free(row), free(y), free(weight), free(count);
+    return status;
 }
 
 gn_status gn__logistic_fit(gn_context *ctx, const gn__logistic_problem *p, double *weight,
@@ -259,42 +152,39 @@ gn_status gn__logistic_fit(gn_context *ctx, const gn__logistic_problem *p, doubl
     if (p->dim >= INT32_MAX / 64 || !gn__mul_size(outputs, width, &size) || size > INT32_MAX / 4)
         return gn__fail(err, GN_INVALID_ARGUMENT, "%zu columns and %d classes are too many", p->dim,
                         p->classes);
-    size_t blocks = (p->n + BLOCK - 1) / BLOCK, per_piece = (blocks + MAX_PIECES - 1) / MAX_PIECES;
-    fit_state f = {.ctx = ctx,
-                   .err = err,
-                   .p = p,
-                   .outputs = outputs,
-                   .width = width,
-                   .grain = per_piece * BLOCK,
-                   .inverse_total = 1 / total,
-                   .scratch_size = (BLOCK * p->dim + BLOCK * outputs + outputs * p->dim + 15) / 16 * 16,
-                   .gradient = INFINITY,
-                   .tolerance = p->tolerance > 0 ? p->tolerance : 1e-5};
-    size_t pieces = (p->n + f.grain - 1) / f.grain, partials;
-    gn_status status = GN_OK;
-    double *w = lbfgs_malloc((int)size), *g = gn__calloc(size, sizeof *g); /* w: aligned as liblbfgs asks */
-    f.w = gn__aligned(outputs * p->dim, sizeof *f.w);
-    f.partial = gn__mul_size(pieces, 1 + size, &partials) ? gn__aligned(partials, sizeof *f.partial) : NULL;
-    f.scratch = gn__aligned(f.scratch_size * gn_context_threads(ctx), sizeof *f.scratch);
-    if (w == NULL || g == NULL || f.w == NULL || f.partial == NULL || f.scratch == NULL) {
-        status = gn__no_memory(err, (f.scratch_size + pieces * (1 + size)) * sizeof *g);
+    fit_state f = {.best = INFINITY, .tolerance = p->tolerance > 0 ? p->tolerance : 1e-5};
+    gn__minimum minimum;
+    size_t sampled = gn__metric_rows(p);
+    gn_status status;
+    double *w = gn__calloc(size, sizeof *w), *g = gn__calloc(size, sizeof *g);
+    f.w = gn__calloc(size, sizeof *f.w);
+    GN__TRY_GOTO(gn__pass_make(ctx, p, total, &f.pass, err), done);
+    if (w == NULL || g == NULL || f.w == NULL) {
+        status = gn__no_memory(err, 3 * size * sizeof *g);
         goto done;
     }
-    GN__TRY_GOTO(find_reference(&f, w, g, total), done);
+    GN__TRY_GOTO(find_reference(&f, w, g, total, err), done);
     memcpy(w, weight, size * sizeof *w);
-    GN__TRY_GOTO(minimise(&f, w, p->max_iterations > 0 ? p->max_iterations : 500), done);
+    if (sampled > 0 && p->n / sampled >= WORTH_SAMPLING)
+        GN__TRY_GOTO(solve_sample(ctx, p, sampled, w, err), done);
+    GN__TRY_GOTO(gn__metric_make(ctx, p, w, sampled, &f.metric, err), done);
+    gn__metric_enter(&f.metric, w);
+    GN__TRY_GOTO(gn__minimise(evaluate, near_enough, &f, size, w,
+                              p->max_iterations > 0 ? p->max_iterations : 500, value_noise, &minimum, err),
+                 done);
+    gn__metric_leave(&f.metric, w);
     memcpy(weight, w, size * sizeof *w);
     if (rep != NULL)
-        *rep = (gn__logistic_report){.iterations = f.iterations,
-                                     .evaluations = f.evaluations,
-                                     .objective = f.objective,
+        *rep = (gn__logistic_report){.iterations = minimum.iterations,
+                                     .evaluations = minimum.evaluations,
+                                     .objective = minimum.value,
                                      .gradient = f.gradient,
                                      .converged = f.gradient <= fmax(f.tolerance, float_limit)};
 done:
-    if (w != NULL) lbfgs_free(w);
+    free(w);
     free(g);
     free(f.w);
-    free(f.partial);
-    free(f.scratch);
+    gn__pass_free(&f.pass);
+    gn__metric_free(&f.metric);
     return status;
 }

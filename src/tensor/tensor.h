@@ -11,12 +11,24 @@ typedef enum gn__activation {
     GN__GELU,      /* x Φ(x) (Hendrycks & Gimpel 2016) */
     GN__GELU_TANH, /* its tanh approximation, "gelu_new": x σ(2 √(2/π) (x + 0.044715 x³)) */
     GN__RELU,
-    GN__SILU /* x σ(x) */
+    GN__SILU,         /* x σ(x) */
+    GN__NO_ACTIVATION /* x */
 } gn__activation;
+
+/* Positions that enter attention as content does (DeBERTa, He et al. 2021): the score of query t and key
+ * j gains q_t · key[row] + query[row] · k_j with row = row[t − j], before scaling. */
+typedef struct gn__disentangled {
+    const float *key;    /* [heads × head_dim × columns], transposed; NULL: none */
+    const float *query;  /* [heads × rows × head_dim]; NULL: none */
+    size_t rows;         /* at most GN__POSITION_ROWS */
+    size_t columns;      /* gn__position_columns(rows) */
+    const uint16_t *row; /* at distance 0; from 1 − tokens to tokens − 1, never falling */
+} gn__disentangled;
+enum { GN__POSITION_ROWS = 1 << 15 };
 
 /* Softmax attention of one text: row t of out is, head by head, softmax(scale q_t Kᵀ) V, over all
  * tokens or (causal) those up to t. q, k, v start at their first token; head h of token t lies at
- * t * stride + h * head_dim. */
+ * t * stride + h * head_dim. What follows scratch may be left zero: */
 typedef struct gn__attention {
     const float *q, *k, *v;
     size_t stride;
@@ -25,31 +37,84 @@ typedef struct gn__attention {
     size_t tokens, heads, head_dim;
     bool causal;
     float scale;
-    float *scratch; /* gn__attention_scratch(tokens, head_dim) floats, 64-byte aligned */
+    float *scratch;       /* gn__attention_scratch() floats, 64-byte aligned */
+    size_t kv_heads;      /* keys and values of head h are those of h · kv_heads / heads; 0: one each */
+    size_t before, after; /* the most tokens seen on either side of t; 0: all */
+    float cap;            /* a score s becomes cap tanh(s / cap); 0: stays */
+    const float *bias; /* bias[h · bias_stride + j − t] is added to the scaled, capped score; NULL: none.
+                          There are GN__BIAS_SLACK more at the end of a head's. */
+    size_t bias_stride;
+    const gn__disentangled *positions; /* NULL: none */
 } gn__attention;
+enum { GN__BIAS_SLACK = 32 };
+
+/* A row in 8 bits: x ≈ scale (q − zero), 0 ≤ q ≤ 255. scale is NaN if the row holds one, or an infinity. */
+typedef struct gn__row8 {
+    float scale;
+    int32_t zero;
+} gn__row8;
+
+/* What a product of 8-bit factors leaves: sums of q · w, where column j's weights are scale[j] w. */
+typedef struct gn__sums {
+    const int32_t *sum;        /* [rows × cols] */
+    const gn__row8 *row;       /* [rows] of q */
+    const float *scale, *bias; /* [cols] */
+    const int32_t *total;      /* [cols] Σ w, which the rows' zeros are taken out with */
+    size_t rows, cols;
+    bool add; /* to what y holds */
+    gn__activation activation;
+} gn__sums;
 
 typedef struct gn__ops {
     const char *name;
     /* y = (x − mean) / √(variance + eps) · gamma + beta, a row at a time; y may be x. */
     void (*layer_norm)(float *y, const float *x, const float *gamma, const float *beta, size_t rows,
                        size_t cols, float eps);
+    /* y = x / √(mean of squares + eps) · gamma (Zhang & Sennrich 2019). */
+    void (*rms_norm)(float *y, const float *x, const float *gamma, size_t rows, size_t cols, float eps);
     void (*activate)(gn__activation kind, float *x, size_t n); /* in place */
-    void (*to_bf16)(uint16_t *y, const float *x, size_t n);    /* nearest, ties to even */
+    /* x: [rows × 2 cols] becomes [rows × cols]: the activated first half times the second. */
+    void (*gate)(gn__activation kind, float *x, size_t rows, size_t cols);
+    /* Rotary positions (Su et al. 2021) of one token: in each head the pairs (x_i, x_{i + n}), i < n, turn by
+     * the angle whose cosine is cosine[i]. */
+    void (*rotate)(float *x, const float *cosine, const float *sine, size_t heads, size_t head_dim, size_t n);
+    void (*to_bf16)(uint16_t *y, const float *x, size_t n); /* nearest, ties to even */
     void (*attention)(const gn__attention *a);
+    /* Rows to 8 bits between their least and largest element, 0 included; nearest, ties to even. */
+    void (*to_u8)(uint8_t *q, gn__row8 *row, const float *x, size_t rows, size_t cols);
+    /* y = f(row's scale · scale · (sum − zero · total) + bias), [rows × cols]; added, no f. */
+    void (*from_sums)(const gn__sums *s, float *y);
+    /* Logistic regression. out[r] = sum_j (row[r][j] - mean[j]) w[j]. */
+    void (*margins)(const float *const *row, size_t rows, const float *mean, const float *w, size_t n,
+                    float *out);
+    /* sum[j] += sum_r factor[r] (row[r][j] - mean[j]). */
+    void (*add_rows)(const float *const *row, size_t rows, const float *mean, const float *factor, size_t n,
+                     float *sum);
+    /* The weighted log-loss of log-odds against y (0 or 1); margin becomes d loss / d margin. n: a multiple
+     * of GN__LANES (weights of 0 fill up). */
+    double (*binomial_loss)(float *margin, const float *y, const float *weight, size_t n);
+    /* The same for softmax(logit + bias): logit[c * stride + r]; becomes d loss / d logit. */
+    double (*softmax_loss)(float *logit, size_t stride, size_t classes, const float *bias, const int *y,
+                           const float *weight, size_t n);
 } gn__ops;
+enum { GN__LANES = 16 }; /* the most lanes that a vector has */
 
 /* The fastest table that this processor runs; static storage. */
 const gn__ops *gn__cpu_ops(void);
 extern const gn__ops gn__ops_reference;
 /* The compiled tables, for tests: NULL past the last; those the processor lacks are passed over. */
 const gn__ops *gn__cpu_ops_at(size_t i);
-size_t gn__attention_scratch(size_t tokens, size_t head_dim);
+/* position_rows: of a->positions; 0: none. */
+size_t gn__attention_scratch(size_t tokens, size_t head_dim, size_t position_rows);
+size_t gn__position_columns(size_t rows);
 
 /* ---- linear layers ------------------------------------------------------------------------------ */
 
 /* Rows a product works on at once. Always this many: a product of another shape could sum in another
- * order, and a text's bits would depend on its neighbours. Shorter ends are padded with zero rows. */
-enum { GN__ROWS = 32 };
+ * order, and a text's bits would depend on its neighbours. Shorter ends are padded with zero rows. A
+ * multiple of 16 (tiles of AMX) and of 6 (oneDNN's AVX2 kernel takes 6 rows at a time and sums what is
+ * left over differently). */
+enum { GN__ROWS = 48 };
 
 /* oneDNN's; one a model, shared by its layers and by the lanes that run them. */
 typedef struct dnnl_engine gn__engine;
@@ -59,7 +124,8 @@ void gn__engine_free(gn__engine *engine);
 /* y = x Wᵀ + b, or y += x Wᵀ + b when made with `add`. W and b are copied (packed) for the processor;
  * immutable, shared by threads. */
 typedef struct gn__linear gn__linear;
-/* weight: [outputs × inputs]; bias: [outputs] or NULL. dtype: F32 or BF16.
+/* weight: [outputs × inputs]; bias: [outputs] or NULL. dtype: not AUTO. INT8 rounds each output's
+ * weights to a scale of their own, and the inputs as to_u8 does; the sums are exact.
  * Errors: GN_NO_MEMORY; GN_UNSUPPORTED (oneDNN cannot multiply this dtype here). */
 gn_status gn__linear_create(gn__engine *engine, const float *weight, const float *bias, size_t inputs,
                             size_t outputs, bool add, gn_dtype dtype, gn__linear **out, gn_error *err);
@@ -75,6 +141,9 @@ void gn__lane_free(gn__lane *lane);
 /* x: [GN__ROWS × inputs], y: [GN__ROWS × outputs]; must not overlap. l: a layer of one of the shapes the
  * lane was made for. false: oneDNN failed. Call between gn__serial_begin and gn__serial_end. */
 bool gn__linear_run(const gn__linear *l, gn__lane *lane, const float *x, float *y);
+/* The same and an activation, for layers without `add`. */
+bool gn__linear_run_activated(const gn__linear *l, gn__lane *lane, const float *x, float *y,
+                              gn__activation activation);
 
 /* Keeps OpenMP inside oneDNN to this one thread, until gn__serial_end(the value returned). */
 int gn__serial_begin(void);

@@ -13,6 +13,7 @@ static int by_group(const void *a, const void *b)
 
 static gn_status units_alloc(size_t rows, gn__units *u, gn_error *err)
 {
+    if (rows >= UINT32_MAX) return gn__no_memory(err, rows); /* positions are 32 bits wide */
     u->rows = rows;
     u->of = gn__calloc(rows, sizeof *u->of);
     u->row = gn__calloc(rows, sizeof *u->row);

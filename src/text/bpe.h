@@ -32,5 +32,8 @@ typedef struct gn__bpe_candidate {
 
 /* Merges symbol[0..n) by rank, the leftmost first among equals, in O(n log n). heap: room for 2 n. */
 void gn__bpe_merge_all(const gn__bpe_merges *m, gn__bpe_symbol *symbol, size_t n, gn__bpe_candidate *heap);
+/* The same in place for n <= 64 symbols, by looking for the best pair each time; returns how many are left.
+ */
+size_t gn__bpe_merge_few(const gn__bpe_merges *m, int32_t *id, uint8_t *length, size_t n);
 
 #endif

@@ -102,3 +102,35 @@ void gn__bpe_merge_all(const gn__bpe_merges *m, gn__bpe_symbol *symbol, size_t n
         }
     }
 }
+
+size_t gn__bpe_merge_few(const gn__bpe_merges *m, int32_t *id, uint8_t *length, size_t n)
+{
+    uint32_t rank[64], whole[64]; /* of the pair that begins at each symbol */
+    for (size_t i = 0; i + 1 < n; i++) {
+        const gn__bpe_merge *merge = find(m, (uint32_t)id[i], (uint32_t)id[i + 1]);
+        rank[i] = merge->rank;
+        whole[i] = merge->id;
+    }
+    while (n > 1) {
+        size_t best = 0;
+        for (size_t i = 1; i + 1 < n; i++)
+            if (rank[i] < rank[best]) best = i;
+        if (rank[best] == NO_RANK) break;
+        id[best] = (int32_t)whole[best];
+        length[best] = (uint8_t)(length[best] + length[best + 1]);
+        n--;
+        for (size_t i = best + 1; i < n; i++) {
+            id[i] = id[i + 1];
+            length[i] = length[i + 1];
+            rank[i] = rank[i + 1];
+            whole[i] = whole[i + 1];
+        }
+        size_t first = best > 0 ? best - 1 : 0;
+        for (size_t i = first; i <= best && i + 1 < n; i++) {
+            const gn__bpe_merge *merge = find(m, (uint32_t)id[i], (uint32_t)id[i + 1]);
+            rank[i] = merge->rank;
+            whole[i] = merge->id;
+        }
+    }
+    return n;
+}

@@ -45,6 +45,7 @@ typedef struct job {
     const char *text; /* the input */
     gn__tok_scratch scratch;
     gn_tokens *tokens;
+    size_t first; /* the token that will be the first of those kept */
     size_t limit; /* tokens of the text that are wanted; encoding stops soon after */
 } job;
 
@@ -87,7 +88,7 @@ static void trim(const job *j, size_t token, blanks b)
     for (size_t k = 0; k < j->t->post.trims; k++) {
         uint32_t begin = j->tokens->begin[token], end = j->tokens->end[token];
         size_t before = b.before, after = b.after;
-        bool first = token == 0 || begin == 0;
+        bool first = token == j->first || begin == 0;
         if (first && j->t->post.trim[k].add_prefix_space && before == 1) before = 0;
         for (; before > 0 && begin < end; before--) {
             uint32_t code;
@@ -123,20 +124,23 @@ static gn_status add_added(job *j, const gn__glyph *g, size_t begin, size_t end,
     return GN_OK;
 }
 
+static gn_status add_word(job *j, const gn__glyph *word, size_t n)
+{
+    size_t first = j->tokens->count;
+    GN__TRY(j->t->model.type->tokenize(j->t->model.state, word, n, &j->scratch, j->tokens));
+    for (size_t k = first; j->t->post.trims > 0 && k < j->tokens->count; k++)
+        trim(j, k, blanks_of_token(gn__tok_vocab_entry(j->t->vocab, j->tokens->id[k])));
+    return GN_OK;
+}
+
 /* Pre-tokenizes and tokenizes scratch.text. */
 static gn_status add_words(job *j)
 {
     gn__tok_pieces *text = &j->scratch.text;
     gn__tok_steps_apply(&j->t->pre_tokenizers, text, &j->scratch.spare);
     if (text->failed || j->scratch.spare.failed) return no_memory(j);
-    for (size_t i = 0; i < text->spans && !enough(j); i++) {
-        size_t first = j->tokens->count;
-        const gn__glyph *word = text->glyph + text->span[i].begin;
-        size_t n = text->span[i].end - text->span[i].begin;
-        GN__TRY(j->t->model.type->tokenize(j->t->model.state, word, n, &j->scratch, j->tokens));
-        for (size_t k = first; j->t->post.trims > 0 && k < j->tokens->count; k++)
-            trim(j, k, blanks_of_token(gn__tok_vocab_entry(j->t->vocab, j->tokens->id[k])));
-    }
+    for (size_t i = 0; i < text->spans && !enough(j); i++)
+        GN__TRY(add_word(j, text->glyph + text->span[i].begin, text->span[i].end - text->span[i].begin));
     return GN_OK;
 }
 
@@ -176,6 +180,84 @@ static gn_status normalize(job *j)
                                normalized_stretch, j);
 }
 
+/* ---- the short way (fast.h) ------------------------------------------------------------------------ */
+
+/* A word too long for it: the model's own way, over glyphs that stand for bytes. */
+static gn_status add_long_word(job *j, size_t begin, size_t n)
+{
+    gn__tok_pieces *text = &j->scratch.text;
+    gn__tok_pieces_clear(text);
+    for (size_t at = begin; at < begin + n;) {
+        uint32_t code;
+        size_t size = gn__utf8_decode(j->text + at, begin + n - at, &code);
+        for (size_t k = 0; k < size; k++)
+            gn__tok_add_glyph(text, gn__tok_byte_char((unsigned char)j->text[at + k]), (uint32_t)at,
+                              (uint32_t)(at + size));
+        at += size;
+    }
+    if (text->failed) return no_memory(j);
+    return add_word(j, text->glyph, text->glyphs);
+}
+
+static inline bool continues(char byte)
+{
+    return (byte & 0xC0) == 0x80;
+}
+
+static gn_status add_bytes(job *j, size_t begin, size_t end)
+{
+    gn__fast_token store[GN__FAST_BYTES];
+    for (size_t at = begin, n; at < end && !enough(j); at += n) {
+        n = gn__fast_word(j->t->fast, j->text + at, end - at);
+        if (n > GN__FAST_BYTES) {
+            GN__TRY(add_long_word(j, at, n));
+            continue;
+        }
+        size_t count, place = at;
+        const gn__fast_token *token = gn__fast_tokens(j->t->fast, j->text + at, n, store, &count);
+        if (j->tokens->capacity - j->tokens->count < count && !reserve(j->tokens, count, j->scratch.err))
+            return GN_NO_MEMORY;
+        for (size_t k = 0; k < count; k++) {
+            /* the bytes of whole characters, of which the token may have only a part */
+            size_t first = place, last = place + token[k].length, which = j->tokens->count++;
+            place = last;
+            while (first > at && continues(j->text[first])) first--;
+            while (last < at + n && continues(j->text[last])) last++;
+            j->tokens->id[which] = token[k].id;
+            j->tokens->begin[which] = (uint32_t)first;
+            j->tokens->end[which] = (uint32_t)last;
+            if (j->t->post.trims > 0 && (token[k].before | token[k].after) != 0)
+                trim(j, which, (blanks){token[k].before, token[k].after});
+        }
+    }
+    return GN_OK;
+}
+
+static gn_status bytes_stretch(void *arg, size_t begin, size_t end, int token)
+{
+    job *j = arg;
+    if (enough(j)) return GN_OK;
+    const gn__glyph *g = j->scratch.raw.glyph;
+    return token >= 0 ? add_added(j, g, begin, end, token) : add_bytes(j, g[begin].begin, g[end - 1].end);
+}
+
+/* Well-formed UTF-8; *added: some added token may begin in it. */
+static bool is_well_formed(const job *j, size_t length, bool *added)
+{
+    *added = false;
+    for (size_t at = 0; at < length;) {
+        unsigned char c = (unsigned char)j->text[at];
+        *added |= j->t->may_begin_added[c];
+        uint32_t code = 0;
+        size_t n = c < 0x80 ? 1 : gn__utf8_decode(j->text + at, length - at, &code);
+        if (code == 0xFFFD && (n != 3 || memcmp(j->text + at, "\xEF\xBF\xBD", 3) != 0)) return false;
+        at += n;
+    }
+    return true;
+}
+
+/* ---- from the raw text ---------------------------------------------------------------------------- */
+
 static gn_status raw_stretch(void *arg, size_t begin, size_t end, int token)
 {
     job *j = arg;
@@ -188,6 +270,9 @@ static gn_status raw_stretch(void *arg, size_t begin, size_t end, int token)
 static gn_status run(job *j, size_t length)
 {
     gn__tok_pieces *raw = &j->scratch.raw;
+    bool added = true, fast = j->t->fast != NULL && is_well_formed(j, length, &added);
+    if (fast && !added) return add_bytes(j, 0, length);
+    gn__tok_pieces_clear(raw);
     if (!gn__tok_reserve_glyphs(raw, length)) return no_memory(j);
     for (size_t at = 0; at < length;) {
         uint32_t code;
@@ -195,7 +280,8 @@ static gn_status run(job *j, size_t length)
         raw->glyph[raw->glyphs++] = (gn__glyph){code, (uint32_t)at, (uint32_t)(at + n)};
         at += n;
     }
-    return gn__tok_added_split(&j->t->added, &j->t->added.raw, raw->glyph, raw->glyphs, raw_stretch, j);
+    return gn__tok_added_split(&j->t->added, &j->t->added.raw, raw->glyph, raw->glyphs,
+                               fast ? bytes_stretch : raw_stretch, j);
 }
 
 /* ---- special tokens ------------------------------------------------------------------------------ */
@@ -237,14 +323,25 @@ gn_status gn_tokenizer_encode(const gn_tokenizer *t, const char *text, size_t le
                         MAX_TEXT);
     size_t specials = add_special ? t->post.added : 0;
     job j = {.t = t, .text = text, .tokens = tokens, .limit = SIZE_MAX, .scratch = {.err = err}};
-    if (max_length > 0) j.limit = max_length > specials ? max_length - specials : 0;
+    size_t limit = SIZE_MAX;
+    if (max_length > 0) limit = max_length > specials ? max_length - specials : 0;
+    if (!t->truncate_left) j.limit = limit; /* to keep the end one must go there */
     tokens->count = 0;
     tokens->cut = false;
     gn_status status = run(&j, length);
+    if (status == GN_OK && t->truncate_left && t->post.trims > 0 && tokens->count > limit) {
+        j.first = tokens->count - limit; /* offsets are trimmed with that in mind: once more */
+        tokens->count = 0;
+        status = run(&j, length);
+    }
     gn__tok_scratch_free(&j.scratch);
     if (status != GN_OK) return status;
-    if (tokens->count > j.limit) {
-        tokens->count = j.limit;
+    if (tokens->count > limit) {
+        size_t cut = t->truncate_left ? tokens->count - limit : 0;
+        memmove(tokens->id, tokens->id + cut, limit * sizeof *tokens->id);
+        memmove(tokens->begin, tokens->begin + cut, limit * sizeof *tokens->begin);
+        memmove(tokens->end, tokens->end + cut, limit * sizeof *tokens->end);
+        tokens->count = limit;
         tokens->cut = true;
     }
     return t->post.item == NULL ? GN_OK : apply_template(&t->post, add_special, tokens, err);

@@ -1,6 +1,9 @@
 /* A tokenizer from a model's folder. The files older than tokenizer.json are turned into the tokenizer.json
  * that `transformers` (5.x: BertTokenizer, GPT2Tokenizer) makes of them. */
+#include "text/sentencepiece.h"
 #include "text/tokenizer.h"
+
+#include <stdio.h>
 
 enum { MAX_FILE = 1 << 28 };
 
@@ -289,25 +292,83 @@ fail:
     return status;
 }
 
+/* ---- SentencePiece ------------------------------------------------------------------------------- */
+
+/* The class of tokenizer: the configuration's, else the one of the model's family. */
+static gn_status spm_class(const folder *f, const char *config_path, char kind[64])
+{
+    static const char *const families[][2] = {{"t5", "T5Tokenizer"},
+                                              {"mt5", "T5Tokenizer"},
+                                              {"xlm-roberta", "XLMRobertaTokenizer"},
+                                              {"llama", "LlamaTokenizer"}};
+    const char *name = json_string_value(json_object_get(f->config, "tokenizer_class"));
+    const gn__tok_source source = {config_path, f->source->err};
+    json_t *config = NULL;
+    if (name == NULL && gn__file_exists(config_path))
+        GN__TRY(read_json(&source, JSON_DECODE_INT_AS_REAL, &config));
+    const char *family = json_string_value(json_object_get(config, "model_type"));
+    for (size_t i = 0; name == NULL && family != NULL && i < sizeof families / sizeof *families; i++)
+        if (strcmp(families[i][0], family) == 0) name = families[i][1];
+    snprintf(kind, 64, "%s", name == NULL ? "" : name);
+    json_decref(config);
+    return GN_OK;
+}
+
+static gn_status load_sentencepiece(folder *f, const char *config_path, gn_tokenizer **out)
+{
+    static const char *const special[][2] = {
+        {"bos_token", "<s>"}, {"eos_token", "</s>"}, {"unk_token", "<unk>"}, {"pad_token", NULL},
+        {"mask_token", NULL}, {"cls_token", NULL},   {"sep_token", NULL}};
+    char *data = NULL, kind[64];
+    size_t size;
+    gn__spm m = {0};
+    json_t *root = NULL, *token;
+    GN__TRY(spm_class(f, config_path, kind));
+    GN__TRY(gn__read_file(f->source->file, MAX_FILE, &data, &size, f->source->err));
+    gn_status status;
+    GN__TRY_GOTO(gn__spm_read(f->source, (const unsigned char *)data, size, &m), end);
+    GN__TRY_GOTO(gn__spm_convert(f->source, &m, kind, f->config, &root), end);
+    GN__TRY_GOTO(add_all(f, special, sizeof special / sizeof *special), end);
+    size_t i;
+    json_array_foreach(f->added, i, token)
+    {
+        if (json_array_append(json_object_get(root, "added_tokens"), token) != 0) {
+            status = json_no_memory(f->source);
+            goto end;
+        }
+    }
+    status = gn__tokenizer_build(f->source, root, out);
+end:
+    json_decref(root);
+    gn__spm_free(&m);
+    free(data);
+    return status;
+}
+
 /* ---- the folder ---------------------------------------------------------------------------------- */
 
-static gn_status load_older(const char *const path[5], gn_tokenizer **out, gn_error *err)
+enum { JSON, VOCAB_JSON, MERGES, VOCAB_TXT, TOKENIZER_CONFIG, CONFIG, SPM, FILES = SPM + 4 };
+
+static gn_status load_older(const char *const path[FILES], const char *spm, gn_tokenizer **out, gn_error *err)
 {
-    gn__tok_source source = {path[1], err}, config = {path[4], err};
+    gn__tok_source source = {path[VOCAB_JSON], err}, config = {path[TOKENIZER_CONFIG], err};
     folder f = {.source = &source};
     gn_status status = GN_OK;
-    if (gn__file_exists(path[4])) {
+    if (gn__file_exists(path[TOKENIZER_CONFIG])) {
         /* its "model_max_length" is often 10^30; no number in it matters here */
         GN__TRY(read_json(&config, JSON_DECODE_INT_AS_REAL, &f.config));
     }
     f.added = json_array();
     if (f.added == NULL) {
         status = json_no_memory(&source);
-    } else if (gn__file_exists(path[1]) && gn__file_exists(path[2])) {
-        status = load_gpt2(&f, path[2], out);
-    } else {
-        source.file = path[3];
+    } else if (gn__file_exists(path[VOCAB_JSON]) && gn__file_exists(path[MERGES])) {
+        status = load_gpt2(&f, path[MERGES], out);
+    } else if (gn__file_exists(path[VOCAB_TXT])) {
+        source.file = path[VOCAB_TXT];
         status = load_bert(&f, out);
+    } else {
+        source.file = spm;
+        status = load_sentencepiece(&f, path[CONFIG], out);
     }
     json_decref(f.added);
     json_decref(f.config);
@@ -325,32 +386,59 @@ static gn_status load_json(const char *path, gn_tokenizer **out, gn_error *err)
     return status;
 }
 
+/* tokenizer_config.json's "truncation_side" goes before what tokenizer.json says, as in `transformers`. */
+static gn_status read_side(const char *path, gn_tokenizer *t, gn_error *err)
+{
+    gn__tok_source source = {path, err};
+    json_t *config = NULL;
+    if (!gn__file_exists(path)) return GN_OK;
+    GN__TRY(read_json(&source, JSON_DECODE_INT_AS_REAL, &config));
+    const json_t *side = json_object_get(config, "truncation_side");
+    const char *s = json_string_value(side);
+    gn_status status = GN_OK;
+    if (side != NULL && (s == NULL || (strcmp(s, "left") != 0 && strcmp(s, "right") != 0)))
+        status = gn__tok_bad_field(&source, "tokenizer", "truncation_side", "left or right");
+    else if (s != NULL)
+        t->truncate_left = strcmp(s, "left") == 0;
+    json_decref(config);
+    return status;
+}
+
 gn_status gn_tokenizer_load(const char *directory, gn_tokenizer **out, gn_error *err)
 {
-    static const char *const name[5] = {"tokenizer.json", "vocab.json", "merges.txt", "vocab.txt",
-                                        "tokenizer_config.json"};
-    char *path[5] = {0};
+    static const char *const name[FILES] = {
+        "tokenizer.json",        "vocab.json",         "merges.txt",   "vocab.txt",
+        "tokenizer_config.json", "config.json",        "spiece.model", "sentencepiece.bpe.model",
+        "tokenizer.model",       "sentencepiece.model"};
+    char *path[FILES] = {0};
+    const char *spm = NULL;
     gn_status status = GN_OK;
-    for (int i = 0; i < 5; i++) {
+    for (int i = 0; i < FILES; i++) {
         path[i] = gn__path_join(directory, name[i]);
         if (path[i] == NULL) {
             status = gn__no_memory(err, strlen(directory));
             goto end;
         }
+        if (i >= SPM && spm == NULL && gn__file_exists(path[i])) spm = path[i];
     }
-    bool pair = gn__file_exists(path[1]) && gn__file_exists(path[2]);
+    bool pair = gn__file_exists(path[VOCAB_JSON]) && gn__file_exists(path[MERGES]);
     if (!gn__is_directory(directory))
         status = gn__fail(err, GN_IO, "%s is not a folder", directory);
-    else if (gn__file_exists(path[0]))
-        status = load_json(path[0], out, err);
-    else if (pair || gn__file_exists(path[3]))
-        status = load_older((const char *const *)path, out, err);
+    else if (gn__file_exists(path[JSON]))
+        status = load_json(path[JSON], out, err);
+    else if (pair || gn__file_exists(path[VOCAB_TXT]) || spm != NULL)
+        status = load_older((const char *const *)path, spm, out, err);
     else
-        status = gn__fail(
-            err, GN_IO,
-            "%s holds no tokenizer: neither tokenizer.json, nor vocab.json with merges.txt, nor vocab.txt",
-            directory);
+        status =
+            gn__fail(err, GN_IO,
+                     "%s holds no tokenizer: neither tokenizer.json, nor vocab.json with merges.txt, nor "
+                     "vocab.txt, nor a SentencePiece model",
+                     directory);
+    if (status == GN_OK && (status = read_side(path[TOKENIZER_CONFIG], *out, err)) != GN_OK) {
+        gn_tokenizer_free(*out);
+        *out = NULL;
+    }
 end:
-    for (int i = 0; i < 5; i++) free(path[i]);
+    for (int i = 0; i < FILES; i++) free(path[i]);
     return status;
 }

@@ -2,7 +2,7 @@
  * merging itself is in bpe_merge.c. */
 #include "text/bpe.h"
 #include "text/byte_level.h"
-#include "text/parts.h"
+#include "text/fast.h"
 
 static const char name[] = "BPE";
 
@@ -15,9 +15,10 @@ typedef struct bpe {
     size_t prefix_length, suffix_length;
     bool has_unk, fuse_unk, byte_fallback, ignore_merges;
     char *unk_token;
-    int32_t unk;          /* -1 where the vocabulary lacks it */
-    int32_t byte_id[256]; /* of <0x00> to <0xFF>; -1 */
-    int32_t direct[512];  /* of the characters U+0000 to U+01FF by themselves; -1 */
+    int32_t unk;             /* -1 where the vocabulary lacks it */
+    int32_t byte_id[256];    /* of <0x00> to <0xFF>; -1 */
+    int32_t byte_token[256]; /* of the characters that stand for bytes; -1 */
+    int32_t direct[512];     /* of the characters U+0000 to U+01FF by themselves; -1 */
 } bpe;
 
 static void destroy(void *state)
@@ -135,6 +136,7 @@ static gn_status fill(const gn__tok_source *source, const json_t *part, bpe *b)
         char utf8[4];
         b->direct[code] = gn__tok_vocab_id(&b->vocab, utf8, gn__utf8_encode(code, utf8));
     }
+    for (unsigned i = 0; i < 256; i++) b->byte_token[i] = b->direct[gn__tok_byte_char((unsigned char)i)];
     if (!gn__bpe_merges_reserve(&b->merges, json_array_size(merges)))
         return gn__no_memory(source->err, json_array_size(merges) * sizeof(gn__bpe_merge));
     gn__buf joined = {0};
@@ -155,14 +157,37 @@ static gn_status parse(const gn__tok_source *source, const json_t *part, void **
     return status;
 }
 
+bool gn__bpe_is_complete(const void *state)
+{
+    const bpe *b = state;
+    bool complete = b->prefix_length == 0 && b->suffix_length == 0;
+    for (unsigned i = 0; complete && i < 256; i++) complete = b->byte_token[i] >= 0;
+    return complete;
+}
+
+size_t gn__bpe_bytes(const void *state, const unsigned char *word, size_t n, int32_t *id, uint8_t *length)
+{
+    const bpe *b = state;
+    if (b->ignore_merges) {
+        char key[2 * GN__FAST_BYTES];
+        size_t size = 0;
+        for (size_t i = 0; i < n; i++) size += gn__utf8_encode(gn__tok_byte_char(word[i]), key + size);
+        id[0] = gn__tok_vocab_id(&b->vocab, key, size);
+        length[0] = (uint8_t)n;
+        if (id[0] >= 0) return 1;
+    }
+    for (size_t i = 0; i < n; i++) {
+        id[i] = b->byte_token[word[i]];
+        length[i] = 1;
+    }
+    return gn__bpe_merge_few(&b->merges, id, length, n);
+}
+
 static gn_status check(const void *state, const gn__tok_source *source, bool byte_level)
 {
     const bpe *b = state;
     if (!b->has_unk || b->unk >= 0) return GN_OK;
-    bool complete = byte_level && b->prefix_length == 0 && b->suffix_length == 0;
-    for (unsigned i = 0; complete && i < 256; i++)
-        complete = b->direct[gn__tok_byte_char((unsigned char)i)] >= 0;
-    if (complete) return GN_OK; /* nothing can be unknown */
+    if (byte_level && gn__bpe_is_complete(b)) return GN_OK; /* nothing can be unknown */
     return gn__fail(source->err, GN_FORMAT, "%s: the unknown token \"%s\" is not in the vocabulary",
                     source->file, b->unk_token);
 }

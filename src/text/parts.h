@@ -7,9 +7,18 @@
 #include "text/pieces.h"
 #include "text/vocab.h"
 
-#define GN__TOK_NORMALIZERS(X) X(bert)
-#define GN__TOK_PRE_TOKENIZERS(X) X(bert) X(byte_level)
-#define GN__TOK_MODELS(X) X(wordpiece) X(bpe)
+#define GN__TOK_NORMALIZERS(X) \
+    X(bert)                    \
+    X(nfc)                     \
+    X(nfd)                     \
+    X(nfkc) X(nfkd) X(lowercase) X(strip) X(accents) X(nmt) X(prepend) X(byte_level) X(replace) X(precompiled)
+#define GN__TOK_PRE_TOKENIZERS(X) \
+    X(bert)                       \
+    X(byte_level)                 \
+    X(metaspace)                  \
+    X(split)                      \
+    X(punctuation) X(whitespace) X(whitespace_split) X(delimiter) X(digits) X(scripts) X(fixed_length)
+#define GN__TOK_MODELS(X) X(wordpiece) X(bpe) X(unigram) X(wordlevel)
 #define GN__TOK_POST_PROCESSORS(X) X(template) X(bert) X(roberta) X(byte_level)
 
 /* ---- steps: normalizers and pre-tokenizers ------------------------------------------------------- */
@@ -41,6 +50,8 @@ gn_status gn__tok_normalizers_parse(const gn__tok_source *source, const json_t *
 gn_status gn__tok_pre_tokenizers_parse(const gn__tok_source *source, const json_t *part, gn__tok_steps *out);
 void gn__tok_steps_apply(const gn__tok_steps *steps, gn__tok_pieces *text, gn__tok_pieces *spare);
 void gn__tok_steps_free(gn__tok_steps *steps);
+/* What BertNormalizer shares with Lowercase. */
+void gn__tok_lowercase(gn__tok_pieces *text, gn__tok_pieces *spare);
 
 /* ---- models -------------------------------------------------------------------------------------- */
 

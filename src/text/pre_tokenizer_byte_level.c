@@ -1,9 +1,8 @@
-/* ByteLevel: words by GPT-2's pattern, then every byte as one printable character (Radford et al. 2019,
- * encoder.py of the openai/gpt-2 release):
- *   's|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+ */
+/* ByteLevel: words by GPT-2's pattern, then every byte as one printable character. */
 #include "text/byte_level.h"
+#include "text/fast.h"
 #include "text/parts.h"
-#include "text/unicode.h"
+#include "text/pattern.h"
 
 typedef struct byte_level {
     bool add_prefix_space, use_regex;
@@ -23,36 +22,6 @@ static gn_status parse(const gn__tok_source *source, const json_t *part, void **
     *copy = b;
     *state = copy;
     return GN_OK;
-}
-
-static unsigned class_of(uint32_t code)
-{
-    return gn__unicode_flags(code) & (GN__UNICODE_LETTER | GN__UNICODE_NUMBER | GN__UNICODE_GAP);
-}
-
-/* Length of the contraction at g[0..n), 0 for none. */
-static size_t contraction(const gn__glyph *g, size_t n)
-{
-    static const char pair[][2] = {"re", "ve", "ll"};
-    if (n < 2 || g[0].code != '\'') return 0;
-    uint32_t c = g[1].code;
-    if (c == 's' || c == 't' || c == 'm' || c == 'd') return 2;
-    for (size_t i = 0; i < sizeof pair / sizeof *pair; i++)
-        if (n > 2 && c == (uint32_t)pair[i][0] && g[2].code == (uint32_t)pair[i][1]) return 3;
-    return 0;
-}
-
-/* Length of the pattern's match at g[0..n), n > 0. */
-static size_t match(const gn__glyph *g, size_t n)
-{
-    size_t i = contraction(g, n);
-    if (i > 0) return i;
-    size_t start = g[0].code == ' ' && n > 1 && class_of(g[1].code) != GN__UNICODE_GAP;
-    unsigned class = class_of(g[start].code);
-    for (i = start + 1; i < n && class_of(g[i].code) == class; i++) {
-    }
-    /* a run of white space leaves its last character to the word that follows */
-    return class == GN__UNICODE_GAP && i < n && i > 1 ? i - 1 : i;
 }
 
 static void add_word(gn__tok_pieces *out, const gn__glyph *g, size_t n)
@@ -93,12 +62,19 @@ static void apply(const void *state, gn__tok_pieces *text, gn__tok_pieces *spare
         const gn__glyph *g = text->glyph + text->span[s].begin;
         size_t n = text->span[s].end - text->span[s].begin;
         for (size_t i = 0, length; i < n; i += length) {
-            length = b->use_regex ? match(g + i, n - i) : n;
+            length = b->use_regex ? gn__match_words(GN__WORDS_GPT2, g + i, n - i) : n;
             add_word(spare, g + i, length);
         }
     }
     gn__tok_swap_glyphs(text, spare);
     gn__tok_swap_spans(text, spare);
+}
+
+bool gn__byte_level_words(const void *state, bool *use_regex)
+{
+    const byte_level *b = state;
+    *use_regex = b->use_regex;
+    return !b->add_prefix_space;
 }
 
 extern const gn__tok_step_type gn__tok_pre_tokenizer_byte_level;

@@ -5,6 +5,7 @@ void gn_tokenizer_free(gn_tokenizer *t)
     if (t == NULL) return;
     gn__tok_steps_free(&t->normalizers);
     gn__tok_steps_free(&t->pre_tokenizers);
+    gn__fast_free(t->fast);
     gn__tok_added_free(&t->added);
     gn__tok_post_free(&t->post);
     gn__tok_model_free(&t->model);
@@ -30,6 +31,20 @@ const char *gn_tokenizer_token(const gn_tokenizer *t, int32_t id)
     return entry == NULL ? NULL : entry->token;
 }
 
+/* "truncation": {"direction": "Left" or "Right", …}; its other fields do not matter here. */
+static gn_status parse_truncation(const gn__tok_source *source, const json_t *part, bool *left)
+{
+    const char *direction = "Right";
+    if (part == NULL || json_is_null(part)) return GN_OK;
+    if (!json_is_object(part)) return gn__tok_not_an_object(source, "truncation");
+    if (json_object_get(part, "direction") != NULL)
+        GN__TRY(gn__tok_string(source, "truncation", part, "direction", GN__TOK_REQUIRED, &direction));
+    *left = strcmp(direction, "Left") == 0;
+    if (!*left && strcmp(direction, "Right") != 0)
+        return gn__tok_bad_field(source, "truncation", "direction", "Left or Right");
+    return GN_OK;
+}
+
 static gn_status fill(const gn__tok_source *source, const json_t *root, gn_tokenizer *t)
 {
     if (!json_is_object(root)) return gn__tok_not_an_object(source, "tokenizer");
@@ -39,6 +54,7 @@ static gn_status fill(const gn__tok_source *source, const json_t *root, gn_token
     if (strcmp(version, "1.0") != 0)
         return gn__fail(source->err, GN_UNSUPPORTED, "%s: version \"%s\" of the format is not supported",
                         source->file, version);
+    GN__TRY(parse_truncation(source, json_object_get(root, "truncation"), &t->truncate_left));
     GN__TRY(gn__tok_normalizers_parse(source, json_object_get(root, "normalizer"), &t->normalizers));
     GN__TRY(gn__tok_pre_tokenizers_parse(source, json_object_get(root, "pre_tokenizer"), &t->pre_tokenizers));
     GN__TRY(gn__tok_model_parse(source, json_object_get(root, "model"), &t->model));
@@ -47,8 +63,15 @@ static gn_status fill(const gn__tok_source *source, const json_t *root, gn_token
         t->pre_tokenizers.count > 0 && t->pre_tokenizers.at[t->pre_tokenizers.count - 1].type->byte_level;
     if (t->model.type->check != NULL) GN__TRY(t->model.type->check(t->model.state, source, byte_level));
     GN__TRY(gn__tok_post_parse(source, json_object_get(root, "post_processor"), &t->post));
-    return gn__tok_added_parse(source, json_object_get(root, "added_tokens"), t->vocab, &t->normalizers,
-                               &t->added);
+    GN__TRY(gn__tok_added_parse(source, json_object_get(root, "added_tokens"), t->vocab, &t->normalizers,
+                                &t->added));
+    for (size_t i = 0; i < t->added.raw.count; i++) {
+        char bytes[4];
+        gn__utf8_encode(t->added.raw.pattern[i].code[0], bytes);
+        t->may_begin_added[(unsigned char)bytes[0]] = true;
+    }
+    if (t->normalizers.count > 0 || t->added.normalized.count > 0) return GN_OK;
+    return gn__fast_make(source, &t->pre_tokenizers, &t->model, &t->fast);
 }
 
 gn_status gn__tokenizer_build(const gn__tok_source *source, const json_t *root, gn_tokenizer **out)

@@ -3,6 +3,7 @@
 #define GENCHI_TEXT_TOKENIZER_H
 
 #include "text/added.h"
+#include "text/fast.h"
 
 struct gn_tokenizer {
     gn__tok_steps normalizers, pre_tokenizers;
@@ -10,6 +11,9 @@ struct gn_tokenizer {
     const gn__tok_vocab *vocab; /* the model's */
     gn__tok_post post;
     gn__tok_added added;
+    gn__fast *fast;            /* NULL: there is only the long way */
+    bool may_begin_added[256]; /* bytes that an added token, found in the raw text, begins with */
+    bool truncate_left;        /* too long a text loses its beginning */
 };
 
 /* The content of a tokenizer.json; source->file is what messages call it. */

@@ -41,6 +41,17 @@ static gn_status add(const gn__tok_source *source, gn__tok_vocab *v, const char 
     return GN_OK;
 }
 
+static gn_status reserve(const gn__tok_source *source, gn__tok_vocab *v, size_t tokens)
+{
+    size_t capacity = 16;
+    while (capacity < tokens * 2) capacity *= 2;
+    v->mask = capacity - 1;
+    v->slot = gn__calloc(capacity, sizeof *v->slot);
+    v->by_id = gn__calloc(v->size, sizeof *v->by_id);
+    if (v->slot == NULL || v->by_id == NULL) return gn__no_memory(source->err, capacity * sizeof *v->slot);
+    return GN_OK;
+}
+
 gn_status gn__tok_vocab_parse(const gn__tok_source *source, const json_t *object, gn__tok_vocab *out)
 {
     gn__tok_vocab v = {0};
@@ -57,18 +68,32 @@ gn_status gn__tok_vocab_parse(const gn__tok_source *source, const json_t *object
                             token, GN__TOK_MAX_ID);
         if ((size_t)id >= v.size) v.size = (size_t)id + 1;
     }
-    size_t capacity = 16;
-    while (capacity < json_object_size(tokens) * 2) capacity *= 2;
-    v.mask = capacity - 1;
-    v.slot = gn__calloc(capacity, sizeof *v.slot);
-    v.by_id = gn__calloc(v.size, sizeof *v.by_id);
-    if (v.slot == NULL || v.by_id == NULL) {
-        status = gn__no_memory(source->err, capacity * sizeof *v.slot);
-        goto fail;
-    }
+    GN__TRY_GOTO(reserve(source, &v, json_object_size(tokens)), fail);
     json_object_keylen_foreach(tokens, token, length, value)
     {
         GN__TRY_GOTO(add(source, &v, token, length, (int32_t)json_integer_value(value)), fail);
+    }
+    *out = v;
+    return GN_OK;
+fail:
+    gn__tok_vocab_free(&v);
+    return status;
+}
+
+gn_status gn__tok_vocab_parse_list(const gn__tok_source *source, const json_t *list, gn__tok_vocab *out)
+{
+    gn__tok_vocab v = {.size = json_array_size(list)};
+    gn_status status;
+    if (v.size == 0 || v.size > GN__TOK_MAX_ID)
+        return gn__tok_bad_field(source, "Unigram", "vocab", "a list of [token, score]");
+    GN__TRY_GOTO(reserve(source, &v, v.size), fail);
+    for (size_t id = v.size; id-- > 0;) { /* the first one put in is the one found */
+        const json_t *token = json_array_get(json_array_get(list, id), 0);
+        if (json_array_size(json_array_get(list, id)) != 2 || !json_is_string(token)) {
+            status = gn__tok_bad_field(source, "Unigram", "vocab", "a list of [token, score]");
+            goto fail;
+        }
+        GN__TRY_GOTO(add(source, &v, json_string_value(token), json_string_length(token), (int32_t)id), fail);
     }
     *out = v;
     return GN_OK;

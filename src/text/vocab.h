@@ -32,6 +32,9 @@ static inline uint64_t gn__tok_hash(uint64_t state, const char *s, size_t n)
 
 /* From the JSON object {"token": id, …}. */
 gn_status gn__tok_vocab_parse(const gn__tok_source *source, const json_t *object, gn__tok_vocab *out);
+/* From the JSON list [["token", score], …]: the place in the list is the id; of equal tokens the last is
+ * found. */
+gn_status gn__tok_vocab_parse_list(const gn__tok_source *source, const json_t *list, gn__tok_vocab *out);
 void gn__tok_vocab_free(gn__tok_vocab *v);
 /* The id of the string prefix + s, whose hash is given; -1 where there is none. */
 int32_t gn__tok_vocab_find(const gn__tok_vocab *v, uint64_t hash, const char *prefix, size_t prefix_length,

@@ -3,6 +3,14 @@
 
 #include <math.h>
 
+static const uint64_t STREAMS = 1 << 20; /* random streams of a repeat; more than there can be folds */
+
+size_t gn__repeats(const gn__plan *plan, size_t n)
+{
+    if (plan->repeats > 0) return plan->repeats;
+    return n <= 600 ? 5 : n <= GN__NESTED_ROWS ? 3 : 1;
+}
+
 static int by_value(const void *a, const void *b)
 {
     double x = *(const double *)a, y = *(const double *)b;
@@ -42,12 +50,13 @@ static gn_status describe(const gn__sample *s, const double *fold_lambda, gn__cr
 
 /* One job whose inner folds are the folds. */
 static gn_status run_shared(gn_context *ctx, const gn__plan *plan, const gn__sample *s, uint64_t purpose,
-                            gn__crossfit *c, gn_probe *whole, gn__steps *steps, gn_error *err)
+                            uint64_t repeat, gn__crossfit *c, gn_probe *whole, gn__steps *steps,
+                            gn_error *err)
 {
     gn_status status;
     gn__plan outer = *plan;
     outer.inner_folds = plan->folds;
-    gn__job job = {.purpose = purpose, .keep_held = true};
+    gn__job job = {.purpose = purpose, .index = repeat * STREAMS, .keep_held = true};
     GN__TRY_GOTO(gn__sample_part(s, c->fold, UINT32_MAX, true, &job.sample, err), done);
     GN__TRY_GOTO(gn__fit_jobs(ctx, &outer, &job, 1, steps, err), done);
     size_t k = (size_t)s->classes;
@@ -65,7 +74,8 @@ done:
 
 /* A job a fold, each with inner folds of its own, and one on all rows. */
 static gn_status run_nested(gn_context *ctx, const gn__plan *plan, const gn__sample *s, uint64_t purpose,
-                            gn__crossfit *c, gn_probe *whole, gn__steps *steps, gn_error *err)
+                            uint64_t repeat, gn__crossfit *c, gn_probe *whole, gn__steps *steps,
+                            gn_error *err)
 {
     gn_status status = GN_OK;
     size_t k = (size_t)s->classes, jobs = c->folds + (whole != NULL);
@@ -77,7 +87,7 @@ static gn_status run_nested(gn_context *ctx, const gn__plan *plan, const gn__sam
     }
     for (uint32_t f = 0; f < jobs; f++) {
         job[f].purpose = purpose;
-        job[f].index = f + 1; /* 0 dealt the folds themselves */
+        job[f].index = repeat * STREAMS + f + 1; /* + 0 dealt the folds themselves */
         GN__TRY_GOTO(gn__sample_part(s, c->fold, f, true, &job[f].sample, err), done);
     }
     GN__TRY_GOTO(gn__fit_jobs(ctx, plan, job, jobs, steps, err), done);
@@ -113,28 +123,29 @@ done:
 }
 
 gn_status gn__crossfit_run(gn_context *ctx, const gn__plan *plan, const gn__sample *s, uint64_t purpose,
-                           gn__crossfit *out, gn_probe *whole, gn__steps *steps, gn_error *err)
+                           uint64_t repeat, gn__crossfit *out, gn_probe *whole, gn__steps *steps,
+                           gn_error *err)
 {
     gn_status status;
     size_t cells = 0;
     gn__units units = {0};
     *out = (gn__crossfit){0};
     out->fold = gn__calloc(s->n, sizeof *out->fold);
-    out->majority_right = gn__calloc(s->n, 1);
+    out->majority_right = gn__calloc(s->n, sizeof *out->majority_right);
     if (gn__mul_size(s->n, (size_t)s->classes, &cells)) out->logits = gn__calloc(cells, sizeof *out->logits);
     if (!out->fold || !out->majority_right || !out->logits) {
         status = gn__no_memory(err, cells * sizeof *out->logits);
         goto failed;
     }
     GN__TRY_GOTO(gn__units_make(s->group, s->n, &units, err), failed);
-    GN__TRY_GOTO(gn__folds(&units, s->y, s->classes, plan->folds, gn_context_seed(ctx), purpose, 0, out->fold,
-                           &out->folds, err),
+    GN__TRY_GOTO(gn__folds(&units, s->y, s->classes, plan->folds, gn_context_seed(ctx), purpose,
+                           repeat * STREAMS, out->fold, &out->folds, err),
                  failed);
     gn__units_free(&units);
     out->possible = out->folds > 0;
     if (out->possible) {
-        status = s->n > GN__NESTED_ROWS ? run_shared(ctx, plan, s, purpose, out, whole, steps, err)
-                                        : run_nested(ctx, plan, s, purpose, out, whole, steps, err);
+        status = s->n > GN__NESTED_ROWS ? run_shared(ctx, plan, s, purpose, repeat, out, whole, steps, err)
+                                        : run_nested(ctx, plan, s, purpose, repeat, out, whole, steps, err);
     } else {
         status = whole ? run_whole(ctx, plan, s, purpose, out->fold, whole, steps, err) : GN_OK;
     }

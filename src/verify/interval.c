@@ -5,14 +5,17 @@
 
 static const double Z95 = 1.959963984540054; /* standard normal quantile of 0.975 */
 
+/* Wilson 1927, without continuity correction; Brown, Cai & DasGupta 2001 recommend it. */
+static gn_interval score_interval(double p, double n, double z)
+{
+    double z2 = z * z, centre = (p + z2 / (2 * n)) / (1 + z2 / n);
+    double half = z / (1 + z2 / n) * sqrt(p * (1 - p) / n + z2 / (4 * n * n));
+    return (gn_interval){p, p <= 0 ? 0 : fmax(0, centre - half), p >= 1 ? 1 : fmin(1, centre + half)};
+}
+
 gn_interval gn__wilson(double right, double n)
 {
-    /* Wilson 1927, without continuity correction; Brown, Cai & DasGupta 2001 recommend it. */
-    if (!(n > 0)) return (gn_interval){NAN, NAN, NAN};
-    double p = right / n, z2 = Z95 * Z95;
-    double centre = (p + z2 / (2 * n)) / (1 + z2 / n);
-    double half = Z95 / (1 + z2 / n) * sqrt(p * (1 - p) / n + z2 / (4 * n * n));
-    return (gn_interval){p, right <= 0 ? 0 : fmax(0, centre - half), right >= n ? 1 : fmin(1, centre + half)};
+    return n > 0 ? score_interval(right / n, n, Z95) : (gn_interval){NAN, NAN, NAN};
 }
 
 /* Abramowitz & Stegun 26.7.3 and 26.7.4: a finite sum for whole degrees of freedom. Above 1000 the normal
@@ -66,6 +69,49 @@ static double expanded_tail(size_t units)
     return normal_cdf(-sqrt((double)units / (double)(units - 1)) * t);
 }
 
+double gn__student_quantile(size_t df)
+{
+    return df > 1000 ? Z95 : solve(gn__student_cdf, df, 0.975, 0, 1e3);
+}
+
+gn_interval gn__share(double estimate, double variance, size_t units, double most)
+{
+    if (isnan(estimate) || units < 2) return (gn_interval){estimate, NAN, NAN};
+    double p = fmin(1, fmax(0, estimate)), n = p * (1 - p) / variance;
+    /* No spread seen (all right, for instance): as many observations as there are at the most. */
+    if (!(n <= most)) n = variance > 0 ? most : fmin(most, (double)units);
+    gn_interval i = score_interval(p, n, gn__student_quantile(units - 1));
+    return (gn_interval){estimate, fmin(i.low, estimate), fmax(i.high, estimate)};
+}
+
+gn_interval gn__odds(double estimate, double variance, size_t units, double most)
+{
+    if (isnan(estimate) || units < 2) return (gn_interval){estimate, NAN, NAN};
+    double spread = estimate * (1 - estimate);
+    if (!(variance > 0) || !(spread > 0)) return gn__share(estimate, variance, units, most);
+    double middle = log(estimate / (1 - estimate));
+    double half = gn__student_quantile(units - 1) * sqrt(variance) / spread;
+    return (gn_interval){estimate, 1 / (1 + exp(-(middle - half))), 1 / (1 + exp(-(middle + half)))};
+}
+
+/* Hall 1992 (Journal of the Royal Statistical Society B 54(1)): the cubic that takes the skewness out of the
+ * t statistic, solved for it. */
+static double unskewed(double x, double skewness, double root)
+{
+    double a = skewness / root;
+    if (fabs(a) < 1e-6) return x;
+    return 3 / a * (cbrt(1 + a * (x - a / 6)) - 1);
+}
+
+gn_interval gn__skewed(double estimate, double variance, double skewness, size_t units)
+{
+    if (isnan(estimate) || units < 2) return (gn_interval){estimate, NAN, NAN};
+    double t = gn__student_quantile(units - 1), error = sqrt(variance), root = sqrt((double)units);
+    double low = estimate - error * unskewed(t, skewness, root),
+           high = estimate - error * unskewed(-t, skewness, root);
+    return (gn_interval){estimate, fmax(0, fmin(low, estimate)), fmax(high, estimate)};
+}
+
 static int ascending(const void *a, const void *b)
 {
     double x = *(const double *)a, y = *(const double *)b;
@@ -102,15 +148,6 @@ gn_interval gn__percentile(double estimate, double *replicate, size_t count, siz
     if (isnan(estimate) || !ends(replicate, count, units, &low, &high))
         return (gn_interval){estimate, NAN, NAN};
     return (gn_interval){estimate, fmin(low, estimate), fmax(high, estimate)};
-}
-
-gn_interval gn__basic(double estimate, double *replicate, size_t count, size_t units)
-{
-    double low, high;
-    if (isnan(estimate) || !ends(replicate, count, units, &low, &high))
-        return (gn_interval){estimate, NAN, NAN};
-    return (gn_interval){estimate, fmax(0, fmin(2 * estimate - high, estimate)),
-                         fmin(1, fmax(2 * estimate - low, estimate))};
 }
 
 double gn__percentile_p(const double *replicate, size_t count, size_t units)

@@ -15,7 +15,7 @@ int gn__top_class(const float *probability, int classes)
 
 typedef struct pairing {
     size_t units;
-    const int32_t *gain; /* [units] rows that only a got right less those that only b got right */
+    const double *gain;  /* [units] how much more often a was right than b, summed over rows */
     const size_t *start; /* [units + 1] */
     uint64_t seed, purpose;
     double *replicate;
@@ -27,18 +27,39 @@ static void resample(void *arg, size_t begin, size_t end, unsigned worker)
     const pairing *p = arg;
     for (size_t b = begin; b < end; b++) {
         gn__rng rng = gn__rng_make(p->seed, p->purpose, b);
-        int64_t gain = 0;
+        double gain = 0;
         size_t rows = 0;
         for (size_t i = 0; i < p->units; i++) {
             uint32_t u = gn__rng_below(&rng, (uint32_t)p->units);
             gain += p->gain[u];
             rows += p->start[u + 1] - p->start[u];
         }
-        p->replicate[b] = (double)gain / (double)rows;
+        p->replicate[b] = gain / (double)rows;
     }
 }
 
-gn_status gn__paired_right(gn_context *ctx, const unsigned char *a, const unsigned char *b, size_t rows,
+/* Right or wrong, not a mean over repeats. */
+static bool whole(const float *x, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        if (x[i] != 0 && x[i] != 1) return false;
+    return true;
+}
+
+/* Means over repeats are no longer yes or no, so that McNemar's test has no meaning: Student's for the mean
+ * of the rows' differences. */
+static double student_p(const float *a, const float *b, size_t rows, double mean)
+{
+    double square = 0, n = (double)rows;
+    for (size_t i = 0; i < rows; i++) {
+        double d = (double)a[i] - (double)b[i] - mean;
+        square += d * d;
+    }
+    if (!(square > 0)) return mean == 0 || rows < 2 ? 1 : 2 * pow(0.5, n); /* every row says the same */
+    return fmin(1, 2 * gn__student_cdf(-fabs(mean) / sqrt(square / (n - 1) / n), rows - 1));
+}
+
+gn_status gn__paired_right(gn_context *ctx, const float *a, const float *b, size_t rows,
                            const uint32_t *group, size_t bootstrap, uint64_t purpose, gn_paired *out,
                            gn_error *err)
 {
@@ -46,8 +67,9 @@ gn_status gn__paired_right(gn_context *ctx, const unsigned char *a, const unsign
     if (rows == 0) return GN_OK;
     gn__units units = {0};
     GN__TRY(gn__units_make(group, rows, &units, err));
-    int32_t *gain = gn__calloc(units.count, sizeof *gain);
+    double *gain = gn__calloc(units.count, sizeof *gain);
     double *replicate = gn__calloc(bootstrap, sizeof *replicate);
+    double difference = 0;
     gn_status status = GN_OK;
     if (gain == NULL || replicate == NULL) {
         status = gn__no_memory(err, units.count * sizeof *gain + bootstrap * sizeof *replicate);
@@ -55,16 +77,20 @@ gn_status gn__paired_right(gn_context *ctx, const unsigned char *a, const unsign
     }
     out->rows = rows;
     for (size_t i = 0; i < rows; i++) {
-        out->a_only += a[i] && !b[i];
-        out->b_only += b[i] && !a[i];
-        gain[units.of[i]] += (a[i] != 0) - (b[i] != 0);
+        out->a_only += a[i] > b[i];
+        out->b_only += b[i] > a[i];
+        gain[units.of[i]] += (double)a[i] - (double)b[i];
+        difference += ((double)a[i] - (double)b[i]) / (double)rows;
     }
     pairing p = {units.count, gain, units.start, gn_context_seed(ctx), gn__purpose("verify/paired") ^ purpose,
                  replicate};
     GN__TRY_GOTO(gn__parallel_for(ctx, bootstrap, GRAIN, resample, &p, err), done);
-    double difference = ((double)out->a_only - (double)out->b_only) / (double)rows;
-    out->p_value = units.count == rows ? gn__mcnemar(out->a_only, out->b_only)
-                                       : gn__percentile_p(replicate, bootstrap, units.count);
+    if (units.count < rows)
+        out->p_value = gn__percentile_p(replicate, bootstrap, units.count);
+    else if (whole(a, rows) && whole(b, rows))
+        out->p_value = gn__mcnemar(out->a_only, out->b_only);
+    else
+        out->p_value = student_p(a, b, rows, difference);
     out->difference = gn__percentile(difference, replicate, bootstrap, units.count);
     out->available = true;
 done:
@@ -88,7 +114,7 @@ gn_status gn_paired_accuracy(gn_context *ctx, const float *a, const float *b, co
     if (classes < 1)
         return gn__fail(err, GN_INVALID_ARGUMENT, "comparing classifiers needs classes, found %d", classes);
     size_t k = (size_t)classes, n = 0;
-    unsigned char *right = gn__calloc(rows, 2);
+    float *right = gn__calloc(rows, 2 * sizeof *right);
     uint32_t *kept = gn__calloc(rows, sizeof *kept);
     gn_status status = GN_OK;
     if (right == NULL || kept == NULL) {
@@ -100,6 +126,32 @@ gn_status gn_paired_accuracy(gn_context *ctx, const float *a, const float *b, co
         if (y[i] < 0 || !judged(pa, classes) || !judged(pb, classes)) continue;
         right[n] = gn__top_class(pa, classes) == y[i];
         right[rows + n] = gn__top_class(pb, classes) == y[i];
+        kept[n++] = group ? group[i] : 0;
+    }
+    status = gn__paired_right(ctx, right, right + rows, n, group ? kept : NULL, bootstrap ? bootstrap : 1000,
+                              purpose, out, err);
+done:
+    free(right);
+    free(kept);
+    return status;
+}
+
+gn_status gn_paired_correct(gn_context *ctx, const float *a, const float *b, size_t rows,
+                            const uint32_t *group, size_t bootstrap, uint64_t purpose, gn_paired *out,
+                            gn_error *err)
+{
+    float *right = gn__calloc(rows, 2 * sizeof *right);
+    uint32_t *kept = gn__calloc(rows, sizeof *kept);
+    size_t n = 0;
+    gn_status status;
+    if (right == NULL || kept == NULL) {
+        status = gn__no_memory(err, rows * (2 * sizeof *right + sizeof *kept));
+        goto done;
+    }
+    for (size_t i = 0; i < rows; i++) {
+        if (isnan(a[i]) || isnan(b[i])) continue;
+        right[n] = a[i];
+        right[rows + n] = b[i];
         kept[n++] = group ? group[i] : 0;
     }
     status = gn__paired_right(ctx, right, right + rows, n, group ? kept : NULL, bootstrap ? bootstrap : 1000,

@@ -25,8 +25,15 @@ gn_interval gn__wilson(double right, double n);
 /* 95 % interval from bootstrap replicates (sorted in place; NaN replicates are passed over), widened for few
  * units; always holds the estimate. NaN ends where units < 2 or most replicates are NaN. */
 gn_interval gn__percentile(double estimate, double *replicate, size_t count, size_t units);
-/* The interval mirrored at the estimate (basic bootstrap), cut to [0, 1]. */
-gn_interval gn__basic(double estimate, double *replicate, size_t count, size_t units);
+/* From an estimate and the variance that its influence function gives, with Student's quantile for units - 1
+ * degrees of freedom; NaN ends for a single unit. A share in [0, 1]: Wilson's interval for as many rows as
+ * would have that variance, `most` at the most. */
+gn_interval gn__share(double estimate, double variance, size_t units, double most);
+/* The same on the scale of log-odds; gn__share where there is no spread. */
+gn_interval gn__odds(double estimate, double variance, size_t units, double most);
+/* A mean of units whose distribution is skewed; not below 0. */
+gn_interval gn__skewed(double estimate, double variance, double skewness, size_t units);
+double gn__student_quantile(size_t df); /* of 0.975 */
 /* Two-sided p of "the true value is 0" that belongs to gn__percentile's interval; never 0. */
 double gn__percentile_p(const double *replicate, size_t count, size_t units);
 double gn__mcnemar(size_t a_only, size_t b_only);
@@ -38,10 +45,18 @@ double gn__student_cdf(double t, size_t df);
 /* Draws `units` of `units` with replacement; count[u]: how often u was drawn. */
 void gn__resample(gn__rng *rng, uint32_t *count, size_t units);
 
+/* ---- scores (scores.c) --------------------------------------------------------------------------- */
+
+/* Means over `repeats` tables of probabilities of the same rows: figures and influence functions alike. */
+gn_status gn__scores_of(gn_context *ctx, const float *const *probability, size_t repeats, const int *y,
+                        size_t rows, int classes, const uint32_t *group, gn_scores *out, gn_error *err);
+/* The plain calibration error, before chance is taken off. */
+double gn__plain_calibration(const float *probability, const int *y, size_t rows, int classes);
+
 /* ---- comparing (paired.c) ------------------------------------------------------------------------ */
 
-/* a, b: [rows] whether each was right; group by position or NULL. */
-gn_status gn__paired_right(gn_context *ctx, const unsigned char *a, const unsigned char *b, size_t rows,
+/* a, b: [rows] how often each was right, 0 to 1; group by position or NULL. */
+gn_status gn__paired_right(gn_context *ctx, const float *a, const float *b, size_t rows,
                            const uint32_t *group, size_t bootstrap, uint64_t purpose, gn_paired *out,
                            gn_error *err);
 /* The most probable class, ties to the lower index. */
@@ -51,7 +66,7 @@ int gn__top_class(const float *probability, int classes);
 
 /* Options with the defaults filled in. */
 typedef struct gn__plan {
-    size_t folds, inner_folds, bootstrap, max_rows;
+    size_t folds, inner_folds, repeats, bootstrap, max_rows; /* repeats 0: by the rows, gn__repeats */
     size_t lambda_count;
     double *lambda; /* strong to weak; owned */
 } gn__plan;
@@ -119,15 +134,19 @@ enum { GN__NESTED_ROWS = 2000 };
 typedef struct gn__crossfit {
     bool possible; /* false: no two folds with two classes */
     size_t folds;
-    uint32_t *fold;                /* [n] */
-    float *logits;                 /* [n × classes], by position */
-    unsigned char *majority_right; /* [n] the fold's fitting rows' commonest class is the row's */
-    double lambda;                 /* median over folds */
-    size_t fit_rows;               /* median over folds */
+    uint32_t *fold;        /* [n] */
+    float *logits;         /* [n × classes], by position */
+    float *majority_right; /* [n] whether the fold's fitting rows' commonest class is the row's */
+    double lambda;         /* median over folds */
+    size_t fit_rows;       /* median over folds */
 } gn__crossfit;
-/* whole: also the probe on all rows; may be NULL. */
+/* Repeats deal other folds. whole: also the probe on all rows; may be NULL. */
 gn_status gn__crossfit_run(gn_context *ctx, const gn__plan *plan, const gn__sample *s, uint64_t purpose,
-                           gn__crossfit *out, gn_probe *whole, gn__steps *steps, gn_error *err);
+                           uint64_t repeat, gn__crossfit *out, gn_probe *whole, gn__steps *steps,
+                           gn_error *err);
 void gn__crossfit_free(gn__crossfit *c);
+/* How often a cross-validation of n rows is repeated over other folds: what the luck of one deal is worth
+ * against the time. */
+size_t gn__repeats(const gn__plan *plan, size_t n);
 
 #endif

@@ -44,6 +44,7 @@ gn_status gn__plan_make(const gn_probe_options *options, gn__plan *out, gn_error
     const double *from = o.lambdas ? o.lambdas : usual;
     *out = (gn__plan){.folds = o.folds ? o.folds : 5,
                       .inner_folds = o.inner_folds ? o.inner_folds : 5,
+                      .repeats = o.repeats,
                       .bootstrap = o.bootstrap ? o.bootstrap : 1000,
                       .max_rows = o.max_rows ? o.max_rows : 20000,
                       .lambda_count = o.lambdas ? o.lambda_count : sizeof usual / sizeof *usual};

@@ -40,7 +40,7 @@ typedef struct verification {
     side train, test;
     uint32_t *cluster; /* [test sample] or NULL */
     gn__crossfit cv[GN_EVAL_COUNT];
-    unsigned char *right[GN_EVAL_COUNT]; /* by position of the judged sample; NULL where not available */
+    float *right[GN_EVAL_COUNT]; /* how often, by position of the judged sample; NULL where not available */
     gn_probe_evidence *out;
     gn_error *err;
 } verification;
@@ -59,39 +59,92 @@ static const uint32_t *resampled_by(const verification *v, gn_eval_kind kind)
     return s->group == NULL && kind == GN_EVAL_TEST_CV_CLUSTERED ? v->cluster : s->group;
 }
 
-/* Scores the logits of a sample's positions. */
-static gn_status judge(verification *v, gn_eval_kind kind, const gn__sample *s, const float *logits)
+/* Scores the logits of a sample's positions, one table a repeat. */
+static gn_status judge(verification *v, gn_eval_kind kind, const gn__sample *s, const float *const *logits,
+                       size_t repeats)
 {
     gn_evaluation *e = v->out->eval + kind;
-    size_t k = (size_t)s->classes, cells = 0;
+    size_t k = (size_t)s->classes, cells = 0, table = s->n * k;
     gn_status status = GN_OK;
-    float *compact = gn__calloc(s->n * k, sizeof *compact);
+    float *all = gn__mul_size(table, repeats, &cells) ? gn__calloc(cells, sizeof *all) : NULL;
+    const float **of = gn__calloc(repeats, sizeof *of);
     e->probability = gn__mul_size(s->x->rows, k, &cells) ? gn__calloc(cells, sizeof *e->probability) : NULL;
-    v->right[kind] = gn__calloc(s->n, 1);
-    if (!compact || !e->probability || !v->right[kind]) {
-        status = gn__no_memory(v->err, cells * sizeof *compact);
+    e->correct = gn__calloc(s->x->rows, sizeof *e->correct);
+    v->right[kind] = gn__calloc(s->n, sizeof *v->right[kind]);
+    if (!all || !of || !e->probability || !e->correct || !v->right[kind]) {
+        status = gn__no_memory(v->err, (cells + table * repeats) * sizeof *all);
         goto done;
     }
     for (size_t i = 0; i < cells; i++) e->probability[i] = NAN;
-    for (size_t p = 0; p < s->n; p++) {
-        gn__softmax(logits + p * k, s->classes, compact + p * k);
-        memcpy(e->probability + s->row[p] * k, compact + p * k, k * sizeof *compact);
-        v->right[kind][p] = gn__top_class(compact + p * k, s->classes) == s->y[p];
+    for (size_t i = 0; i < s->x->rows; i++) e->correct[i] = NAN;
+    for (size_t r = 0; r < repeats; r++) {
+        float *p = all + r * table;
+        of[r] = p;
+        for (size_t at = 0; at < s->n; at++) {
+            gn__softmax(logits[r] + at * k, s->classes, p + at * k);
+            v->right[kind][at] += gn__top_class(p + at * k, s->classes) == s->y[at];
+        }
     }
-    GN__TRY_GOTO(gn_scores_compute(v->ctx, compact, s->y, s->n, s->classes, resampled_by(v, kind),
-                                   v->plan.bootstrap, gn__purpose(KEY[kind]), &e->scores, v->err),
-                 done);
+    for (size_t at = 0; at < s->n; at++) {
+        memcpy(e->probability + s->row[at] * k, all + at * k, k * sizeof *all);
+        e->correct[s->row[at]] = v->right[kind][at] /= (float)repeats;
+    }
+    GN__TRY_GOTO(
+        gn__scores_of(v->ctx, of, repeats, s->y, s->n, s->classes, resampled_by(v, kind), &e->scores, v->err),
+        done);
+    e->repeats = repeats;
     e->available = true;
 done:
-    free(compact);
+    free(all);
+    free(of);
     return status;
 }
 
-static double share_of(const unsigned char *right, size_t n)
+static double share_of(const float *right, size_t n)
 {
-    size_t sum = 0;
-    for (size_t p = 0; p < n; p++) sum += right[p];
-    return (double)sum / (double)n;
+    double sum = 0;
+    for (size_t p = 0; p < n; p++) sum += (double)right[p];
+    return sum / (double)n;
+}
+
+/* Cross-validates a sample, again over other folds where it is small, and judges every repeat. v->cv keeps
+ * the first, but how often the majority class was right. */
+static gn_status repeat(verification *v, gn_eval_kind kind, const gn__sample *s, gn_probe *whole)
+{
+    gn__crossfit *c = v->cv + kind, again = {0};
+    gn_evaluation *e = v->out->eval + kind;
+    size_t k = (size_t)s->classes, repeats = gn__repeats(&v->plan, s->n);
+    gn_status status;
+    const float **logits = gn__calloc(repeats, sizeof *logits);
+    float *others = gn__calloc((repeats - 1) * s->n, k * sizeof *others);
+    if (logits == NULL || others == NULL) {
+        status = gn__no_memory(v->err, repeats * s->n * k * sizeof *others);
+        goto done;
+    }
+    GN__TRY_GOTO(
+        gn__crossfit_run(v->ctx, &v->plan, s, gn__purpose(KEY[kind]), 0, c, whole, &v->steps, v->err), done);
+    if (!c->possible) goto done;
+    logits[0] = c->logits;
+    for (size_t r = 1; r < repeats; r++) {
+        float *table = others + (r - 1) * s->n * k;
+        GN__TRY_GOTO(
+            gn__crossfit_run(v->ctx, &v->plan, s, gn__purpose(KEY[kind]), r, &again, NULL, NULL, v->err),
+            done);
+        memcpy(table, again.logits, s->n * k * sizeof *table);
+        for (size_t p = 0; p < s->n; p++) c->majority_right[p] += again.majority_right[p];
+        gn__crossfit_free(&again);
+        logits[r] = table;
+    }
+    for (size_t p = 0; p < s->n; p++) c->majority_right[p] /= (float)repeats;
+    e->lambda = c->lambda;
+    e->fit_rows = c->fit_rows;
+    e->majority = share_of(c->majority_right, s->n);
+    status = judge(v, kind, s, logits, repeats);
+done:
+    gn__crossfit_free(&again);
+    free(logits);
+    free(others);
+    return status;
 }
 
 /* ---- the two sides ------------------------------------------------------------------------------- */
@@ -148,18 +201,10 @@ static gn_status take_side(verification *v, side *s, const gn_matrix *x, const i
 static gn_status cross_validate(verification *v, gn_eval_kind kind, uint32_t *group, const char *impossible)
 {
     gn__sample s = v->test.sample; /* borrowed, with the groups of this evaluation */
-    gn_evaluation *e = v->out->eval + kind;
-    gn__crossfit *c = v->cv + kind;
     s.group = group;
-    GN__TRY(gn__crossfit_run(v->ctx, &v->plan, &s, gn__purpose(KEY[kind]), c, NULL, &v->steps, v->err));
-    if (!c->possible) {
-        unavailable(v, kind, impossible);
-        return GN_OK;
-    }
-    e->lambda = c->lambda;
-    e->fit_rows = c->fit_rows;
-    e->majority = share_of(c->majority_right, s.n);
-    return judge(v, kind, &v->test.sample, c->logits);
+    GN__TRY(repeat(v, kind, &s, NULL));
+    if (!v->cv[kind].possible) unavailable(v, kind, impossible);
+    return GN_OK;
 }
 
 /* Clusters of the labelled test rows, about their mean: in a space where all rows share one direction, every
@@ -331,23 +376,14 @@ done:
 static gn_status within_train(verification *v)
 {
     const gn__sample *s = &v->train.sample;
-    gn_evaluation *e = v->out->eval + GN_EVAL_TRAIN_HELDOUT;
     gn__crossfit *c = v->cv + GN_EVAL_TRAIN_HELDOUT;
     if (v->train.missing != NULL) {
         unavailable(v, GN_EVAL_TRAIN_HELDOUT, v->train.missing);
         return GN_OK;
     }
-    GN__TRY(gn__crossfit_run(v->ctx, &v->plan, s, gn__purpose(KEY[GN_EVAL_TRAIN_HELDOUT]), c,
-                             &v->out->train_probe, &v->steps, v->err));
-    GN__TRY(fill_margins(v, c));
-    if (!c->possible) {
-        unavailable(v, GN_EVAL_TRAIN_HELDOUT, s->group ? TOO_FEW_GROUPS : TOO_FEW_ROWS);
-        return GN_OK;
-    }
-    e->lambda = c->lambda;
-    e->fit_rows = c->fit_rows;
-    e->majority = share_of(c->majority_right, s->n);
-    return judge(v, GN_EVAL_TRAIN_HELDOUT, s, c->logits);
+    GN__TRY(repeat(v, GN_EVAL_TRAIN_HELDOUT, s, &v->out->train_probe));
+    if (!c->possible) unavailable(v, GN_EVAL_TRAIN_HELDOUT, s->group ? TOO_FEW_GROUPS : TOO_FEW_ROWS);
+    return fill_margins(v, c);
 }
 
 static double majority_on(const gn__sample *fitted, const gn__sample *judged)
@@ -372,7 +408,7 @@ static gn_status train_to_test(verification *v)
     e->fit_rows = v->train.sample.n;
     e->majority = majority_on(&v->train.sample, s);
     gn_status status = gn__probe_rows(v->ctx, &v->out->train_probe, s->x, s->row, s->n, logits, v->err);
-    if (status == GN_OK) status = judge(v, GN_EVAL_TRAIN_TO_TEST, s, logits);
+    if (status == GN_OK) status = judge(v, GN_EVAL_TRAIN_TO_TEST, s, (const float *const *)&logits, 1);
     free(logits);
     return status;
 }
@@ -435,7 +471,7 @@ static gn_status train_to_test_matched(verification *v)
     e->lambda = lambda[(c->folds - 1) / 2];
     e->fit_rows = job[0].sample.n;
     e->majority = (double)majority_right / (double)s->n;
-    GN__TRY_GOTO(judge(v, kind, s, logits), done);
+    GN__TRY_GOTO(judge(v, kind, s, (const float *const *)&logits, 1), done);
 done:
     for (size_t f = 0; job != NULL && f < c->folds; f++) gn__job_free(job + f);
     free(job);
@@ -446,8 +482,8 @@ done:
 
 /* ---- differences --------------------------------------------------------------------------------- */
 
-static gn_status compare(verification *v, const unsigned char *a, const unsigned char *b,
-                         const uint32_t *group, const char *purpose, gn_paired *out)
+static gn_status compare(verification *v, const float *a, const float *b, const uint32_t *group,
+                         const char *purpose, gn_paired *out)
 {
     if (a == NULL || b == NULL) return GN_OK;
     return gn__paired_right(v->ctx, a, b, v->test.sample.n, group, v->plan.bootstrap, gn__purpose(purpose),
@@ -457,7 +493,7 @@ static gn_status compare(verification *v, const unsigned char *a, const unsigned
 static gn_status compare_all(verification *v)
 {
     gn_probe_evidence *o = v->out;
-    unsigned char *const *right = v->right;
+    float *const *right = v->right;
     gn_eval_kind best = honest(v);
     const uint32_t *group = v->test.sample.group;
     GN__TRY(
@@ -530,7 +566,10 @@ gn_status gn_verify(gn_context *ctx, const gn_verify_input *in, const gn_probe_o
 void gn_probe_evidence_free(gn_probe_evidence *e)
 {
     if (e == NULL) return;
-    for (int k = 0; k < GN_EVAL_COUNT; k++) free(e->eval[k].probability);
+    for (int k = 0; k < GN_EVAL_COUNT; k++) {
+        free(e->eval[k].probability);
+        free(e->eval[k].correct);
+    }
     gn_probe_free(&e->train_probe);
     free(e->train_margin);
     free(e->test_margin);

@@ -1,7 +1,7 @@
 # The completions and the manual know the same options as the command.
 . tests/lib.sh
 
-commands="check see detect probe embed report model"
+commands="check see detect probe embed report model compare cache tokenize"
 
 # what bash offers for the words typed so far, one a line
 offered() {
@@ -27,10 +27,12 @@ value() {
     --dtype) echo float32 ;;
     --bandwidth) echo isj ;;
     --statistic) echo energy ;;
-    --threads | --seed | --max-length | --permutations | --folds) echo 20 ;;
+    --output-type) echo float16 ;;
+    --time-limit | --threads | --seed | --max-length | --permutations | --folds) echo 20 ;;
     --alpha) echo 0.1 ;;
     --tolerance) echo 0.7 ;;
-    --help | --version | --quiet | --no-color | --json | --gate | --all-tests | --strict | --keep-duplicates | --hide-texts) ;;
+    --help | --version | --quiet | --no-color | --json | --gate | --strict | --keep-duplicates | --hide-texts | \
+        --all-tests | --merge | --restart | --insecure-http) ;;
     *) echo x ;;
     esac
 }

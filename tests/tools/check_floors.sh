@@ -4,7 +4,7 @@
 set -eu
 floor() {
     case $1 in
-    core) echo 0 ;; tensor) echo 1 ;; data | text) echo 2 ;; model) echo 3 ;;
+    core) echo 0 ;; tensor) echo 1 ;; data | hub | store | text) echo 2 ;; model) echo 3 ;;
     see | detect | verify) echo 4 ;; decide) echo 5 ;; pipeline | report) echo 6 ;; cli) echo 7 ;;
     *) echo -1 ;;
     esac

@@ -2,13 +2,16 @@
 """Holds genchi's tokenizer against the `tokenizers` library on random text, and on the lines of given files.
 
     tests/tools/tokenizer_diff.py LIBGENCHI.so [--strings N] [--seed S] [--model DIR]... [--lines FILE]...
-        [--every-code-point]
+        [--every-code-point] [--forever] [--family NAME]...
 
 Random texts go through pipelines made on the spot (every option of each part); the lines of files also through
 the tokenizer.json of each --model. Ids, byte offsets and truncation are compared; exits 1 on any difference.
 """
 import argparse
+import base64
+import collections
 import ctypes
+import itertools
 import json
 import os
 import random
@@ -48,9 +51,9 @@ class Genchi:
         return t.id[:n], list(zip(t.begin[:n], t.end[:n])), t.cut
 
 
-def expected(tokenizer, raw, special, limit):
+def expected(tokenizer, raw, special, limit, side="right"):
     if limit:
-        tokenizer.enable_truncation(limit)
+        tokenizer.enable_truncation(limit, direction=side)
     else:
         tokenizer.no_truncation()
     text = raw.decode("utf-8", "replace")
@@ -117,6 +120,165 @@ def bpe(rng, words, byte_level=True, **options):
             "merges": merges if rng.random() < .5 or not byte_level else [" ".join(m) for m in merges], **options}
 
 
+REGEXES = {
+    "gpt2": r"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+",
+    "llama3": r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+"
+              r"|\s+(?!\S)|\s+",
+    "qwen2": r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+"
+             r"|\s+(?!\S)|\s+",
+    "o200k": "|".join([
+        r"[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]*[\p{Ll}\p{Lm}\p{Lo}\p{M}]+(?i:'s|'t|'re|'ve|'m|'ll|'d)?",
+        r"[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]+[\p{Ll}\p{Lm}\p{Lo}\p{M}]*(?i:'s|'t|'re|'ve|'m|'ll|'d)?",
+        r"\p{N}{1,3}", r" ?[^\s\p{L}\p{N}]+[\r\n/]*", r"\s*[\r\n]+", r"\s+(?!\S)", r"\s+"]),
+    "deepseek": r"[!\"#$%&'()*+,\-./:;<=>?@\[\\\]^_`{|}~][A-Za-z]+|[^\r\n\p{L}\p{P}\p{S}]?[\p{L}\p{M}]+| ?[\p{P}\p{S}]+"
+                r"[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+",
+    "han": "[\u4e00-\u9fa5\u0800-\u4e00\uac00-\ud7ff]+", "digits": r"\d", "three": r"\p{N}{1,3}",
+    "bloom": r" ?[^(\s|[.,!?\u2026\u3002\uff0c\u3001\u0964\u06d4\u060c])]+",
+    "word": r"\w+|[^\w\s]+", "caps": r"(?<=\p{Ll})\p{Lu}+(?!\p{Ll})", "blank": r"\s+", "mark": r"(?>\p{L}\p{M}*)++",
+    "edges": r"\A +| +\z", "lines": r"^\s*\S+$", "spaces": " {2,}", "lazy": r"a+?b?|\p{Han}{1,2}?|[^\W_]{2,4}",
+    "negated": r"[^\P{L}a-f]+", "script": r"\p{Hiragana}+|\p{Katakana}+|\p{Cyrillic}+|\p{Arabic}+", "kelvin": r"(?i:kS[ok-m]+)",
+}
+
+
+def charsmap_of(path):
+    """normalizer_spec.precompiled_charsmap of a SentencePiece model."""
+    def fields(data):
+        at = 0
+        def varint():
+            nonlocal at
+            value = shift = 0
+            while True:
+                b = data[at]
+                at += 1
+                value |= (b & 127) << shift
+                shift += 7
+                if b < 128:
+                    return value
+        while at < len(data):
+            key = varint()
+            if key & 7 == 0:
+                yield key >> 3, varint()
+            else:
+                n = varint() if key & 7 == 2 else 4 if key & 7 == 5 else 8
+                yield key >> 3, data[at:at + n]
+                at += n
+    with open(path, "rb") as f:
+        spec = next(v for k, v in fields(f.read()) if k == 3)
+    return base64.b64encode(next(v for k, v in fields(spec) if k == 2)).decode()
+
+
+def spelled():
+    """A token a byte, "|" after a word."""
+    return {"type": "BPE", "vocab": {f"<0x{b:02X}>": b for b in range(256)}, "merges": [], "byte_fallback": True}
+
+
+def unigram(rng, words):
+    pieces = {c for w in words for c in w if rng.random() < .9} | {w[:k] for w in words for k in range(2, len(w) + 1)}
+    pieces |= {"\u2581" + w for w in words if rng.random() < .7} | {"\u2581", "\u2581\u2581", "<s>"}
+    pieces = ["<unk>"] + sorted(pieces) + rng.sample(sorted(pieces), 2)  # two of them twice
+    fallback = rng.random() < .4
+    if fallback:
+        pieces += [f"<0x{b:02X}>" for b in range(256 if rng.random() < .8 else 128)]
+    score = lambda: rng.choice([-1.0, -2.0, -2.5, round(-rng.random() * 12, rng.choice([0, 1, 6]))])
+    return {"type": "Unigram", "unk_id": 0, "byte_fallback": fallback, "vocab": [[p, score()] for p in pieces]}
+
+
+def wordlevel(rng, words):
+    vocab = ["[UNK]", *words, "!", ".", "'", " ", "a1", "日", "本"]
+    return {"type": "WordLevel", "unk_token": "[UNK]", "vocab": {w: i for i, w in enumerate(vocab)}}
+
+
+def pattern(rng):
+    if rng.random() < .3:
+        return {"String": rng.choice([" ", "a", "ab", "'", ".", "\u0301", "日", "  ", "-", "\n"])}
+    return {"Regex": rng.choice(list(REGEXES.values()))}
+
+
+BEHAVIORS = ["Removed", "Isolated", "MergedWithPrevious", "MergedWithNext", "Contiguous"]
+
+
+def some_normalizer(rng, charsmap):
+    flip = lambda: rng.random() < .5
+    kind = rng.choice(["NFC", "NFD", "NFKC", "NFKD", "Lowercase", "StripAccents", "Nmt", "Strip", "Prepend", "Replace",
+                       "Precompiled", "BertNormalizer", "ByteLevel"])
+    options = {"Strip": lambda: {"strip_left": flip(), "strip_right": flip()},
+               "Prepend": lambda: {"prepend": rng.choice(["\u2581", "ab"])},
+               "Replace": lambda: {"pattern": pattern(rng), "content": rng.choice(["", "\u2581", "xy", " ", "é日"])},
+               "Precompiled": lambda: {"precompiled_charsmap": charsmap},
+               "BertNormalizer": lambda: {"clean_text": flip(), "handle_chinese_chars": flip(),
+                                          "strip_accents": rng.choice([None, True, False]), "lowercase": flip()}}
+    return {"type": kind, **options.get(kind, dict)()}
+
+
+def some_pre_tokenizer(rng):
+    flip = lambda: rng.random() < .5
+    kind = rng.choice(["Metaspace", "Split", "Split", "Punctuation", "Whitespace", "WhitespaceSplit",
+                       "CharDelimiterSplit", "Digits", "UnicodeScripts", "FixedLength", "BertPreTokenizer", "ByteLevel"])
+    options = {"Metaspace": lambda: {"replacement": rng.choice("\u2581\u2581\u2581_"), "split": flip(),
+                                     "prepend_scheme": rng.choice(["always", "first", "never"])},
+               "Split": lambda: {"pattern": pattern(rng), "behavior": rng.choice(BEHAVIORS), "invert": flip()},
+               "Punctuation": lambda: {"behavior": rng.choice(BEHAVIORS)},
+               "CharDelimiterSplit": lambda: {"delimiter": rng.choice(" a日.")},
+               "Digits": lambda: {"individual_digits": flip()},
+               "FixedLength": lambda: {"length": rng.choice([1, 3, 5])},
+               "ByteLevel": lambda: {"add_prefix_space": flip(), "trim_offsets": flip(), "use_regex": flip()}}
+    return {"type": kind, **options.get(kind, dict)()}
+
+
+def sequence(kind, field, members):
+    return None if not members else members[0] if len(members) == 1 else {"type": kind, field: members}
+
+
+FAMILIES = ["llama3", "qwen2", "o200k", "xlm-r", "t5", "llama2", "albert", "any", "any", "any", "spelled", "spelled"]
+
+
+def more_pipelines(rng, words, charsmap):
+    """The pipelines of real families, and any combination of parts."""
+    flip = lambda: rng.random() < .5
+    meta = {"type": "Metaspace", "replacement": "\u2581", "prepend_scheme": "always", "split": True}
+    base = {"version": "1.0", "truncation": None, "padding": None, "decoder": None, "normalizer": None,
+            "pre_tokenizer": None, "post_processor": None, "added_tokens": [
+                token(c, lstrip=rng.random() < .3, rstrip=rng.random() < .3, normalized=flip(), special=flip())
+                for c in (rng.sample(ADDED, 3) if flip() else [])]}
+    if flip():
+        base["truncation"] = {"direction": rng.choice(["Left", "Right"]), "max_length": 9, "strategy": "LongestFirst",
+                              "stride": 0}
+    collapse = {"type": "Replace", "pattern": {"Regex": " {2,}"}, "content": rng.choice([" ", "\u2581"])}
+    rules = {"type": "Precompiled", "precompiled_charsmap": charsmap}
+    for family in FAMILIES:
+        d = dict(base, family=family)
+        if family in ("llama3", "qwen2", "o200k"):
+            d["normalizer"] = {"type": "NFC"} if family == "qwen2" else None
+            d["pre_tokenizer"] = {"type": "Sequence", "pretokenizers": [
+                {"type": "Split", "pattern": {"Regex": REGEXES[family]}, "behavior": "Isolated", "invert": False},
+                {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": flip(), "use_regex": False}]}
+            d["post_processor"] = {"type": "ByteLevel", "add_prefix_space": True, "trim_offsets": flip(),
+                                   "use_regex": True}
+            d["model"] = bpe(rng, words, ignore_merges=family == "llama3")
+        elif family in ("xlm-r", "t5", "albert"):
+            d["normalizer"] = {"xlm-r": {"type": "Sequence", "normalizers": [
+                                   rules, {"type": "Strip", "strip_left": False, "strip_right": True}, collapse]},
+                               "t5": rules, "albert": {"type": "Sequence", "normalizers": [
+                                   {"type": "Replace", "pattern": {"String": "``"}, "content": '"'}, {"type": "NFKD"},
+                                   {"type": "StripAccents"}, {"type": "Lowercase"}, rules, collapse]}}[family]
+            d["pre_tokenizer"] = meta if family == "xlm-r" else {"type": "Sequence", "pretokenizers": [
+                {"type": "WhitespaceSplit"}, meta]}
+            d["model"] = unigram(rng, words)
+        elif family == "llama2":
+            d["normalizer"] = {"type": "Sequence", "normalizers": [
+                {"type": "Prepend", "prepend": "\u2581"},
+                {"type": "Replace", "pattern": {"String": " "}, "content": "\u2581"}]}
+            d["model"] = bpe(rng, ["\u2581" + w for w in words], False, unk_token="<unk>", fuse_unk=True, byte_fallback=True)
+            d["model"]["vocab"].update({f"<0x{b:02X}>": 5000 + b for b in range(256)})
+        else:
+            d["normalizer"] = sequence("Sequence", "normalizers",
+                                       [some_normalizer(rng, charsmap) for _ in range(rng.choice([0, 1, 1, 2, 4]))])
+            d["pre_tokenizer"] = sequence("Sequence", "pretokenizers",
+                                          [some_pre_tokenizer(rng) for _ in range(rng.choice([0, 1, 1, 2, 3]))])
+            d["model"] = spelled() if family == "spelled" else rng.choice([unigram, wordlevel])(rng, words)
+        yield d
+
+
 ADDED = ["[MASK]", "<s>", "<mask>", "é", "İx", "<<", "  ", "日本", "ab", "aba", "\ufffd", "\u0301", "Xy z", "##"]
 
 
@@ -165,7 +327,7 @@ RANGES = [(0x20, 0x7F), (0x20, 0x7F), (0x20, 0x7F), (0x61, 0x7B), (0, 0x20), (0x
           (0xE0000, 0xE0200)]
 BITS = [" ", " ", " ", "\n", "\r\n", "\t", "'s", "'ll", "'re", "'RE", "can't", "   ", "\u3000", "\xa0", "...", "3.14",
         "\u200d", "\ufe0f", "👩‍👩‍👧‍👦", "🇯🇵", "İstanbul", "ΟΔΟΣ", "ẞ", "a\u0315\u0300\u05ae\u0301b", "\u0e01\u0e33", "각",
-        "\u0344", "\ufb01", "\u2126", "\x00", "\x85", "\u2028", "é", "日本語", "今日は"]
+        "\u0344", "\ufb01", "\u2126", "\u017f", "\u212a", "'\u017f", "'S", "'LL", "kSo", "\u2581", "``", "\xa9\u200d", "\u1100\u1161", "\u0915\u094d", "\x00", "\x85", "\u2028", "é", "日本語", "今日は"]
 
 
 def random_text(rng, words):
@@ -209,9 +371,22 @@ def transparent():
            "added_tokens": [token("<<", single_word=True), token("((", lstrip=True, rstrip=True)]}
 
 
-def every_code_point(library, counts):
+def transparent_parts(charsmap):
+    """The same for the parts beyond BERT's and GPT-2's."""
+    model = dict(spelled(), end_of_word_suffix="|")
+    for kind in ("NFC", "NFD", "NFKC", "NFKD", "Lowercase", "StripAccents", "Nmt", "Precompiled"):
+        normalizer = {"type": kind, **({"precompiled_charsmap": charsmap} if kind == "Precompiled" else {})}
+        yield {"version": "1.0", "model": model, "normalizer": normalizer}
+    for kind, options in (("Digits", {"individual_digits": False}), ("Whitespace", {}), ("UnicodeScripts", {})):
+        yield {"version": "1.0", "model": model, "pre_tokenizer": {"type": kind, **options}}
+    for name in ("llama3", "o200k", "word", "script"):
+        yield {"version": "1.0", "model": model, "pre_tokenizer": {
+            "type": "Split", "pattern": {"Regex": REGEXES[name]}, "behavior": "Isolated", "invert": False}}
+
+
+def every_code_point(library, counts, charsmap):
     contexts = ["a{0}1", " {0} ", "!{0}a", "{0}{0}", "<<{0}", "{0}<<", "{0}(({0} ", "e\u0301{0}\u0323\u0301"]
-    for description in transparent():
+    for description in itertools.chain(transparent(), transparent_parts(charsmap)):
         with tempfile.TemporaryDirectory() as folder:
             with open(folder + "/tokenizer.json", "w", encoding="utf-8") as f:
                 json.dump(description, f)
@@ -230,10 +405,10 @@ def every_code_point(library, counts):
         library.gn_tokenizer_free(ours.handle)
 
 
-def compare(name, ours, theirs, raw, special, limit, counts):
+def compare(name, ours, theirs, raw, special, limit, counts, side="right"):
     a = ours.encode(raw, special, limit)
     try:
-        b = expected(theirs, raw, special, limit)
+        b = expected(theirs, raw, special, limit, side)
     except BaseException as e:  # the library's own bugs end in a Rust panic, which is no Exception
         if type(e).__name__ != "PanicException":
             raise
@@ -255,14 +430,24 @@ def main():
     p.add_argument("--seed", type=int, default=1)
     p.add_argument("--model", action="append", default=[])
     p.add_argument("--lines", action="append", default=[])
+    p.add_argument("--family", action="append", default=[], help="only these: " + ", ".join(FAMILIES))
+    p.add_argument("--charsmap", default="tests/golden/text/sentencepiece/unigram.model",
+                   help="the SentencePiece model whose normalization rules are used")
+    p.add_argument("--forever", action="store_true", help="go on until stopped")
     p.add_argument("--every-code-point", action="store_true")
     o = p.parse_args()
     lib, rng = ctypes.CDLL(os.path.abspath(o.library)), random.Random(o.seed)
     counts = {"texts": 0, "ids": 0, "offsets": 0, "cut": 0, "panics": 0}
     words = ["the", "a", "ab", "aba", "hello", "wor", "ld", "est", "straße", "οδος", "日本", "語", "こんにちは", "привет",
              "şehir", "cafe", "don", "2024", "शक्ति", "각", "👩", "..."]
-    while counts["texts"] < o.strings:
-        for description in pipelines(rng, words):
+    charsmap, families = charsmap_of(o.charsmap), collections.Counter()
+    while o.forever or counts["texts"] < o.strings:
+        if o.forever:
+            print("so far:", counts, flush=True)
+        for description in itertools.chain(pipelines(rng, words), more_pipelines(rng, words, charsmap)):
+            family = description.pop("family", description["model"]["type"])
+            if o.family and family not in o.family:
+                continue
             with tempfile.TemporaryDirectory() as folder:
                 with open(folder + "/tokenizer.json", "w", encoding="utf-8") as f:
                     json.dump(description, f)
@@ -278,19 +463,22 @@ def main():
                         raise
                     counts["refused"] = counts.get("refused", 0) + 1
                     continue
-                seen = counts["ids"] + counts["offsets"] + counts["cut"]
+                side = (description["truncation"] or {}).get("direction", "Right").lower()
+                before, seen = counts["texts"], counts["ids"] + counts["offsets"] + counts["cut"]
                 for _ in range(150):
                     special = rng.random() < .7
                     limit = rng.choice([0, 0, 4, 7, 20])
-                    compare(description["model"]["type"], ours, theirs, random_text(rng, words), special, limit, counts)
-                if counts["ids"] + counts["offsets"] + counts["cut"] > seen and seen < 6:
-                    brief = dict(description, model={k: v for k, v in description["model"].items()
-                                                     if k not in ("vocab", "merges")})
-                    print("  with", json.dumps(brief, ensure_ascii=False))
+                    compare(family, ours, theirs, random_text(rng, words), special, limit, counts, side)
+                families[family] += counts["texts"] - before
+                if counts["ids"] + counts["offsets"] + counts["cut"] > seen and seen < 60:
+                    brief = json.dumps(dict(description, model={k: v for k, v in description["model"].items()
+                                                                if k not in ("vocab", "merges")}), ensure_ascii=False)
+                    print("  with", brief.replace(charsmap, "…"))
                 lib.gn_tokenizer_free(ours.handle)
+    print("texts of each family:", dict(families))
     print("random:", counts)
     if o.every_code_point:
-        every_code_point(lib, counts)
+        every_code_point(lib, counts, charsmap)
         print("with every code point:", counts)
     bad = counts["ids"] + counts["offsets"] + counts["cut"]
     lines = []

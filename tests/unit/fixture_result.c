@@ -99,7 +99,7 @@ static gn_overlap overlap(double estimate, double yardstick)
                         .yardstick = {yardstick, yardstick - 0.03, yardstick + 0.025},
                         .bandwidth_a = {0.21, 0.31},
                         .bandwidth_b = {0.24, 0.33},
-                        .bootstrap = 200,
+                        .chance_draws = 200,
                         .draws = 100};
 }
 
@@ -367,6 +367,92 @@ static void fill_verdict(gn_verdict *v, unsigned flags)
     act(v, "do_rerun", 0, 0, 0);
 }
 
+static void fill_kind(gn_kind *k, int classes, unsigned flags)
+{
+    static const gn_shift_answer answer[GN_KIND_PARTS] = {[GN_KIND_TOTAL] = GN_SHIFT_DIFFERENT,
+                                                          [GN_KIND_COVARIATE] = GN_SHIFT_DIFFERENT,
+                                                          [GN_KIND_LABEL] = GN_SHIFT_DIFFERENT,
+                                                          [GN_KIND_CONCEPT] = GN_SHIFT_NOT_ENOUGH_DATA,
+                                                          [GN_KIND_CONDITIONAL] = GN_SHIFT_EQUIVALENT};
+    if (flags & FIXTURE_UNLABELLED) {
+        snprintf(k->reason, sizeof k->reason, "train has no two labels with two rows each");
+        return;
+    }
+    k->available = k->test_labelled = k->probed = k->weights = true;
+    k->classes = classes;
+    k->effective_dimension = 97.5;
+    k->probe_rows = 132, k->heldout_rows = 264, k->probe_accuracy = 0.83;
+    for (int i = 0; i < GN_KIND_PARTS; i++) {
+        bool share = i == GN_KIND_LABEL || i == GN_KIND_CONCEPT;
+        k->part[i] = (gn_kind_part){.answer = answer[i],
+                                    .p_value = i == GN_KIND_CONCEPT ? 0.21 : 0.001,
+                                    .effect = around(share ? 0.14 : 0.71, 0.05),
+                                    .tolerance = share ? 0.05 : 0.6,
+                                    .label = i >= GN_KIND_CONCEPT ? classes - 1 : -1};
+    }
+    k->by_class = need(gn__calloc((size_t)classes, sizeof *k->by_class));
+    k->by_predicted = need(gn__calloc((size_t)classes, sizeof *k->by_predicted));
+    for (int c = 0; c < classes; c++) {
+        k->by_class[c] = (gn_kind_class){.train_rows = TRAIN_ROWS / (size_t)classes,
+                                         .test_rows = TEST_ROWS / (size_t)classes,
+                                         .train_share = around(1.0 / classes, 0.05),
+                                         .test_share = around(1.0 / classes + 0.02 * c, 0.05),
+                                         .share_difference = {0.02 * c, 0.02 * c - 0.07, 0.02 * c + 0.07},
+                                         .concept_difference = {0.01 * c, -0.06, 0.08},
+                                         .estimated_share = around(1.0 / classes + 0.01 * c, 0.06),
+                                         .weight = {1 + 0.03 * c, 0.84, 1.21}};
+        k->by_predicted[c] = shift(GN_SHIFT_NOT_ENOUGH_DATA, 0.03, 0.61, 0.06, 120, 140);
+    }
+}
+
+static void fill_cluster(gn_where_cluster *c, bool test, bool covered, size_t number, int classes,
+                         unsigned flags)
+{
+    static const char *const words[] = {"refund", "返品", "<b>machine</b>"};
+    bool hide = flags & FIXTURE_HIDE_TEXTS;
+    const gn_interval none = {NAN, NAN, NAN};
+    *c = (gn_where_cluster){.test = test,
+                            .rows = 21 - 4 * number,
+                            .share = around(0.21 - 0.06 * (double)number, 0.05),
+                            .other_share = covered ? around(0.05, 0.02) : none,
+                            .difference = covered ? around(0.16 - 0.06 * (double)number, 0.06) : none,
+                            .typical = need(gn__calloc(3, sizeof(gn_where_text))),
+                            .typicals = 3,
+                            .word = need(gn__calloc(3, sizeof(gn_where_word))),
+                            .words = hide ? 0 : 3};
+    for (size_t i = 0; i < 3; i++) {
+        c->typical[i] = (gn_where_text){.row = 11 * i + number,
+                                        .line = (int64_t)(11 * i + number + 2),
+                                        .label = flags & FIXTURE_UNLABELLED ? -1 : (int)(i % (size_t)classes),
+                                        .score = 0.97 - 0.02 * (double)i,
+                                        .text = hide ? NULL : copy(texts[(i + 5 * number) % TEXTS])};
+        if (!hide)
+            c->word[i] = (gn_where_word){
+                copy(words[i]), {2.1 - (double)i, 0.9 - (double)i, 3.3 - (double)i}, 9 - i, 2};
+    }
+}
+
+static void fill_where(gn_where *w, int classes, unsigned flags)
+{
+    *w = (gn_where){.available = true,
+                    .cluster = need(gn__calloc(3, sizeof(gn_where_cluster))),
+                    .clusters = 3,
+                    .coverage_available = true,
+                    .coverage = around(0.78, 0.06),
+                    .expected = {0.95, 0.9, 0.98},
+                    .neighbours = 5,
+                    .reference_rows = 300,
+                    .calibration_rows = 100,
+                    .test_rows = TEST_ROWS,
+                    .radius = 1.07,
+                    .novel = 42,
+                    .novel_rate = 0.1,
+                    .uncovered = need(gn__calloc(1, sizeof(gn_where_cluster))),
+                    .uncovered_parts = 1};
+    for (size_t i = 0; i < 3; i++) fill_cluster(&w->cluster[i], i > 0, true, i, classes, flags);
+    fill_cluster(&w->uncovered[0], true, false, 1, classes, flags);
+}
+
 void fixture_result_with(gn_result *r, unsigned flags)
 {
     int classes = flags & FIXTURE_THREE_CLASSES ? 3 : 2;
@@ -415,6 +501,8 @@ void fixture_result_with(gn_result *r, unsigned flags)
     }
     r->only_train = fill_examples(false, classes, flags, &r->examples_train);
     r->only_test = fill_examples(true, classes, flags, &r->examples_test);
+    fill_kind(&r->kind, classes, flags);
+    fill_where(&r->where, classes, flags);
     fill_verdict(&r->verdict, flags);
     r->timing = (gn_timing){0.021,
                             0.043,

@@ -2,6 +2,7 @@
 #include "core/float16.h"
 #include "test.h"
 
+#include <sched.h>
 #include <stdatomic.h>
 #include <sys/stat.h>
 
@@ -146,6 +147,31 @@ TEST(parallel_for_covers_every_piece_once)
         }
         gn_context_free(ctx);
     }
+}
+
+static unsigned default_threads(void)
+{
+    gn_error err = {0};
+    gn_context *ctx;
+    CHECK_OK(gn_context_create(NULL, &ctx, &err), err);
+    unsigned n = gn_context_threads(ctx);
+    gn_context_free(ctx);
+    return n;
+}
+
+/* As under taskset -c: no more threads than processors that this process may use. */
+TEST(threads_follow_the_affinity_mask)
+{
+    cpu_set_t all, one;
+    CHECK(sched_getaffinity(0, sizeof all, &all) == 0);
+    int first = 0;
+    while (!CPU_ISSET(first, &all)) first++;
+    CPU_ZERO(&one);
+    CPU_SET(first, &one);
+    CHECK(default_threads() <= (unsigned)CPU_COUNT(&all));
+    CHECK(sched_setaffinity(0, sizeof one, &one) == 0);
+    CHECK_INT(default_threads(), 1);
+    CHECK(sched_setaffinity(0, sizeof all, &all) == 0);
 }
 
 TEST(cancel_is_reported_in_the_language_asked_for)

@@ -378,6 +378,31 @@ TEST(heldout_and_size)
     CHECK(reason(&v, "train_teaches_more") != NULL);
 }
 
+TEST(kind_and_coverage_are_notes_and_change_no_verdict)
+{
+    scene s;
+    setup(&s, DIFFERENT, 0.85, 0.84);
+    gn_verdict before = decide(&s);
+    gn_kind k = {.available = true};
+    gn_where w = {.coverage_available = true, .coverage = {0.7, 0.65, 0.74}, .expected = {0.95, 0.9, 0.98}};
+    k.part[GN_KIND_LABEL] =
+        (gn_kind_part){.answer = GN_SHIFT_DIFFERENT, .p_value = 0.002, .effect = {0.2, 0.12, 0.28}};
+    k.part[GN_KIND_CONCEPT] = (gn_kind_part){
+        .answer = GN_SHIFT_DIFFERENT, .p_value = 0.003, .effect = {0.15, 0.08, 0.2}, .label = 1};
+    s.e.kind = &k;
+    s.e.where = &w;
+    gn_verdict v = decide(&s);
+    CHECK_INT(v.code, before.code);
+    CHECK(reason(&v, "kind_label")->stance == GN_NOTE && reason(&v, "kind_label")->value[1] == 0.12);
+    CHECK(reason(&v, "kind_concept")->stance == GN_NOTE && reason(&v, "kind_concept")->value[0] == 1);
+    CHECK_NEAR(reason(&v, "not_covered")->value[3], 0.95, 0);
+    k.part[GN_KIND_LABEL].answer = k.part[GN_KIND_CONCEPT].answer = GN_SHIFT_NOT_ENOUGH_DATA;
+    w.coverage.high = 0.91;
+    v = decide(&s);
+    CHECK(reason(&v, "kind_label") == NULL && reason(&v, "kind_concept") == NULL);
+    CHECK(reason(&v, "not_covered") == NULL);
+}
+
 TEST(cautions_about_the_data)
 {
     scene s;

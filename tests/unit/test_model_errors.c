@@ -125,7 +125,8 @@ TEST(an_unknown_architecture_is_named)
     put_text("config.json", "{\"model_type\": \"mamba\"}");
     const char *message = refused(GN_UNSUPPORTED);
     CHECK_HAS(message, "the architecture \"mamba\" is not supported");
-    CHECK_HAS(message, "supported are: bert, gpt2");
+    CHECK_HAS(message, "supported are: bert, distilbert, ");
+    CHECK_HAS(message, ", mt5");
 }
 
 TEST(settings_that_change_the_arithmetic_are_refused)
@@ -335,21 +336,26 @@ TEST(sentence_transformers_parts_that_are_not_done)
         gn_status status;
     } cases[] = {
         {"modules.json", "{}", "should hold a JSON list", GN_FORMAT},
-        {"modules.json", "[{\"type\": \"x.Dense\", \"path\": \"2_Dense\"}]", "the module \"Dense\"",
+        {"modules.json", "[{\"type\": \"x.LSTM\", \"path\": \"2_LSTM\"}]", "the module \"LSTM\"",
          GN_UNSUPPORTED},
+        {"modules.json", "[{\"type\": \"x.Dense\", \"path\": \"2_Dense\"}]", "2_Dense/config.json", GN_IO},
+        {"modules.json",
+         "[{\"type\": \"x.Normalize\", \"path\": \"\"}, {\"type\": \"x.Normalize\", \"path\": \"\"},"
+         " {\"type\": \"x.Normalize\", \"path\": \"\"}, {\"type\": \"x.Normalize\", \"path\": \"\"},"
+         " {\"type\": \"x.Normalize\", \"path\": \"\"}, {\"type\": \"x.Normalize\", \"path\": \"\"},"
+         " {\"type\": \"x.Normalize\", \"path\": \"\"}, {\"type\": \"x.Normalize\", \"path\": \"\"},"
+         " {\"type\": \"x.Normalize\", \"path\": \"\"}]",
+         "more than 8 modules", GN_UNSUPPORTED},
         {"modules.json", "[{\"type\": \"x.Transformer\", \"path\": \"../other\"}]", "inside the model",
          GN_FORMAT},
         {"modules.json", "[{\"type\": \"x.Transformer\"}]", "inside the model", GN_FORMAT},
         {"modules.json", "[{\"type\": \"x.Pooling\", \"path\": \"1_Pooling\"}]", "1_Pooling/config.json",
          GN_IO},
-        {"config.json", "{\"pooling_mode_weightedmean_tokens\": true}", "the pooling \"weightedmean\"",
-         GN_UNSUPPORTED},
-        {"config.json", "{\"pooling_mode_mean_sqrt_len_tokens\": true}", "\"mean_sqrt_len_tokens\"",
-         GN_UNSUPPORTED},
-        {"config.json", "{\"pooling_mode_cls_token\": true, \"pooling_mode_max_tokens\": true}",
-         "several poolings", GN_UNSUPPORTED},
-        {"config.json", "{\"pooling_mode\": [\"cls\", \"max\"]}", "several poolings", GN_UNSUPPORTED},
+        {"config.json", "{\"pooling_mode_cls_token\": 1}", "should be true or false", GN_FORMAT},
+        {"config.json", "{\"pooling_mode\": [\"cls\", 3]}", "the pooling \"?\"", GN_UNSUPPORTED},
         {"config.json", "{\"pooling_mode\": \"median\"}", "the pooling \"median\"", GN_UNSUPPORTED},
+        {"config_sentence_transformers.json", "{\"default_prompt_name\": \"query\"}",
+         "\"query\" is not one of the \"prompts\"", GN_FORMAT},
         {"sentence_bert_config.json", "{\"max_seq_length\": \"long\"}", "should be a number", GN_FORMAT},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
@@ -381,8 +387,8 @@ static gn_pooling pooling_of(const char *text)
     CHECK_OK(gn__make_directory(inside, &err), err);
     char *path = gn__path_join(inside, "config.json");
     CHECK_OK(gn__write_file(path, text, strlen(text), &err), err);
-    CHECK_OK(gn__settings_read(folder, &s, &err), err);
-    gn_pooling p = s.pooling;
+    CHECK_OK(gn__settings_read(folder, NULL, &s, &err), err);
+    gn_pooling p = s.head.pooling[0];
     gn__settings_free(&s);
     free(path);
     free(inside);
@@ -398,6 +404,108 @@ TEST(poolings_in_both_spellings)
     CHECK_INT(pooling_of("{}"), GN_POOLING_MEAN);
     CHECK_INT(pooling_of("{\"pooling_mode\": \"cls\"}"), GN_POOLING_CLS);
     CHECK_INT(pooling_of("{\"pooling_mode\": [\"lasttoken\"]}"), GN_POOLING_LAST);
+    CHECK_INT(pooling_of("{\"pooling_mode_weightedmean_tokens\": true}"), GN_POOLING_WEIGHTED_MEAN);
+    CHECK_INT(pooling_of("{\"pooling_mode_mean_sqrt_len_tokens\": true}"), GN_POOLING_MEAN_SQRT);
+    CHECK_INT(pooling_of("{\"pooling_mode\": [\"max\", \"cls\"]}"), GN_POOLING_MAX);
+}
+
+static const char *prompt_of(const char *text, const char *wish, gn_status expected)
+{
+    static char found[1100];
+    gn_error err = {0};
+    gn__settings s = {0};
+    begin();
+    if (text != NULL) put_text("config_sentence_transformers.json", text);
+    CHECK_INT(gn__settings_read(folder, wish, &s, &err), expected);
+    snprintf(found, sizeof found, "%s", expected == GN_OK ? s.prompt : err.message);
+    gn__settings_free(&s);
+    return found;
+}
+
+TEST(prompts_by_name_and_by_text)
+{
+    static const char two[] = "{\"prompts\": {\"query\": \"query: \", \"passage\": null, \"empty\": \"\"}}";
+    static const char standard[] = "{\"prompts\": {\"p\": \"passage: \"}, \"default_prompt_name\": \"p\"}";
+    CHECK_STR(prompt_of(NULL, NULL, GN_OK), "");
+    CHECK_STR(prompt_of(NULL, "query: ", GN_OK), "query: ");
+    CHECK_STR(prompt_of(two, NULL, GN_OK), "");
+    CHECK_STR(prompt_of(two, "query", GN_OK), "query: ");
+    CHECK_STR(prompt_of(two, "passage", GN_OK), "");
+    CHECK_STR(prompt_of(two, "empty", GN_OK), "");
+    CHECK_STR(prompt_of(two, "other: ", GN_OK), "other: ");
+    CHECK_STR(prompt_of(standard, NULL, GN_OK), "passage: ");
+    CHECK_STR(prompt_of(standard, "", GN_OK), "");
+    CHECK_STR(prompt_of(standard, "q: ", GN_OK), "q: ");
+    CHECK_HAS(prompt_of("[]", NULL, GN_FORMAT), "should hold a JSON object");
+}
+
+/* INSTRUCTOR's pooling leaves the prompt's tokens out. */
+TEST(a_pooling_without_the_prompt)
+{
+    gn_error err = {0};
+    gn__settings s;
+    begin();
+    char *inside = gn__path_join(folder, "1_Pooling"), outside[sizeof folder];
+    CHECK_OK(gn__make_directory(inside, &err), err);
+    strcpy(outside, folder);
+    snprintf(folder, sizeof folder, "%s", inside);
+    put_text("config.json", "{\"pooling_mode_mean_tokens\": true, \"include_prompt\": false}");
+    strcpy(folder, outside);
+    free(inside);
+    CHECK_OK(gn__settings_read(folder, NULL, &s, &err), err);
+    gn__settings_free(&s);
+    CHECK_INT(gn__settings_read(folder, "query: ", &s, &err), GN_UNSUPPORTED);
+    CHECK_HAS(err.message, "a pooling that leaves out the prompt");
+}
+
+TEST(dense_layers_that_do_not_fit)
+{
+    static const char weight[] =
+        "{\"linear.weight\": {\"dtype\": \"F32\", \"shape\": [2, 32], \"data_offsets\": [0, 256]}}";
+    static const struct {
+        const char *config, *header, *message;
+        gn_status status;
+    } cases[] = {
+        {"{\"out_features\": 2}", weight, "does not say \"in_features\"", GN_FORMAT},
+        {"{\"in_features\": 32, \"out_features\": 2, \"activation_function\": \"torch.nn.Mish\"}", weight,
+         "activation \"torch.nn.Mish\"", GN_UNSUPPORTED},
+        {"{\"in_features\": 32, \"out_features\": 2, \"use_residual\": true}", weight, "\"use_residual\"",
+         GN_UNSUPPORTED},
+        {"{\"in_features\": 32, \"out_features\": 2}", weight, "lack the tensor linear.bias", GN_FORMAT},
+        {"{\"in_features\": 32, \"out_features\": 3, \"bias\": false}", weight,
+         "linear.weight should hold 3 × 32", GN_FORMAT},
+        {"{\"in_features\": 2, \"out_features\": 32, \"bias\": false}",
+         "{\"linear.weight\": {\"dtype\": \"F32\", \"shape\": [32, 2], \"data_offsets\": [0, 256]}}",
+         "expects 2 numbers, but gets 32", GN_FORMAT},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        gn_error err = {0};
+        char outside[sizeof folder];
+        begin_bert();
+        copy("bert", "model.safetensors");
+        put_text("modules.json", "[{\"type\": \"x.Dense\", \"path\": \"2_Dense\"}]");
+        strcpy(outside, folder);
+        strcat(folder, "/2_Dense");
+        CHECK_OK(gn__make_directory(folder, &err), err);
+        put_text("config.json", cases[i].config);
+        put_safetensors("model.safetensors", cases[i].header, 256);
+        strcpy(folder, outside);
+        CHECK_HAS(refused(cases[i].status), cases[i].message);
+    }
+}
+
+/* sentence-transformers would lower the case itself; the golden WordPiece does so already. */
+TEST(lower_case_before_the_tokenizer)
+{
+    gn_error err = {0};
+    gn_model *m;
+    begin_bert();
+    copy("bert", "model.safetensors");
+    put_text("sentence_bert_config.json", "{\"do_lower_case\": true}");
+    CHECK_OK(gn_model_load(ctx, folder, NULL, &m, &err), err);
+    gn_model_free(m);
+    put_text("tokenizer_config.json", "{}");
+    CHECK_HAS(refused(GN_UNSUPPORTED), "\"do_lower_case\" is not supported");
 }
 
 TEST(a_length_beyond_the_positions)

@@ -627,3 +627,35 @@ TEST(write_to_a_full_disk_keeps_the_good_report)
     free(good), free(good_json);
     gn_result_free(&r);
 }
+
+/* see, detect and probe leave the rest out rather than show zeros as findings. */
+TEST(a_part_of_a_check_shows_its_own_step_alone)
+{
+    static const struct {
+        unsigned steps;
+        const char *shown, *not_shown[4];
+    } parts[] = {
+        {GN_STEP_SEE,
+         "Where the texts lie",
+         {"One population?", "Probe on the test data", "id=\"texts\"", "pill"}},
+        {GN_STEP_DETECT,
+         "One population?",
+         {"Where the texts lie", "Probe on the test data", "Fix the", "pill"}},
+        {GN_STEP_VERIFY,
+         "Probe on the test data",
+         {"Where the texts lie", "One population?", "id=\"texts\"", "pill\""}},
+    };
+    for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) {
+        gn_result r;
+        fixture_result(&r);
+        r.steps = parts[i].steps;
+        char *html = html_of(&r, GN_LANG_EN);
+        const char *body = strstr(html, "<body>");
+        CHECK(body != NULL);
+        CHECK_HAS(body, "One step of the check");
+        CHECK_HAS(body, parts[i].shown);
+        for (size_t k = 0; k < 4; k++) check_lacks(body, parts[i].not_shown[k]);
+        free(html);
+        gn_result_free(&r);
+    }
+}

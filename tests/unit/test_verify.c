@@ -173,7 +173,7 @@ TEST(shared_strengths_do_not_flatter)
         gn__crossfit c;
         fill(&x, y, 2, 0, 100 + run);
         CHECK_OK(gn__sample_make(&x, y, 2, NULL, &s, &err), err);
-        CHECK_OK(gn__crossfit_run(ctx, &plan, &s, run, &c, NULL, NULL, &err), err);
+        CHECK_OK(gn__crossfit_run(ctx, &plan, &s, run, 0, &c, NULL, NULL, &err), err);
         CHECK(c.possible && c.folds == 5);
         for (size_t p = 0; p < N; p++) {
             double margin = (double)(c.logits[2 * p + 1] - c.logits[2 * p]);

@@ -1,0 +1,122 @@
+/* Densities, principal components and logistic regression at size, for bench/peers/size.py, which makes the
+ * files and holds the answers against other libraries'. Usage: size density XY.f64 ROWS H OUT.f64 256 × 256
+ * grid on [-4, 4]² size pca X.npy COMPONENTS OUT.f32                     maps the file; two passes size
+ * logistic X.npy LABELS.i32 CLASSES LAMBDA OUT.f64 Prints the seconds (wall, processor) and what else there
+ * is to say, as JSON. */
+#include "core/core.h"
+#include "genchi/see.h"
+#include "tensor/logistic.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <time.h>
+
+static gn_context *ctx;
+static gn_error err;
+
+static double processor_seconds(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+static gn__mapping map(const char *path)
+{
+    gn__mapping m;
+    if (gn__map_file(path, &m, &err) != GN_OK) {
+        fprintf(stderr, "%s\n", err.message);
+        exit(1);
+    }
+    return m;
+}
+
+/* Version 1 of the format: little-endian float32, C order. */
+static gn_matrix npy(const gn__mapping *m)
+{
+    size_t header = 10 + (size_t)m->data[8] + 256 * (size_t)m->data[9], rows = 0, cols = 0;
+    const char *shape = strstr((const char *)m->data + 10, "'shape': (");
+    if (shape == NULL || sscanf(shape, "'shape': (%zu, %zu)", &rows, &cols) != 2 ||
+        m->size != header + rows * cols * sizeof(float)) {
+        fprintf(stderr, "not a two-dimensional float32 .npy of version 1\n");
+        exit(1);
+    }
+    return (gn_matrix){(float *)(uintptr_t)(m->data + header), rows, cols};
+}
+
+static void save(const char *path, const void *data, size_t bytes)
+{
+    if (gn__write_file(path, data, bytes, &err) != GN_OK) exit(1);
+}
+
+static gn_status density(char **argv)
+{
+    enum { POINTS = 256 };
+    gn__mapping m = map(argv[2]);
+    size_t n = strtoul(argv[3], NULL, 10);
+    double h = strtod(argv[4], NULL), wide[2] = {h, h}, low[2] = {-4, -4}, high[2] = {4, 4};
+    double *out = gn__calloc(POINTS * POINTS, sizeof *out), *line = gn__calloc(POINTS, sizeof *line);
+    const double *xy = (const double *)(const void *)m.data;
+    double wall = gn__now(), cpu = processor_seconds();
+    GN__TRY(gn_kde2_grid(ctx, xy, n, wide, low, high, POINTS, POINTS, out, &err));
+    printf("{\"wall\": %.4f, \"cpu\": %.4f", gn__now() - wall, processor_seconds() - cpu);
+    wall = gn__now();
+    GN__TRY(gn_kde1_grid(ctx, xy, n, h, -4, 4, POINTS, line, &err));
+    printf(", \"wall_1d\": %.4f}\n", gn__now() - wall);
+    save(argv[5], out, POINTS * POINTS * sizeof *out);
+    return GN_OK;
+}
+
+static gn_status components(char **argv)
+{
+    gn__mapping m = map(argv[2]);
+    gn_matrix x = npy(&m);
+    gn_pca pca;
+    double wall = gn__now(), cpu = processor_seconds();
+    GN__TRY(gn_pca_fit(ctx, &x, NULL, strtoul(argv[3], NULL, 10), &pca, &err));
+    printf("{\"wall\": %.3f, \"cpu\": %.3f}\n", gn__now() - wall, processor_seconds() - cpu);
+    save(argv[4], pca.direction, pca.components * pca.dim * sizeof *pca.direction);
+    return GN_OK;
+}
+
+static gn_status logistic(char **argv)
+{
+    gn__mapping m = map(argv[2]), labels = map(argv[3]);
+    gn_matrix x = npy(&m);
+    int classes = atoi(argv[4]);
+    size_t size = (classes == 2 ? 1 : (size_t)classes) * (x.cols + 1);
+    double *w = gn__calloc(size, sizeof *w);
+    gn__logistic_report rep;
+    gn__logistic_problem p = {.x = x.data,
+                              .n = x.rows,
+                              .dim = x.cols,
+                              .ld = x.cols,
+                              .y = (const int *)(const void *)labels.data,
+                              .classes = classes,
+                              .lambda = strtod(argv[5], NULL),
+                              .scale = 1};
+    double wall = gn__now(), cpu = processor_seconds();
+    GN__TRY(gn__logistic_fit(ctx, &p, w, &rep, &err));
+    printf("{\"wall\": %.3f, \"cpu\": %.3f, \"objective\": %.12g, \"evaluations\": %d, \"gradient\": %.3g}\n",
+           gn__now() - wall, processor_seconds() - cpu, rep.objective, rep.evaluations, rep.gradient);
+    save(argv[6], w, size * sizeof *w);
+    return GN_OK;
+}
+
+int main(int argc, char **argv)
+{
+    static const struct {
+        const char *name;
+        int arguments;
+        gn_status (*run)(char **argv);
+    } tasks[] = {{"density", 6, density}, {"pca", 5, components}, {"logistic", 7, logistic}};
+    if (gn_context_create(NULL, &ctx, &err) != GN_OK) return 1;
+    for (size_t t = 0; t < sizeof tasks / sizeof *tasks; t++) {
+        if (argc != tasks[t].arguments || strcmp(argv[1], tasks[t].name) != 0) continue;
+        if (tasks[t].run(argv) == GN_OK) return 0;
+        fprintf(stderr, "%s\n", err.message);
+        return 1;
+    }
+    fprintf(stderr, "usage: see bench/size.c\n");
+    return 2;
+}

@@ -1,0 +1,43 @@
+/* From hidden states to a text's embedding: pooling, then steps as sentence-transformers lists them. */
+#ifndef GENCHI_MODEL_HEAD_H
+#define GENCHI_MODEL_HEAD_H
+
+#include "core/core.h"
+#include "genchi/model.h"
+
+typedef enum gn__head_activation {
+    GN__HEAD_IDENTITY,
+    GN__HEAD_TANH,
+    GN__HEAD_RELU,
+    GN__HEAD_GELU,
+    GN__HEAD_SILU
+} gn__head_activation;
+
+/* A dense layer, or (weight NULL) scaling to unit length. */
+typedef struct gn__head_step {
+    float *weight, *bias; /* [outputs × inputs], [outputs]; bias NULL: none */
+    size_t inputs, outputs;
+    gn__head_activation activation;
+} gn__head_step;
+
+enum { GN__MOST_POOLINGS = 6, GN__MOST_STEPS = 8 };
+
+typedef struct gn__head {
+    gn_pooling pooling[GN__MOST_POOLINGS]; /* put one behind the other; none: the family's */
+    size_t poolings, steps;
+    gn__head_step step[GN__MOST_STEPS];
+    size_t widest; /* of what stands between steps; 0 until gn__head_check */
+} gn__head;
+
+/* The embedding's width for hidden states so wide. Errors: GN_FORMAT (a dense layer expects another width).
+ */
+gn_status gn__head_check(gn__head *h, const char *path, size_t dim, size_t *out, gn_error *err);
+/* hidden: [tokens × dim], tokens > 0; spare: [2 × widest]; out: [the embedding's width]. */
+void gn__head_run(const gn__head *h, const float *hidden, size_t tokens, size_t dim, float *spare,
+                  float *out);
+void gn__head_free(gn__head *h); /* a zeroed struct is allowed */
+
+/* One pooling: out is [dim], of unit length if normalize. */
+void gn__pool(gn_pooling pooling, bool normalize, const float *hidden, size_t tokens, size_t dim, float *out);
+
+#endif

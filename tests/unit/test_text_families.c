@@ -1,0 +1,360 @@
+/* Whole pipelines of model families, each part that tokenizer.json can name, and SentencePiece models,
+ * against `tokenizers` and `transformers` (tests/golden/make_families.py; expected values in this file were
+ * asked of tokenizers 0.23.3). */
+#include "core/core.h"
+#include "test.h"
+#include "text/pattern.h"
+#include "text/sentencepiece.h"
+#include "text/tokenizer.h"
+
+#include <pthread.h>
+#include <unistd.h>
+
+static gn_status parse(const char *json, gn_tokenizer **out, gn_error *err)
+{
+    gn__tok_source source = {"tokenizer.json", err};
+    *out = NULL;
+    return gn__tokenizer_parse(&source, json, strlen(json), out);
+}
+
+/* ---- families ------------------------------------------------------------------------------------ */
+
+static void check_rows(const gn_tokenizer *t, const char *name)
+{
+    gn_error err = {0};
+    gn_tokens tokens = {0};
+    char *file;
+    size_t length, rows = 0;
+    CHECK_OK(gn__read_file(test_path("tests/golden/text/families.jsonl"), 1 << 20, &file, &length, &err),
+             err);
+    for (char *line = strtok(file, "\n"); line != NULL; line = strtok(NULL, "\n"), rows++) {
+        json_t *row = json_loads(line, 0, NULL);
+        const char *text = json_string_value(json_object_get(row, "text"));
+        const json_t *expected = json_object_get(row, name);
+        CHECK_OK(gn_tokenizer_encode(t, text, strlen(text), true, 0, &tokens, &err), err);
+        bool same = tokens.count == json_array_size(expected);
+        for (size_t i = 0; same && i < tokens.count; i++)
+            same = tokens.id[i] == json_integer_value(json_array_get(expected, i));
+        if (!same) test_fail(__FILE__, __LINE__, "%s differs from the library for %s", name, line);
+        json_decref(row);
+    }
+    CHECK(rows > 80);
+    free(file);
+    gn_tokens_free(&tokens);
+}
+
+static void check_byte_level(const char *name, const char *digits, bool nfc)
+{
+    gn_error err = {0};
+    json_t *root = json_load_file(test_path("tests/golden/text/gpt2/tokenizer.json"), 0, NULL);
+    char regex[300];
+    snprintf(regex, sizeof regex,
+             "(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|%s| "
+             "?[^\\s\\p{L}\\p{N}]+[\\r\\n]*|\\s*[\\r\\n]+|"
+             "\\s+(?!\\S)|\\s+",
+             digits);
+    json_t *pre =
+        json_pack("{s:s, s:[{s:s, s:{s:s}, s:s, s:b}, {s:s, s:b, s:b, s:b}]}", "type", "Sequence",
+                  "pretokenizers", "type", "Split", "pattern", "Regex", regex, "behavior", "Isolated",
+                  "invert", 0, "type", "ByteLevel", "add_prefix_space", 0, "trim_offsets", 1, "use_regex", 0);
+    CHECK(root != NULL && pre != NULL);
+    json_object_set_new(root, "pre_tokenizer", pre);
+    if (nfc) json_object_set_new(root, "normalizer", json_pack("{s:s}", "type", "NFC"));
+    gn__tok_source source = {"tokenizer.json", &err};
+    gn_tokenizer *t = NULL;
+    CHECK_OK(gn__tokenizer_build(&source, root, &t), err);
+    CHECK((t->fast != NULL) == !nfc);
+    check_rows(t, name);
+    if (!nfc) { /* the long way gives the same */
+        gn__fast *fast = t->fast;
+        t->fast = NULL;
+        check_rows(t, name);
+        t->fast = fast;
+    }
+    gn_tokenizer_free(t);
+    json_decref(root);
+}
+
+TEST(byte_level_families)
+{
+    check_byte_level("llama3", "\\p{N}{1,3}", false);
+    check_byte_level("qwen2", "\\p{N}", true);
+}
+
+static void put_file(const char *folder, const char *name, const void *data, size_t n)
+{
+    gn_error err = {0};
+    char *path = gn__path_join(folder, name);
+    CHECK_OK(gn__write_file(path, data, n, &err), err);
+    free(path);
+}
+
+static void check_model(const char *family, const char *model, const char *file, const char *config)
+{
+    gn_error err = {0};
+    char folder[] = "/tmp/genchi-test-XXXXXX", *data, path[200], command[200];
+    size_t size;
+    CHECK(mkdtemp(folder) != NULL);
+    snprintf(path, sizeof path, "tests/golden/text/sentencepiece/%s.model", model);
+    CHECK_OK(gn__read_file(test_path(path), 1 << 20, &data, &size, &err), err);
+    put_file(folder, file, data, size);
+    put_file(folder, "tokenizer_config.json", config, strlen(config));
+    gn_tokenizer *t = NULL;
+    CHECK_OK(gn_tokenizer_load(folder, &t, &err), err);
+    check_rows(t, family);
+    gn_tokenizer_free(t);
+    /* cut short anywhere: an error, or a model with fewer pieces, never more than that */
+    gn__tok_source source = {"x.model", &err};
+    for (size_t n = 0; n < 2000; n++) {
+        gn__spm m;
+        unsigned char *part = malloc(n + 1);
+        memcpy(part, data, n);
+        if (gn__spm_read(&source, part, n, &m) == GN_OK) gn__spm_free(&m);
+        free(part);
+    }
+    CHECK(gn__spm_read(&source, (const unsigned char *)"\x0A\x7F", 2, &(gn__spm){0}) == GN_FORMAT);
+    free(data);
+    snprintf(command, sizeof command, "%s/%s", folder, file);
+    unlink(command);
+    snprintf(command, sizeof command, "%s/tokenizer_config.json", folder);
+    unlink(command);
+    rmdir(folder);
+}
+
+TEST(sentencepiece_models)
+{
+    check_model("t5", "unigram", "spiece.model", "{\"tokenizer_class\":\"T5Tokenizer\"}");
+    check_model("xlm_roberta", "unigram", "sentencepiece.bpe.model",
+                "{\"tokenizer_class\":\"XLMRobertaTokenizerFast\"}");
+    check_model("llama", "bpe", "tokenizer.model",
+                "{\"tokenizer_class\":\"LlamaTokenizer\",\"add_bos_token\":true}");
+    check_model("llama_legacy", "bpe", "tokenizer.model",
+                "{\"tokenizer_class\":\"LlamaTokenizer\",\"legacy\":true,\"add_eos_token\":true}");
+}
+
+/* ---- parts --------------------------------------------------------------------------------------- */
+
+/* The words that a pipeline makes of a text, each followed by "|". */
+static const char *words(const char *parts, const char *text)
+{
+    static char out[1000];
+    gn__buf json = {0};
+    gn_error err = {0};
+    gn_tokens tokens = {0};
+    gn_tokenizer *t;
+    gn__buf_printf(
+        &json,
+        "{%s,\"model\":{\"type\":\"BPE\",\"merges\":[],\"byte_fallback\":true,\"end_of_word_suffix\":\"|\","
+        "\"vocab\":{",
+        parts);
+    for (int i = 0; i < 256; i++) gn__buf_printf(&json, "%s\"<0x%02X>\":%d", i ? "," : "", (unsigned)i, i);
+    gn__buf_puts(&json, "}}}");
+    CHECK_OK(parse(json.data, &t, &err), err);
+    CHECK_OK(gn_tokenizer_encode(t, text, strlen(text), true, 0, &tokens, &err), err);
+    for (size_t i = 0; i < tokens.count && i < sizeof out - 1; i++) out[i] = (char)tokens.id[i];
+    out[tokens.count] = '\0';
+    gn_tokens_free(&tokens);
+    gn_tokenizer_free(t);
+    gn__buf_free(&json);
+    return out;
+}
+
+#define NORMALIZER(type, options) "\"normalizer\":{\"type\":\"" type "\"" options "}"
+#define PRE(type, options) "\"pre_tokenizer\":{\"type\":\"" type "\"" options "}"
+#define SPLIT(kind, pattern, behavior, invert) \
+    PRE("Split",                               \
+        ",\"pattern\":{\"" kind "\":\"" pattern "\"},\"behavior\":\"" behavior "\",\"invert\":" invert)
+
+TEST(normalizers)
+{
+    CHECK_STR(words(NORMALIZER("NFC", ""), "e\xCC\x81"), "\xC3\xA9|");
+    CHECK_STR(words(NORMALIZER("NFD", ""), "\xC3\xA9"), "e\xCC\x81|");
+    CHECK_STR(words(NORMALIZER("NFKC", ""), "\xEF\xAC\x81\xE2\x91\xA0"), "fi1|");
+    CHECK_STR(words(NORMALIZER("NFKD", ""), "\xC3\xA9\xEF\xBC\xA1"), "e\xCC\x81"
+                                                                     "A|");
+    CHECK_STR(words(NORMALIZER("Lowercase", ""), "\xC4\xB0X"), "i\xCC\x87x|");
+    CHECK_STR(words(NORMALIZER("StripAccents", ""), "e\xCC\x81\xE0\xA4\x83x"), "ex|");
+    CHECK_STR(words(NORMALIZER("Nmt", ""), "a\tb\x7F\xE2\x80\x8B."), "a b .|");
+    CHECK_STR(words(NORMALIZER("Strip", ",\"strip_left\":true,\"strip_right\":false"), " a "), "a |");
+    CHECK_STR(words(NORMALIZER("Prepend", ",\"prepend\":\"_\""), "a"), "_a|");
+    CHECK_STR(words(NORMALIZER("Prepend", ",\"prepend\":\"_\""), ""), "");
+    CHECK_STR(words(NORMALIZER("Replace", ",\"pattern\":{\"String\":\"ab\"},\"content\":\"x\""), "aabab"),
+              "axx|");
+    CHECK_STR(words(NORMALIZER("Replace", ",\"pattern\":{\"Regex\":\" {2,}\"},\"content\":\" \""), "a   b c"),
+              "a b c|");
+    CHECK_STR(words(NORMALIZER("ByteLevel", ""), "\xC3\xA9 "), "\xC3\x83\xC2\xA9\xC4\xA0|");
+}
+
+TEST(pre_tokenizers)
+{
+    CHECK_STR(words(SPLIT("String", "-", "Removed", "false"), "the-final--countdown"),
+              "the|final|countdown|");
+    CHECK_STR(words(SPLIT("String", "-", "Isolated", "false"), "the-final--countdown"),
+              "the|-|final|-|-|countdown|");
+    CHECK_STR(words(SPLIT("String", "-", "MergedWithPrevious", "false"), "the-final--countdown"),
+              "the-|final-|-|countdown|");
+    CHECK_STR(words(SPLIT("String", "-", "MergedWithNext", "false"), "the-final--countdown"),
+              "the|-final|-|-countdown|");
+    CHECK_STR(words(SPLIT("String", "-", "Contiguous", "false"), "the-final--countdown"),
+              "the|-|final|--|countdown|");
+    CHECK_STR(words(SPLIT("Regex", "\\\\d+", "Removed", "true"), "a12b3"), "12|3|");
+    CHECK_STR(words(SPLIT("Regex", "(?i:ks)|\\\\p{Han}+", "Isolated", "false"),
+                    "x\xE2\x84\xAA\xC5\xBF.\xE6\x97\xA5\xE6\x9C\xAC"),
+              "x|\xE2\x84\xAA\xC5\xBF|.|\xE6\x97\xA5\xE6\x9C\xAC|");
+    CHECK_STR(words(PRE("Punctuation", ",\"behavior\":\"Contiguous\""), "a..b"), "a|..|b|");
+    CHECK_STR(words(PRE("Whitespace", ""), "a_b..  c"), "a_b|..|c|");
+    CHECK_STR(words(PRE("WhitespaceSplit", ""), " a. b"), "a.|b|");
+    CHECK_STR(words(PRE("CharDelimiterSplit", ",\"delimiter\":\"x\""), "axbxx"), "a|b|");
+    CHECK_STR(words(PRE("Digits", ",\"individual_digits\":true"), "a12\xC2\xBD"), "a|1|2|\xC2\xBD|");
+    CHECK_STR(words(PRE("Digits", ",\"individual_digits\":false"), "a12b"), "a|12|b|");
+    CHECK_STR(words(PRE("UnicodeScripts", ""), " a\xE3\x81\x82\xE6\x97\xA5"), "a|\xE3\x81\x82\xE6\x97\xA5|");
+    CHECK_STR(words(PRE("FixedLength", ",\"length\":2"), "abcde"), "ab|cd|e|");
+    CHECK_STR(
+        words(PRE("Metaspace", ",\"replacement\":\"_\",\"prepend_scheme\":\"always\",\"split\":true"), "a b"),
+        "_a|_b|");
+    CHECK_STR(
+        words(PRE("Metaspace", ",\"replacement\":\"_\",\"prepend_scheme\":\"never\",\"split\":false"), "a b"),
+        "a_b|");
+}
+
+TEST(truncation_on_the_left)
+{
+    gn_error err = {0};
+    gn_tokenizer *t;
+    gn_tokens tokens = {0};
+    CHECK_OK(parse("{\"truncation\":{\"direction\":\"Left\",\"max_length\":2,\"strategy\":\"LongestFirst\","
+                   "\"stride\":0},"
+                   "\"pre_tokenizer\":{\"type\":\"WhitespaceSplit\"},\"model\":{\"type\":\"WordLevel\",\"unk_"
+                   "token\":\"u\","
+                   "\"vocab\":{\"u\":0,\"a\":1,\"b\":2,\"c\":3}}}",
+                   &t, &err),
+             err);
+    CHECK_OK(gn_tokenizer_encode(t, "a b c", 5, true, 2, &tokens, &err), err);
+    CHECK(tokens.count == 2 && tokens.id[0] == 2 && tokens.id[1] == 3 && tokens.begin[0] == 2 && tokens.cut);
+    gn_tokens_free(&tokens);
+    gn_tokenizer_free(t);
+}
+
+TEST(unigram_ties_and_unknowns)
+{
+    gn_error err = {0};
+    gn_tokenizer *t;
+    gn_tokens tokens = {0};
+    /* ab + c, a + bc and abc all score -2: the way found first stays; unknown characters become one token */
+    CHECK_OK(parse("{\"model\":{\"type\":\"Unigram\",\"unk_id\":0,\"vocab\":[[\"<unk>\",0],[\"a\",-1],["
+                   "\"bc\",-1],[\"ab\",-1],"
+                   "[\"c\",-1],[\"abc\",-2]]}}",
+                   &t, &err),
+             err);
+    CHECK_OK(gn_tokenizer_encode(t, "abcxyc", 6, true, 0, &tokens, &err), err);
+    CHECK(tokens.count == 3 && tokens.id[0] == 5 && tokens.id[1] == 0 && tokens.id[2] == 4 &&
+          tokens.begin[1] == 3 && tokens.end[1] == 5);
+    gn_tokens_free(&tokens);
+    gn_tokenizer_free(t);
+}
+
+/* ---- errors -------------------------------------------------------------------------------------- */
+
+TEST(what_is_refused)
+{
+    static const struct {
+        const char *json, *message;
+        gn_status status;
+    } bad[] = {
+        {"{" SPLIT("Regex", "[a&&b]", "Isolated", "false") "}", "an intersection of classes", GN_UNSUPPORTED},
+        {"{" SPLIT("Regex", "a*", "Isolated", "false") "}", "it matches the empty string", GN_UNSUPPORTED},
+        {"{" SPLIT("Regex", "\\\\bx", "Isolated", "false") "}", "an escape that is not known here",
+         GN_UNSUPPORTED},
+        {"{" SPLIT("Regex", "(?i:ss)", "Isolated", "false") "}", "letters that fold into one",
+         GN_UNSUPPORTED},
+        {"{" SPLIT("Regex", "a{1,2}+", "Isolated", "false") "}", "a quantifier after", GN_UNSUPPORTED},
+        {"{" SPLIT("Regex", "\\\\p{Emoji}", "Isolated", "false") "}", "a property of characters",
+         GN_UNSUPPORTED},
+        {"{" SPLIT("Regex", "(a", "Isolated", "false") "}", "a group without its end", GN_UNSUPPORTED},
+        {"{" SPLIT("Regex", "a)", "Isolated", "false") "}", "a group without its beginning", GN_UNSUPPORTED},
+        {"{" SPLIT("Regex", "[]", "Isolated", "false") "}", "an empty class", GN_UNSUPPORTED},
+        {"{" SPLIT("Regex", "(?#x)a", "Isolated", "false") "}", "a kind of group", GN_UNSUPPORTED},
+        {"{" SPLIT("Regex", "+a", "Isolated", "false") "}", "a quantifier with nothing before it",
+         GN_UNSUPPORTED},
+        {"{" SPLIT("Regex", "a", "Sideways", "false") "}", "\"behavior\"", GN_FORMAT},
+        {"{" NORMALIZER("Precompiled", ",\"precompiled_charsmap\":\"?\"") "}", "text in base64", GN_FORMAT},
+        {"{" NORMALIZER("Precompiled", ",\"precompiled_charsmap\":\"/wAAAA==\"") "}", "end too soon",
+         GN_FORMAT},
+        {"{" NORMALIZER("Precompiled", ",\"precompiled_charsmap\":\"AAAAAP8=\"") "}", "not UTF-8", GN_FORMAT},
+        {"{" NORMALIZER("Prepend", ",\"prepend\":\"\"") "}", "not empty", GN_FORMAT},
+        {"{" PRE("Metaspace", ",\"replacement\":\"ab\"") "}", "one character", GN_FORMAT},
+        {"{" PRE("Metaspace", ",\"replacement\":\"_\",\"add_prefix_space\":false") "}", "prepend_scheme",
+         GN_FORMAT},
+        {"{" PRE("CharDelimiterSplit", ",\"delimiter\":\"\"") "}", "one character", GN_FORMAT},
+        {"{\"truncation\":{\"direction\":\"Up\"}}", "\"direction\"", GN_FORMAT},
+        {"{\"model\":{\"type\":\"Unigram\",\"vocab\":[]}}", "a list of [token, score]", GN_FORMAT},
+        {"{\"model\":{\"type\":\"Unigram\",\"unk_id\":1,\"vocab\":[[\"a\",0]]}}", "unk_id", GN_FORMAT},
+        {"{\"model\":{\"type\":\"Unigram\",\"vocab\":[[\"a\",\"b\"]]}}", "a list of [token, score]",
+         GN_FORMAT},
+        {"{\"model\":{\"type\":\"WordLevel\",\"vocab\":{}}}", "unk_token", GN_FORMAT},
+    };
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        for (int lang = 0; lang < 2; lang++) {
+            gn_error err = {.lang = lang ? GN_LANG_JA : GN_LANG_EN};
+            gn_tokenizer *t;
+            CHECK(parse(bad[i].json, &t, &err) == bad[i].status);
+            if (lang == 0 && strstr(err.message, bad[i].message) == NULL)
+                test_fail(__FILE__, __LINE__, "%s: %s", bad[i].json, err.message);
+            if (lang == 1 && bad[i].status == GN_UNSUPPORTED && strstr(err.message, bad[i].message) != NULL)
+                test_fail(__FILE__, __LINE__, "not in Japanese: %s", err.message);
+        }
+    }
+}
+
+TEST(words_the_vocabulary_lacks)
+{
+    static const char *const lacking[] = {
+        "{\"model\":{\"type\":\"WordLevel\",\"unk_token\":\"u\",\"vocab\":{\"a\":0}}}",
+        "{\"model\":{\"type\":\"Unigram\",\"unk_id\":null,\"vocab\":[[\"a\",0]]}}"};
+    for (size_t i = 0; i < 2; i++) {
+        gn_error err = {0};
+        gn_tokenizer *t;
+        gn_tokens tokens = {0};
+        CHECK_OK(parse(lacking[i], &t, &err), err);
+        CHECK_OK(gn_tokenizer_encode(t, "a", 1, true, 0, &tokens, &err), err);
+        CHECK(gn_tokenizer_encode(t, "b", 1, true, 0, &tokens, &err) == GN_FORMAT);
+        CHECK(strstr(err.message, "vocabulary lacks") != NULL);
+        gn_tokens_free(&tokens);
+        gn_tokenizer_free(t);
+    }
+}
+
+/* ---- the words that are kept ---------------------------------------------------------------------- */
+
+static void *encode_many(void *arg)
+{
+    gn_tokens tokens = {0};
+    gn_error err = {0};
+    uint64_t sum = 0;
+    for (unsigned i = 0; i < 20000; i++) {
+        char text[40];
+        int n = snprintf(text, sizeof text, "the pump%u caf\xC3\xA9 %u", i * 7919u, i % 97);
+        if (gn_tokenizer_encode(arg, text, (size_t)n, true, 0, &tokens, &err) != GN_OK) return NULL;
+        for (size_t k = 0; k < tokens.count; k++) sum = sum * 31 + (uint64_t)tokens.id[k] + tokens.end[k];
+    }
+    gn_tokens_free(&tokens);
+    return (void *)(uintptr_t)(sum | 1);
+}
+
+TEST(threads_share_kept_words)
+{
+    gn_error err = {0};
+    gn_tokenizer *t = NULL;
+    pthread_t thread[4];
+    void *sum[4], *alone;
+    CHECK_OK(gn_tokenizer_load(test_path("tests/golden/text/gpt2"), &t, &err), err);
+    gn__fast *fast = t->fast;
+    CHECK(fast != NULL);
+    t->fast = NULL;
+    alone = encode_many(t);
+    t->fast = fast;
+    for (int i = 0; i < 4; i++) CHECK(pthread_create(&thread[i], NULL, encode_many, t) == 0);
+    for (int i = 0; i < 4; i++) pthread_join(thread[i], &sum[i]);
+    for (int i = 0; i < 4; i++) CHECK(sum[i] == alone && alone != NULL);
+    gn_tokenizer_free(t);
+}
