@@ -153,8 +153,8 @@ typedef struct gn_shift_scores {
     size_t rows_a, rows_b;    /* used for the four: at most 5000 random rows of each */
 } gn_shift_scores;
 /* Errors: as gn_detect; GN_DATA (not more rows than neighbours). */
-GN_API gn_status gn_compare_scores(gn_context *ctx, const gn_matrix *a, const gn_matrix *b,
-                                   const gn_detect_options *options, gn_shift_scores *out, gn_error *err);
+GN_API gn_status gn_reference_scores(gn_context *ctx, const gn_matrix *a, const gn_matrix *b,
+                                     const gn_detect_options *options, gn_shift_scores *out, gn_error *err);
 
 /* Holm 1979 step-down adjustment in place; NaN entries are left alone and not counted. */
 GN_API void gn_holm(double *p, size_t n);

@@ -41,7 +41,8 @@ static gn_status read_set(table *t, size_t i, gn_context *ctx, const gn_model *m
     s->path = t->a->operand[i];
     if (model == NULL) {
         s->x = &s->file.matrix;
-        return gn_npy_map(s->path, &s->file, err);
+        return ends_in_npy(s->path) ? gn_npy_map(s->path, &s->file, err)
+                                    : gn_vectors_read(ctx, s->path, NULL, &s->file.matrix, &s->data, err);
     }
     s->x = &s->embedded;
     gn_status status = gn_dataset_read(ctx, s->path, options, &s->data, err);
@@ -70,7 +71,7 @@ static gn_status measure(table *t, gn_context *ctx, gn_error *err)
     o.group_b = group[1];
     t->has_tests = true;
     status = gn_test_all(ctx, &x[0], &x[1], &o, t->test, err);
-    return status == GN_OK ? gn_compare_scores(ctx, &x[0], &x[1], &o, &t->scores, err) : status;
+    return status == GN_OK ? gn_reference_scores(ctx, &x[0], &x[1], &o, &t->scores, err) : status;
 }
 
 /* ---- as JSON ---- */
@@ -212,7 +213,7 @@ static int run(table *t, gn_context *ctx)
     gn_model *model = NULL;
     gn_model_options options = cli_model_options(a);
     gn_status status = GN_OK;
-    if (!ends_in_npy(a->operand[0])) status = gn_model_load(ctx, a->model, &options, &model, &err);
+    if (!gn_vectors_named(a->operand[0])) status = gn_model_load(ctx, a->model, &options, &model, &err);
     for (size_t i = 0; i < t->sets && status == GN_OK; i++) {
         gn_dataset_options read;
         if (cli_dataset_options(a, i > 0, &read) != CLI_OK) {
@@ -236,11 +237,14 @@ int cli_run_sets(const cli_args *a)
 {
     if (a->all_tests && a->operands > 2)
         return cli_complain(a, CLI_USAGE, CLI_S_EXTRA_OPERAND, a->operand[2]);
+    if (a->operands > MOST_SETS)
+        return cli_complain(a, CLI_USAGE, CLI_S_EXTRA_OPERAND, a->operand[MOST_SETS]);
     if (a->out != NULL) return cli_complain(a, CLI_USAGE, CLI_S_NO_REPORT_OF_SETS);
     for (int i = 1; i < a->operands; i++)
-        if (ends_in_npy(a->operand[i]) != ends_in_npy(a->operand[0]))
+        if (gn_vectors_named(a->operand[i]) != gn_vectors_named(a->operand[0]))
             return cli_complain(a, CLI_USAGE, CLI_S_MIXED_INPUTS);
-    if (!ends_in_npy(a->operand[0]) && a->model == NULL) return cli_complain(a, CLI_USAGE, CLI_S_NEEDS_MODEL);
+    if (!gn_vectors_named(a->operand[0]) && a->model == NULL)
+        return cli_complain(a, CLI_USAGE, CLI_S_NEEDS_MODEL);
     table *t = calloc(1, sizeof *t);
     gn_context *ctx = t != NULL ? cli_context(a) : NULL;
     int status = CLI_FAILED;

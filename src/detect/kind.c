@@ -63,6 +63,7 @@ gn_status gn__detect_each(gn_context *ctx, const gn_matrix x[2], const uint32_t 
         gn__part a = {0}, b = {0};
         gn_detect_options o = *options;
         o.purpose += 1 + (uint64_t)k;
+        o.allow_part = true;
         if (o.permutations < least && least > 999) o.permutations = least;
         status = gn__part_make(&x[0], group[0], label[0], k, &a, err);
         if (status == GN_OK) status = gn__part_make(&x[1], group[1], label[1], k, &b, err);
@@ -227,6 +228,7 @@ static gn_status total_part(gn_context *ctx, const gn_kind_input *in, const gn_k
     GN__TRY_GOTO(with_labels(in->test, in->test_label, in->classes, in->test_group, length, &b, err), done);
     gn_detect_options d = o->detect;
     d.purpose ^= gn__purpose("kind/total");
+    d.allow_part = true;
     d.group_a = a.group;
     d.group_b = b.group;
     GN__TRY_GOTO(gn_detect(ctx, &a.x, &b.x, &d, &s, NULL, NULL, err), done);

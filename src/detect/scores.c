@@ -185,8 +185,8 @@ done:
     return status;
 }
 
-gn_status gn_compare_scores(gn_context *ctx, const gn_matrix *a, const gn_matrix *b,
-                            const gn_detect_options *options, gn_shift_scores *out, gn_error *err)
+gn_status gn_reference_scores(gn_context *ctx, const gn_matrix *a, const gn_matrix *b,
+                              const gn_detect_options *options, gn_shift_scores *out, gn_error *err)
 {
     gn_detect_options o = gn__detect_defaults(options);
     gn__sample s = {0};

@@ -376,7 +376,7 @@ TEST(scores_are_their_definitions)
     gn_shift_scores s;
     enum { N = 80, M = 50, D = 2, K = 5 };
     gn_matrix a = normals(N, D, 0, 1, 1), b = normals(M, D, 1, 0.6, 2);
-    CHECK_OK(gn_compare_scores(ctx, &a, &b, NULL, &s, &err), err);
+    CHECK_OK(gn_reference_scores(ctx, &a, &b, NULL, &s, &err), err);
     /* Of 2 x 2 matrices: trace of the root of S1 S2 = sqrt(trace + 2 sqrt(det)). */
     double mean[2][D] = {{0}}, cov[2][D][D] = {{{0}}};
     const gn_matrix *set[2] = {&a, &b};
@@ -432,7 +432,7 @@ TEST(scores_are_their_definitions)
     CHECK_NEAR(s.coverage, coverage, 1e-9);
     CHECK(s.neighbours == K && s.rows_a == N && s.rows_b == M);
     gn_matrix few = {a.data, 5, D};
-    CHECK_INT(gn_compare_scores(ctx, &few, &b, NULL, &s, &err), GN_DATA);
+    CHECK_INT(gn_reference_scores(ctx, &few, &b, NULL, &s, &err), GN_DATA);
     gn_matrix_free(&a), gn_matrix_free(&b);
     gn_context_free(ctx);
 }
