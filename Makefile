@@ -120,7 +120,7 @@ demo:
 	@scripts/demo.sh $(GENCHI) $(DEMO)
 
 # The example program, compiled against the public headers and the shared library only, as a user would.
-$(BUILD)/example: examples/c/example.c $(SHARED)
+$(BUILD)/example: examples/c/example.c $(wildcard include/genchi/*.h) $(SHARED)
 	$(say) LD $@
 	$(Q)$(CC) -std=c17 -Wall -Wextra -Iinclude $(if $(SANITIZE),-fsanitize=$(SANITIZE)) -o $@ $< \
 	    -L$(BUILD) -Wl,-rpath,'$$ORIGIN' -lgenchi
