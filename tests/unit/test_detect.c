@@ -317,7 +317,7 @@ TEST(answers)
     CHECK_OK(gn_detect(ctx, &a, &tiny, &o, &shift, score_a, score_b, &err), err);
     CHECK_INT(shift.answer, GN_SHIFT_NOT_ENOUGH_DATA);
     CHECK(isnan(shift.p_value) && isnan(score_a[0]) && isnan(score_b[11]));
-    CHECK(shift.rows_needed >= 50 && shift.rows_needed <= 150);
+    CHECK(shift.rows_needed >= 50 && shift.rows_needed <= 180);
     o.tolerance = 0.4;
     CHECK_INT(gn_detect(ctx, &a, &b, &o, &shift, NULL, NULL, &err), GN_INVALID_ARGUMENT);
     CHECK_HAS(err.message, "0.4");
