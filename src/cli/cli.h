@@ -74,6 +74,9 @@ int cli_complain(const cli_args *a, int status, cli_string id, ...);
 /* The same with a library error: CLI_FAILED, or CLI_USAGE for GN_INVALID_ARGUMENT. */
 int cli_failed(const cli_args *a, const gn_error *err);
 
+/* A string to stdout as JSON writes it, quotes included. */
+void cli_print_json_string(const char *s);
+
 /* The help text of a subcommand's bit (0: the whole command). */
 const char *cli_help(unsigned command, gn_lang lang);
 

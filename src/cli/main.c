@@ -51,6 +51,21 @@ int cli_failed(const cli_args *a, const gn_error *err)
     return err->code == GN_INVALID_ARGUMENT ? CLI_USAGE : CLI_FAILED;
 }
 
+void cli_print_json_string(const char *s)
+{
+    putchar('"');
+    for (; *s != '\0'; s++) {
+        unsigned char c = (unsigned char)*s;
+        if (c == '"' || c == '\\')
+            printf("\\%c", c);
+        else if (c < 0x20)
+            printf("\\u%04x", c);
+        else
+            putchar(c);
+    }
+    putchar('"');
+}
+
 /* As gettext does: the first of LC_ALL, LC_MESSAGES, LANG that is set. */
 static gn_lang language_of_locale(void)
 {

@@ -21,21 +21,6 @@ static row number_row(cli_string label, const char *key, size_t value)
     return (row){.label = label, .key = key, .number = value};
 }
 
-static void print_json_string(const char *s)
-{
-    putchar('"');
-    for (; *s != '\0'; s++) {
-        unsigned char c = (unsigned char)*s;
-        if (c == '"' || c == '\\')
-            printf("\\%c", c);
-        else if (c < 0x20)
-            printf("\\u%04x", c);
-        else
-            putchar(c);
-    }
-    putchar('"');
-}
-
 /* Columns a UTF-8 string takes on a terminal, for the labels used here: ASCII one, the rest two. */
 static int columns(const char *s)
 {
@@ -60,7 +45,7 @@ static void print_rows(const cli_args *a, const row *rows, size_t count)
             if (r->value == NULL)
                 printf("%zu", r->number);
             else
-                print_json_string(r->value);
+                cli_print_json_string(r->value);
             printf("%s\n", i + 1 < count ? "," : "");
             continue;
         }
@@ -140,7 +125,7 @@ static void print_check_json(const gn_model_check *c)
     for (size_t i = 0; i < c->flaws; i++) {
         const gn_tensor_flaw *f = &c->flaw[i];
         printf("%s\n    {\"tensor\": ", i > 0 ? "," : "");
-        print_json_string(f->name);
+        cli_print_json_string(f->name);
         printf(", \"nan\": %zu, \"infinite\": %zu, \"first\": %zu, \"zero\": %s, \"harmless\": %s}", f->nan,
                f->infinite, f->first, f->zero ? "true" : "false", f->harmless ? "true" : "false");
     }

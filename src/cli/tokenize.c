@@ -5,21 +5,6 @@
 #include <stdlib.h>
 #include <sys/stat.h>
 
-static void print_string(const char *s)
-{
-    putchar('"');
-    for (; *s != '\0'; s++) {
-        unsigned char c = (unsigned char)*s;
-        if (c == '"' || c == '\\')
-            printf("\\%c", c);
-        else if (c < 0x20)
-            printf("\\u%04x", c);
-        else
-            putchar(c);
-    }
-    putchar('"');
-}
-
 static void print_tokens(const gn_tokenizer *t, const gn_tokens *tokens)
 {
     printf("{\"ids\":[");
@@ -28,7 +13,7 @@ static void print_tokens(const gn_tokenizer *t, const gn_tokens *tokens)
     for (size_t i = 0; i < tokens->count; i++) {
         const char *token = gn_tokenizer_token(t, tokens->id[i]);
         if (i > 0) putchar(',');
-        print_string(token == NULL ? "" : token);
+        cli_print_json_string(token == NULL ? "" : token);
     }
     printf("],\"offsets\":[");
     for (size_t i = 0; i < tokens->count; i++)

@@ -1,6 +1,7 @@
 /* Area under the ROC curve with its variance: DeLong, DeLong & Clarke-Pearson 1988 by midranks (Sun & Xu
  * 2014); with clusters Obuchowski 1997, which is the same where every row is its own cluster. */
 #include "detect/detect.h"
+#include "tensor/statistics.h"
 
 typedef struct scored {
     float score;
@@ -113,16 +114,13 @@ done:
 
 gn_interval gn__auc_interval(gn__auc_sums a, size_t units)
 {
-    const double z = 1.959963984540054;
     double p = a.estimate, n = units > 0 ? (double)units : 1;
     if (p > 0 && p < 1 && a.variance > 0) {
-        double logit = log(p / (1 - p)), half = z * sqrt(a.variance) / (p * (1 - p));
+        double logit = log(p / (1 - p)), half = GN__Z95 * sqrt(a.variance) / (p * (1 - p));
         return (gn_interval){p, 1 / (1 + exp(half - logit)), 1 / (1 + exp(-half - logit))};
     }
     /* Wilson 1927: as if the estimate were a proportion among the smaller set's units. */
-    double centre = (p + z * z / (2 * n)) / (1 + z * z / n);
-    double half = z * sqrt(p * (1 - p) / n + z * z / (4 * n * n)) / (1 + z * z / n);
-    return (gn_interval){p, fmin(p, fmax(0, centre - half)), fmax(p, fmin(1, centre + half))};
+    return gn__wilson_score(p, n, GN__Z95);
 }
 
 static gn_status count_units(const uint32_t *cluster, size_t n, size_t *units, gn_error *err)

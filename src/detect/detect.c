@@ -1,9 +1,10 @@
 /* The three-way answer: kernel test for "is it real", domain classifier for "how large". */
 #include "detect/detect.h"
+#include "tensor/statistics.h"
 
 enum { MOST_NEEDED = 1000000 };
 /* 97.5 % and 80 % points of the normal: an interval's end beyond the tolerance with 80 % probability. */
-static const double z_sum = 1.959963984540054 + 0.8416212335729143;
+static const double z_sum = GN__Z95 + 0.8416212335729143;
 
 static double logit(double p)
 {
@@ -77,7 +78,7 @@ void gn_shift_adjust(gn_shift *s, double p_holm)
     size_t smaller = s->rows_a < s->rows_b ? s->rows_a : s->rows_b;
     const gn_interval *larger = s->auc_curved.low > s->auc.low ? &s->auc_curved : &s->auc;
     double p = fmin(larger->estimate, 0.999), high = fmin(larger->high, 0.9999);
-    double ratio = z_sum * (logit(high) - logit(p)) / 1.959963984540054 / logit(p);
+    double ratio = z_sum * (logit(high) - logit(p)) / GN__Z95 / logit(p);
     double needed = ceil((double)smaller * ratio * ratio);
     s->answer = GN_SHIFT_NOT_ENOUGH_DATA;
     s->rows_needed = needed < MOST_NEEDED ? (size_t)needed : MOST_NEEDED;

@@ -9,6 +9,7 @@
  * scores and their squares and products, almost without a penalty; that takes the shrinkage back. */
 #include "detect/kind.h"
 #include "tensor/logistic.h"
+#include "tensor/statistics.h"
 
 #include <cblas.h>
 
@@ -379,7 +380,6 @@ static gn_status test_concept(concept_work *w, size_t permutations, double *p_va
 /* Robinson's coefficient: what the label leaves, regressed on what the set leaves, with a sandwich error. */
 static gn_interval difference(const concept_work *w, int k)
 {
-    const double z95 = 1.959963984540054;
     double cross = 0, square = 0, meat = 0;
     for (size_t i = 0; i < w->n; i++) {
         double left = (double)w->z[i] - w->p_set[i];
@@ -393,7 +393,7 @@ static gn_interval difference(const concept_work *w, int k)
                e = (w->y[i] == k) - w->p_label[i * (size_t)w->classes + (size_t)k] - theta * left;
         meat += e * e * left * left;
     }
-    double half = z95 * sqrt(meat) / square;
+    double half = GN__Z95 * sqrt(meat) / square;
     return (gn_interval){theta, fmax(-1, theta - half), fmin(1, theta + half)};
 }
 

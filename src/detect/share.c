@@ -28,9 +28,7 @@ gn__share gn__share_of(const gn__units *u, const signed char *pick)
 gn_interval gn__share_interval(gn__share s, double z)
 {
     if (!(s.units > 0)) return (gn_interval){NAN, NAN, NAN};
-    double p = s.p, n = s.units, centre = (p + z * z / (2 * n)) / (1 + z * z / n);
-    double half = z * sqrt(p * (1 - p) / n + z * z / (4 * n * n)) / (1 + z * z / n);
-    return (gn_interval){p, fmin(p, fmax(0, centre - half)), fmax(p, fmin(1, centre + half))};
+    return gn__wilson_score(s.p, s.units, z);
 }
 
 gn_interval gn__share_difference(gn__share a, gn__share b, double z)

@@ -4,9 +4,8 @@
 
 #include "core/core.h"
 #include "genchi/see.h"
+#include "tensor/statistics.h"
 #include "tensor/units.h"
-
-#define GN__Z95 1.959963984540054
 
 typedef struct gn__share {
     double p, units; /* units: independent rows that would give the same variance */

@@ -2,13 +2,13 @@
  * 2008, "Fightin' Words"). Words are ICU's (Unicode Standard Annex 29, dictionaries for Japanese, Chinese,
  * Thai), folded by NFKC_Casefold. */
 #include "detect/where.h"
+#include "tensor/statistics.h"
 
 #include <unicode/ubrk.h>
 #include <unicode/unorm2.h>
 #include <unicode/ustring.h>
 
 enum { MOST_BYTES = 4000, MOST_WORD = 64, LEAST_TEXTS = 2, PRIOR_TEXTS = 10 };
-static const double z95 = 1.959963984540054;
 
 struct gn__words {
     size_t n, words, capacity, length, room;
@@ -152,7 +152,7 @@ done:
 /* Eq. 22 with the variance of eq. 20: a, b are counts with the prior's in them. */
 static gn_interval log_odds(double a, double all_a, double b, double all_b)
 {
-    double d = log(a / (all_a - a)) - log(b / (all_b - b)), half = z95 * sqrt(1 / a + 1 / b);
+    double d = log(a / (all_a - a)) - log(b / (all_b - b)), half = GN__Z95 * sqrt(1 / a + 1 / b);
     return (gn_interval){d, d - half, d + half};
 }
 

@@ -1,4 +1,5 @@
 /* Look, detect, verify: the steps on one embedding space. */
+#include "detect/kind.h"
 #include "pipeline/pipeline.h"
 
 #include <math.h>
@@ -16,82 +17,15 @@ gn_matrix gn__space_test(const gn__space *s)
     return (gn_matrix){s->pooled->data + s->train->rows * s->pooled->cols, s->test->rows, s->pooled->cols};
 }
 
-/* The rows of one label, copied together; their groups renumbered from 0 in order of appearance. */
-typedef struct part {
-    gn_matrix x;
-    uint32_t *group;
-} part;
-
-static void part_free(part *p)
-{
-    gn_matrix_free(&p->x);
-    free(p->group);
-    *p = (part){0};
-}
-
-static gn_status part_of_label(const gn_matrix *x, const gn_dataset *set, int label, part *out, gn_error *err)
-{
-    size_t rows = 0;
-    for (size_t i = 0; i < set->rows; i++) rows += set->label[i] == label;
-    part p = {0};
-    GN__TRY(gn_matrix_create(rows, x->cols, &p.x, err));
-    uint32_t *renumbered = NULL, groups = 0;
-    if (set->group != NULL) {
-        p.group = gn__calloc(rows, sizeof *p.group);
-        renumbered = gn__calloc(set->groups, sizeof *renumbered); /* 0: not met yet, else number + 1 */
-        if (p.group == NULL || renumbered == NULL) {
-            part_free(&p);
-            free(renumbered);
-            return gn__no_memory(err, rows * sizeof *p.group);
-        }
-    }
-    for (size_t i = 0, k = 0; i < set->rows; i++) {
-        if (set->label[i] != label) continue;
-        memcpy(p.x.data + k * x->cols, x->data + i * x->cols, x->cols * sizeof *x->data);
-        if (renumbered != NULL) {
-            uint32_t *number = &renumbered[set->group[i]];
-            if (*number == 0) *number = ++groups;
-            p.group[k] = *number - 1;
-        }
-        k++;
-    }
-    free(renumbered);
-    *out = p;
-    return GN_OK;
-}
-
 static gn_status detect_by_label(gn_context *ctx, const gn__space *s, const gn_check_options *options,
                                  gn_model_evidence *out, gn_error *err)
 {
-    gn_matrix x[2] = {gn__space_train(s), gn__space_test(s)};
-    size_t classes = (size_t)s->classes;
-    out->by_label = gn__calloc(classes, sizeof *out->by_label);
-    double *p = gn__calloc(classes, sizeof *p),
-           alpha = options->detect.alpha > 0 ? options->detect.alpha : 0.05;
-    /* so many that Holm's smallest p-value, classes / (B + 1), can still fall well below alpha */
-    size_t permutations = (size_t)(10 * (double)classes / alpha) - 1;
-    gn_status status = out->by_label == NULL || p == NULL ? gn__no_memory(err, classes * sizeof *p) : GN_OK;
-    for (size_t k = 0; k < classes && status == GN_OK; k++) {
-        part a = {0}, b = {0};
-        gn_detect_options o = options->detect;
-        o.purpose += 1 + k;
-        o.allow_part = true;
-        if (o.permutations < permutations && permutations > 999) o.permutations = permutations;
-        status = part_of_label(&x[0], s->train, (int)k, &a, err);
-        if (status == GN_OK) status = part_of_label(&x[1], s->test, (int)k, &b, err);
-        o.group_a = a.group;
-        o.group_b = b.group;
-        if (status == GN_OK) status = gn_detect(ctx, &a.x, &b.x, &o, &out->by_label[k], NULL, NULL, err);
-        p[k] = out->by_label[k].p_value;
-        part_free(&a);
-        part_free(&b);
-    }
-    if (status == GN_OK) {
-        gn_holm(p, classes);
-        for (size_t k = 0; k < classes; k++) gn_shift_adjust(&out->by_label[k], p[k]);
-    }
-    free(p);
-    return status;
+    const gn_matrix x[2] = {gn__space_train(s), gn__space_test(s)};
+    const uint32_t *const group[2] = {s->train->group, s->test->group};
+    const int *const label[2] = {s->train->label, s->test->label};
+    out->by_label = gn__calloc((size_t)s->classes, sizeof *out->by_label);
+    if (out->by_label == NULL) return gn__no_memory(err, (size_t)s->classes * sizeof *out->by_label);
+    return gn__detect_each(ctx, x, group, label, s->classes, &options->detect, out->by_label, err);
 }
 
 static gn_status detect(gn_context *ctx, const gn__space *s, const gn_check_options *options,

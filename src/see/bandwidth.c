@@ -2,6 +2,7 @@
 #include "genchi/see.h"
 
 #include "see/sample.h"
+#include "tensor/statistics.h"
 
 #include <complex.h>
 #include <math.h>
@@ -10,24 +11,6 @@ enum { LOG_GRID = 14, GRID = 1 << LOG_GRID, STAGES = 7, MAX_STEPS = 200, LEAST_R
 static const double pi = 3.14159265358979323846;
 
 /* ---- moments and quantiles --------------------------------------------------------------------- */
-
-static int compare(const void *a, const void *b)
-{
-    double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
-
-void gn__sort(double *x, size_t n)
-{
-    qsort(x, n, sizeof *x, compare);
-}
-
-double gn__quantile(const double *sorted, size_t n, double p)
-{
-    double at = p * (double)(n - 1);
-    size_t k = (size_t)at;
-    return k + 1 < n ? sorted[k] + (at - (double)k) * (sorted[k + 1] - sorted[k]) : sorted[n - 1];
-}
 
 typedef struct spread {
     double mean, sd, iqr, low, high;

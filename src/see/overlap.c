@@ -7,6 +7,7 @@
 #include "see/sample.h"
 #include "see/separation.h"
 #include "tensor/bounded.h"
+#include "tensor/statistics.h"
 
 #include <math.h>
 
@@ -17,7 +18,6 @@ static const double luckiest =
 /* Where to cut wants smoother densities than pictures do, and a cut that moves with the sample adds a little
  * to the error of the shares; both simulated, see docs/coverage.md. */
 static const double smoother = 1.25, cut_error = 1.04;
-static const double z95 = 1.959963984540054;
 
 typedef struct sample {
     size_t n;        /* rows used */
@@ -277,7 +277,7 @@ static double mean(const double *x, size_t n)
 /* Student's 97.5 % quantile (Cornish and Fisher's expansion; 0.5 % off at 3 degrees of freedom). */
 static double student(double df)
 {
-    double z = z95, z2 = z * z;
+    double z = GN__Z95, z2 = z * z;
     double a = z * (z2 + 1) / 4, b = z * (5 * z2 * z2 + 16 * z2 + 3) / 96;
     double c = z * (3 * z2 * z2 * z2 + 19 * z2 * z2 + 17 * z2 - 15) / 384;
     return z + a / df + b / (df * df) + c / (df * df * df);
@@ -305,7 +305,7 @@ static double standard_error(const overlap_job *job)
         df += variance[s] * variance[s] / fmax(units - 1, 1);
     }
     double all = variance[0] + variance[1];
-    return cut_error * sqrt(all) * student(fmax(all * all / df, 3)) / z95;
+    return cut_error * sqrt(all) * student(fmax(all * all / df, 3)) / GN__Z95;
 }
 
 static gn_interval overlap_interval(const overlap_job *job)

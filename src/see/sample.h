@@ -6,8 +6,5 @@
 
 /* GN_DATA when there is no row or a value is not finite; x: [n × dims]. */
 gn_status gn__check_sample(const double *x, size_t n, size_t dims, gn_error *err);
-/* Type 7 (linear) quantile of ascending data, n > 0. */
-double gn__quantile(const double *sorted, size_t n, double p);
-void gn__sort(double *x, size_t n);
 
 #endif

@@ -1,21 +1,12 @@
 /* Interval and p-value formulas. */
+#include "tensor/statistics.h"
 #include "verify/parts.h"
 
 #include <math.h>
 
-static const double Z95 = 1.959963984540054; /* standard normal quantile of 0.975 */
-
-/* Wilson 1927, without continuity correction; Brown, Cai & DasGupta 2001 recommend it. */
-static gn_interval score_interval(double p, double n, double z)
-{
-    double z2 = z * z, centre = (p + z2 / (2 * n)) / (1 + z2 / n);
-    double half = z / (1 + z2 / n) * sqrt(p * (1 - p) / n + z2 / (4 * n * n));
-    return (gn_interval){p, p <= 0 ? 0 : fmax(0, centre - half), p >= 1 ? 1 : fmin(1, centre + half)};
-}
-
 gn_interval gn__wilson(double right, double n)
 {
-    return n > 0 ? score_interval(right / n, n, Z95) : (gn_interval){NAN, NAN, NAN};
+    return n > 0 ? gn__wilson_score(right / n, n, GN__Z95) : (gn_interval){NAN, NAN, NAN};
 }
 
 /* Abramowitz & Stegun 26.7.3 and 26.7.4: a finite sum for whole degrees of freedom. Above 1000 the normal
@@ -71,7 +62,7 @@ static double expanded_tail(size_t units)
 
 double gn__student_quantile(size_t df)
 {
-    return df > 1000 ? Z95 : solve(gn__student_cdf, df, 0.975, 0, 1e3);
+    return df > 1000 ? GN__Z95 : solve(gn__student_cdf, df, 0.975, 0, 1e3);
 }
 
 gn_interval gn__share(double estimate, double variance, size_t units, double most)
@@ -80,7 +71,7 @@ gn_interval gn__share(double estimate, double variance, size_t units, double mos
     double p = fmin(1, fmax(0, estimate)), n = p * (1 - p) / variance;
     /* No spread seen (all right, for instance): as many observations as there are at the most. */
     if (!(n <= most)) n = variance > 0 ? most : fmin(most, (double)units);
-    gn_interval i = score_interval(p, n, gn__student_quantile(units - 1));
+    gn_interval i = gn__wilson_score(p, n, gn__student_quantile(units - 1));
     return (gn_interval){estimate, fmin(i.low, estimate), fmax(i.high, estimate)};
 }
 
@@ -112,21 +103,6 @@ gn_interval gn__skewed(double estimate, double variance, double skewness, size_t
     return (gn_interval){estimate, fmax(0, fmin(low, estimate)), fmax(high, estimate)};
 }
 
-static int ascending(const void *a, const void *b)
-{
-    double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
-
-/* Linear between order statistics (Hyndman & Fan's type 7). */
-static double quantile(const double *sorted, size_t n, double p)
-{
-    double at = p * (double)(n - 1);
-    size_t i = (size_t)at;
-    if (i + 1 >= n) return sorted[n - 1];
-    return sorted[i] + (at - (double)i) * (sorted[i + 1] - sorted[i]);
-}
-
 /* Both ends of the percentile interval; false where there is none. */
 static bool ends(double *replicate, size_t count, size_t units, double *low, double *high)
 {
@@ -135,10 +111,10 @@ static bool ends(double *replicate, size_t count, size_t units, double *low, dou
         if (!isnan(replicate[b])) replicate[n++] = replicate[b];
     for (size_t b = n; b < count; b++) replicate[b] = NAN;
     if (units < 2 || 2 * n < count || n < 2) return false;
-    qsort(replicate, n, sizeof *replicate, ascending);
+    gn__sort(replicate, n);
     double tail = expanded_tail(units);
-    *low = quantile(replicate, n, tail);
-    *high = quantile(replicate, n, 1 - tail);
+    *low = gn__quantile(replicate, n, tail);
+    *high = gn__quantile(replicate, n, 1 - tail);
     return true;
 }
 

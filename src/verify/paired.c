@@ -107,35 +107,6 @@ static bool judged(const float *probability, int classes)
     return true;
 }
 
-gn_status gn_paired_accuracy(gn_context *ctx, const float *a, const float *b, const int *y, size_t rows,
-                             int classes, const uint32_t *group, size_t bootstrap, uint64_t purpose,
-                             gn_paired *out, gn_error *err)
-{
-    if (classes < 1)
-        return gn__fail(err, GN_INVALID_ARGUMENT, "comparing classifiers needs classes, found %d", classes);
-    size_t k = (size_t)classes, n = 0;
-    float *right = gn__calloc(rows, 2 * sizeof *right);
-    uint32_t *kept = gn__calloc(rows, sizeof *kept);
-    gn_status status = GN_OK;
-    if (right == NULL || kept == NULL) {
-        status = gn__no_memory(err, rows * (2 + sizeof *kept));
-        goto done;
-    }
-    for (size_t i = 0; i < rows; i++) {
-        const float *pa = a + i * k, *pb = b + i * k;
-        if (y[i] < 0 || !judged(pa, classes) || !judged(pb, classes)) continue;
-        right[n] = gn__top_class(pa, classes) == y[i];
-        right[rows + n] = gn__top_class(pb, classes) == y[i];
-        kept[n++] = group ? group[i] : 0;
-    }
-    status = gn__paired_right(ctx, right, right + rows, n, group ? kept : NULL, bootstrap ? bootstrap : 1000,
-                              purpose, out, err);
-done:
-    free(right);
-    free(kept);
-    return status;
-}
-
 gn_status gn_paired_correct(gn_context *ctx, const float *a, const float *b, size_t rows,
                             const uint32_t *group, size_t bootstrap, uint64_t purpose, gn_paired *out,
                             gn_error *err)
@@ -159,5 +130,25 @@ gn_status gn_paired_correct(gn_context *ctx, const float *a, const float *b, siz
 done:
     free(right);
     free(kept);
+    return status;
+}
+
+gn_status gn_paired_accuracy(gn_context *ctx, const float *a, const float *b, const int *y, size_t rows,
+                             int classes, const uint32_t *group, size_t bootstrap, uint64_t purpose,
+                             gn_paired *out, gn_error *err)
+{
+    if (classes < 1)
+        return gn__fail(err, GN_INVALID_ARGUMENT, "comparing classifiers needs classes, found %d", classes);
+    float *correct = gn__calloc(rows, 2 * sizeof *correct);
+    if (correct == NULL) return gn__no_memory(err, rows * 2 * sizeof *correct);
+    for (size_t i = 0; i < rows; i++) {
+        const float *pa = a + i * (size_t)classes, *pb = b + i * (size_t)classes;
+        bool both = y[i] >= 0 && judged(pa, classes) && judged(pb, classes);
+        correct[i] = both ? (float)(gn__top_class(pa, classes) == y[i]) : NAN;
+        correct[rows + i] = both ? (float)(gn__top_class(pb, classes) == y[i]) : NAN;
+    }
+    gn_status status =
+        gn_paired_correct(ctx, correct, correct + rows, rows, group, bootstrap, purpose, out, err);
+    free(correct);
     return status;
 }
