@@ -156,9 +156,3 @@ gn_interval gn__difference(gn_interval a, gn_interval b)
     double up = hypot(a.high - a.estimate, b.estimate - b.low);
     return (gn_interval){d, d - down, d + up};
 }
-
-void gn__resample(gn__rng *rng, uint32_t *count, size_t units)
-{
-    memset(count, 0, units * sizeof *count);
-    for (size_t i = 0; i < units; i++) count[gn__rng_below(rng, (uint32_t)units)]++;
-}

@@ -42,9 +42,6 @@ gn_interval gn__difference(gn_interval a, gn_interval b);
 /* P(T <= t), Student's distribution with df >= 1 degrees of freedom. */
 double gn__student_cdf(double t, size_t df);
 
-/* Draws `units` of `units` with replacement; count[u]: how often u was drawn. */
-void gn__resample(gn__rng *rng, uint32_t *count, size_t units);
-
 /* ---- scores (scores.c) --------------------------------------------------------------------------- */
 
 /* Means over `repeats` tables of probabilities of the same rows: figures and influence functions alike. */
