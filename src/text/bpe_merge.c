@@ -28,6 +28,11 @@ static gn__bpe_merge *find(const gn__bpe_merges *m, uint32_t left, uint32_t righ
     return &m->slot[i];
 }
 
+const gn__bpe_merge *gn__bpe_merges_find(const gn__bpe_merges *m, uint32_t left, uint32_t right)
+{
+    return find(m, left, right);
+}
+
 void gn__bpe_merges_put(gn__bpe_merges *m, uint32_t left, uint32_t right, uint32_t rank, uint32_t id)
 {
     *find(m, left, right) = (gn__bpe_merge){left, right, rank, id};
@@ -103,9 +108,9 @@ void gn__bpe_merge_all(const gn__bpe_merges *m, gn__bpe_symbol *symbol, size_t n
     }
 }
 
-size_t gn__bpe_merge_few(const gn__bpe_merges *m, int32_t *id, uint8_t *length, size_t n)
+size_t gn__bpe_merge_few(const gn__bpe_merges *m, int32_t *id, size_t n)
 {
-    uint32_t rank[64], whole[64]; /* of the pair that begins at each symbol */
+    uint32_t rank[GN__BPE_FEW], whole[GN__BPE_FEW]; /* of the pair that begins at each symbol */
     for (size_t i = 0; i + 1 < n; i++) {
         const gn__bpe_merge *merge = find(m, (uint32_t)id[i], (uint32_t)id[i + 1]);
         rank[i] = merge->rank;
@@ -117,11 +122,9 @@ size_t gn__bpe_merge_few(const gn__bpe_merges *m, int32_t *id, uint8_t *length, 
             if (rank[i] < rank[best]) best = i;
         if (rank[best] == NO_RANK) break;
         id[best] = (int32_t)whole[best];
-        length[best] = (uint8_t)(length[best] + length[best + 1]);
         n--;
         for (size_t i = best + 1; i < n; i++) {
             id[i] = id[i + 1];
-            length[i] = length[i + 1];
             rank[i] = rank[i + 1];
             whole[i] = whole[i + 1];
         }
