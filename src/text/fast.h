@@ -7,7 +7,7 @@
 #include "text/parts.h"
 #include "text/pattern.h"
 
-enum { GN__FAST_BYTES = 48 }; /* longer words are not kept */
+enum { GN__FAST_BYTES = 32 }; /* longer words are not kept */
 
 /* What the places of a token's bytes depend on. */
 typedef struct gn__fast_shape {

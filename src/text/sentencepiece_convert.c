@@ -1,25 +1,29 @@
-/* From SentencePiece models to descriptions as in tokenizer.json, as T5Tokenizer, XLMRobertaTokenizer and
- * LlamaTokenizer of `transformers` 5 do it. */
+/* From SentencePiece models to descriptions as in tokenizer.json, by the rows of sentencepiece_families.c;
+ * and, for models of which no class is known, as `transformers` 5 lets the model speak for itself
+ * (SpmConverter.build_tokenizer_from_spm_proto), which is what sentencepiece itself does. */
 #include "text/sentencepiece.h"
+#include "text/vocab.h"
 
 #include <stdio.h>
+
+#define BAR "\xE2\x96\x81"
 
 typedef struct convert {
     const gn__tok_source *source;
     const gn__spm *m;
+    const gn__spm_family *family; /* NULL: the model speaks for itself */
+    const char *kind;
     const json_t *config;
+    json_t *root;
+    gn__map ids;     /* token: id, the last of equals */
+    size_t pieces;   /* of the vocabulary */
+    size_t next;     /* the id of the next added token that the vocabulary lacks */
+    gn__map content; /* of the added tokens: the place in the list */
 } convert;
 
-static gn_status no_memory(const gn__tok_source *source)
+static gn_status no_memory(const convert *c)
 {
-    return gn__no_memory(source->err, sizeof(json_t *));
-}
-
-static const char *token_of(const convert *c, const char *key, const char *standard)
-{
-    const json_t *value = json_object_get(c->config, key);
-    if (json_is_object(value)) value = json_object_get(value, "content");
-    return json_is_string(value) ? json_string_value(value) : standard;
+    return gn__no_memory(c->source->err, sizeof(json_t *));
 }
 
 static bool option(const convert *c, const char *key, bool standard)
@@ -28,89 +32,26 @@ static bool option(const convert *c, const char *key, bool standard)
     return json_is_boolean(value) ? json_is_true(value) : standard;
 }
 
-static json_t *base64(const unsigned char *data, size_t n)
+/* The content of a special token, which the configuration gives as a string or an object; NULL: null. */
+static const char *token_of(const convert *c, const char *key, const char *standard)
 {
-    static const char digit[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    gn__buf out = {0};
-    for (size_t i = 0; i < n; i += 3) {
-        size_t left = n - i < 3 ? n - i : 3;
-        uint32_t word = (uint32_t)data[i] << 16 | (left > 1 ? (uint32_t)data[i + 1] << 8 : 0) |
-                        (left > 2 ? data[i + 2] : 0);
-        for (size_t k = 0; k < 4; k++) gn__buf_putc(&out, k <= left ? digit[word >> (18 - 6 * k) & 63] : '=');
-    }
-    json_t *text = out.failed || out.data == NULL ? NULL : json_string(out.data);
-    gn__buf_free(&out);
-    return text;
+    const json_t *value = json_object_get(c->config, key);
+    if (value == NULL) return standard;
+    if (json_is_object(value)) value = json_object_get(value, "content");
+    return json_string_value(value);
 }
 
-/* The normalizer: the model's own rules, or none. */
-static gn_status rules(const convert *c, json_t *root)
+static const char *named(const convert *c, int which)
 {
-    if (c->m->charsmap_size == 0) return GN_OK;
-    json_t *rules = json_pack("{s:s, s:o}", "type", "Precompiled", "precompiled_charsmap",
-                              base64(c->m->charsmap, c->m->charsmap_size));
-    return rules == NULL || json_object_set_new(root, "normalizer", rules) != 0 ? no_memory(c->source)
-                                                                                : GN_OK;
+    return token_of(c, gn__spm_named_key[which], c->family->named[which]);
 }
 
-static bool add_scored(json_t *vocab, const char *token, size_t length, double score)
+static const char *named_by_key(const convert *c, const char *key, size_t length)
 {
-    json_t *pair = json_pack("[s%, f]", token, length, score);
-    return pair != NULL && json_array_append_new(vocab, pair) == 0;
-}
-
-static bool add_pieces(const convert *c, json_t *vocab, size_t from)
-{
-    for (size_t i = from; i < c->m->pieces; i++)
-        if (!add_scored(vocab, c->m->piece[i].text, c->m->piece[i].length, (double)c->m->piece[i].score))
-            return false;
-    return true;
-}
-
-static gn_status set_unigram(const convert *c, json_t *root, json_t *vocab, int unk, bool good)
-{
-    json_t *model = json_pack("{s:s, s:i, s:o}", "type", "Unigram", "unk_id", unk, "vocab", vocab);
-    return !good || model == NULL || json_object_set_new(root, "model", model) != 0 ? no_memory(c->source)
-                                                                                    : GN_OK;
-}
-
-/* Words at white space, each with "▁" before it. */
-static gn_status set_words(const convert *c, json_t *root, const char *scheme)
-{
-    json_t *pre = json_pack("{s:s, s:[{s:s}, {s:s, s:s, s:s, s:b}]}", "type", "Sequence", "pretokenizers",
-                            "type", "WhitespaceSplit", "type", "Metaspace", "replacement", "\xE2\x96\x81",
-                            "prepend_scheme", scheme, "split", 1);
-    return pre == NULL || json_object_set_new(root, "pre_tokenizer", pre) != 0 ? no_memory(c->source) : GN_OK;
-}
-
-/* The place of a token in the list [[token, score], …], from the end. */
-static int place_of(const json_t *vocab, const char *token)
-{
-    for (size_t i = json_array_size(vocab); i-- > 0;)
-        if (strcmp(json_string_value(json_array_get(json_array_get(vocab, i), 0)), token) == 0) return (int)i;
-    return -1;
-}
-
-/* The post-processor `before` A `after`, by ids; -1 for none. */
-static gn_status set_template(const convert *c, json_t *root, int before, int after)
-{
-    json_t *single = json_array(), *text = json_pack("{s:{s:s}}", "Sequence", "id", "A");
-    bool good = single != NULL && text != NULL;
-    if (good && before >= 0) {
-        json_t *piece = json_pack("{s:{s:s}}", "SpecialToken", "id", "before");
-        good = json_array_append_new(single, piece) == 0;
-    }
-    good = good && json_array_append(single, text) == 0;
-    if (good && after >= 0) {
-        json_t *piece = json_pack("{s:{s:s}}", "SpecialToken", "id", "after");
-        good = json_array_append_new(single, piece) == 0;
-    }
-    json_decref(text);
-    json_t *post = json_pack("{s:s, s:o, s:{s:{s:[i]}, s:{s:[i]}}}", "type", "TemplateProcessing", "single",
-                             single, "special_tokens", "before", "ids", before, "after", "ids", after);
-    if (!good || post == NULL || json_object_set_new(root, "post_processor", post) != 0)
-        return no_memory(c->source);
-    return GN_OK;
+    for (int i = 0; i < GN__SPM_NAMED; i++)
+        if (strlen(gn__spm_named_key[i]) == length && memcmp(gn__spm_named_key[i], key, length) == 0)
+            return named(c, i);
+    return NULL;
 }
 
 static gn_status missing(const convert *c, const char *token)
@@ -119,158 +60,647 @@ static gn_status missing(const convert *c, const char *token)
                     c->source->file, token);
 }
 
-static bool add_token(json_t *root, const char *content, size_t length, bool special)
+static bool set(json_t *object, const char *key, json_t *value)
 {
-    json_t *token =
-        json_pack("{s:i, s:s%, s:b, s:b, s:b, s:b, s:b}", "id", 0, "content", content, length, "single_word",
-                  0, "lstrip", 0, "rstrip", 0, "normalized", 0, "special", special);
-    return token != NULL && json_array_append_new(json_object_get(root, "added_tokens"), token) == 0;
+    return value != NULL && json_object_set_new(object, key, value) == 0;
 }
 
-/* A special token that the class has of itself, unless the configuration names it. */
-static bool add_standard(const convert *c, json_t *root, const char *key, const char *content)
+/* ---- the vocabulary of Unigram ------------------------------------------------------------------- */
+
+static bool add_scored(json_t *vocab, const char *token, size_t length, double score)
 {
-    return json_object_get(c->config, key) != NULL || add_token(root, content, strlen(content), true);
+    json_t *pair = json_pack("[s%, f]", token, length, score);
+    return pair != NULL && json_array_append_new(vocab, pair) == 0;
 }
 
-static gn_status convert_t5(const convert *c, json_t *root)
+static int number_of(const convert *c, const char *key, int standard)
 {
-    const json_t *count = json_object_get(c->config, "extra_ids");
-    double wanted = json_is_number(count) ? json_number_value(count) : 100;
-    int extra = wanted >= 0 && wanted <= 10000 ? (int)wanted : 100;
-    json_t *vocab = json_array();
-    bool good = vocab != NULL && add_pieces(c, vocab, 0);
-    for (int i = extra; good && i-- > 0;) {
-        char token[40];
-        size_t n = (size_t)snprintf(token, sizeof token, "<extra_id_%d>", i);
-        good = add_scored(vocab, token, n, 0.0) && add_token(root, token, n, true);
-    }
-    good = good && add_standard(c, root, "pad_token", "<pad>");
-    const char *eos = token_of(c, "eos_token", "</s>");
-    int end = place_of(vocab, eos);
-    GN__TRY(set_unigram(c, root, vocab, 2, good));
-    if (end < 0) return missing(c, eos);
-    GN__TRY(rules(c, root));
-    GN__TRY(set_words(c, root, "always"));
-    return set_template(c, root, -1, end);
+    const json_t *value = json_object_get(c->config, key);
+    double wanted = json_is_number(value) ? json_number_value(value) : standard;
+    return wanted >= 0 && wanted <= 10000 ? (int)wanted : standard;
 }
 
-static gn_status convert_xlm_roberta(const convert *c, json_t *root)
+/* T5's <extra_id_99> to <extra_id_0>; Pegasus' two masks, which the conversion names in another order than
+ * the class, and its unused <unk_2> to <unk_102>. */
+static bool add_series(const convert *c, json_t *vocab, const char *which)
 {
-    const char *const first[] = {token_of(c, "bos_token", "<s>"), token_of(c, "pad_token", "<pad>"),
-                                 token_of(c, "eos_token", "</s>"), token_of(c, "unk_token", "<unk>")};
-    const char *mask = token_of(c, "mask_token", "<mask>");
-    json_t *vocab = json_array();
-    bool good = vocab != NULL;
-    for (int i = 0; good && i < 4; i++) good = add_scored(vocab, first[i], strlen(first[i]), 0.0);
-    good = good && add_pieces(c, vocab, 3) && add_scored(vocab, mask, strlen(mask), 0.0) &&
-           add_standard(c, root, "pad_token", "<pad>") && add_standard(c, root, "mask_token", "<mask>");
-    int begin = place_of(vocab, first[0]), end = place_of(vocab, first[2]);
-    GN__TRY(set_unigram(c, root, vocab, 3, good));
-    GN__TRY(rules(c, root));
-    GN__TRY(set_words(c, root, option(c, "add_prefix_space", true) ? "always" : "never"));
-    return set_template(c, root, begin, end);
-}
-
-/* Every way to cut a piece into two others is a merge; the piece's number ranks it, then the length of the
- * left. */
-static bool add_merges(const gn__spm *m, const gn__map *ids, json_t *merges)
-{
-    for (size_t i = 0; i < m->pieces; i++) {
-        const gn__spm_piece *p = &m->piece[i];
-        if (gn__map_get(ids, p->text, p->length) != (int64_t)i) continue;
-        for (size_t at = 1; at < p->length; at++) {
-            if ((p->text[at] & 0xC0) == 0x80 || gn__map_get(ids, p->text, at) < 0 ||
-                gn__map_get(ids, p->text + at, p->length - at) < 0)
-                continue;
-            json_t *merge = json_pack("[s%, s%]", p->text, at, p->text + at, p->length - at);
-            if (merge == NULL || json_array_append_new(merges, merge) != 0) return false;
+    char token[40];
+    bool good = true;
+    if (strcmp(which, "#extra_ids") == 0) {
+        for (int i = number_of(c, "extra_ids", 100); good && i-- > 0;) {
+            size_t n = (size_t)snprintf(token, sizeof token, "<extra_id_%d>", i);
+            good = add_scored(vocab, token, n, 0.0);
         }
+    } else if (strcmp(which, "#masks") == 0) {
+        const char *mask = token_of(c, "mask_token", "<mask_1>");
+        const char *sentence = token_of(c, "mask_token_sent", "<mask_2>");
+        if (mask != NULL) good = add_scored(vocab, mask, strlen(mask), 0.0);
+        if (sentence != NULL && (mask == NULL || strcmp(mask, sentence) != 0))
+            good = good && add_scored(vocab, sentence, strlen(sentence), 0.0);
+    } else {
+        for (int i = 2; good && i < number_of(c, "offset", 103); i++) {
+            size_t n = (size_t)snprintf(token, sizeof token, "<unk_%d>", i);
+            good = add_scored(vocab, token, n, -100.0);
+        }
+    }
+    return good;
+}
+
+static gn_status add_fixed(const convert *c, json_t *vocab, const char *const *list)
+{
+    for (; list != NULL && *list != NULL; list++) {
+        const char *token = *list;
+        double score = 0;
+        if (*token == '#') {
+            if (!add_series(c, vocab, token)) return no_memory(c);
+            continue;
+        }
+        if (*token == '=' && (token = named_by_key(c, *list + 1, strlen(*list + 1))) == NULL)
+            return missing(c, *list + 1);
+        if (**list == '!') {
+            token++;
+            score = -100;
+        }
+        if (!add_scored(vocab, token, strlen(token), score)) return no_memory(c);
+    }
+    return GN_OK;
+}
+
+/* The number of the first [token, score] from `from` on, of any score or of 0; -1. */
+static int64_t find_piece(const json_t *vocab, const char *token, size_t from, bool scoreless)
+{
+    for (size_t i = from; token != NULL && i < json_array_size(vocab); i++) {
+        const json_t *pair = json_array_get(vocab, i);
+        if ((!scoreless || json_real_value(json_array_get(pair, 1)) == 0) &&
+            strcmp(json_string_value(json_array_get(pair, 0)), token) == 0)
+            return (int64_t)i;
+    }
+    return -1;
+}
+
+static gn_status find_unknown(const convert *c, const json_t *vocab, int64_t *unk)
+{
+    const gn__spm_family *f = c->family;
+    const char *token = named(c, GN__SPM_UNK);
+    *unk = f->unk;
+    if (f->unknown == GN__SPM_UNK_FIXED) return GN_OK;
+    *unk = c->m->unk_id;
+    if (f->unknown == GN__SPM_UNK_TRAINER) return GN_OK;
+    int64_t found = find_piece(vocab, token, (size_t)f->unk, f->unknown != GN__SPM_UNK_NAMED);
+    if (found >= 0)
+        *unk = found;
+    else if (f->unknown == GN__SPM_UNK_NAMED)
+        *unk = 0;
+    else if (f->unknown == GN__SPM_UNK_SCORELESS_OR_100)
+        *unk = 100;
+    else if (f->unknown == GN__SPM_UNK_SCORELESS)
+        return missing(c, token == NULL ? "unk_token" : token);
+    return GN_OK;
+}
+
+static bool index_vocab(convert *c, const json_t *vocab)
+{
+    uint32_t found;
+    c->pieces = json_array_size(vocab);
+    for (size_t i = c->pieces; i-- > 0;) { /* the first one put in stays */
+        const json_t *token = json_array_get(json_array_get(vocab, i), 0);
+        if (!gn__map_put(&c->ids, json_string_value(token), json_string_length(token), (uint32_t)i, &found))
+            return false;
     }
     return true;
 }
 
-static gn_status convert_llama(const convert *c, json_t *root)
+static gn_status set_unigram(convert *c)
 {
-    gn__map ids = {0};
-    json_t *vocab = json_object(), *merges = json_array();
-    bool good = vocab != NULL && merges != NULL;
-    gn_status status = GN_OK;
-    for (size_t i = 0; good && i < c->m->pieces; i++) {
+    const gn__spm_family *f = c->family;
+    json_t *vocab = json_array(), *model = json_pack("{s:s}", "type", "Unigram");
+    gn_status status = vocab == NULL || !set(c->root, "model", model) ? no_memory(c) : GN_OK;
+    int64_t unk = c->m->unk_id;
+    if (status == GN_OK && f != NULL) status = add_fixed(c, vocab, f->first);
+    for (size_t i = f == NULL ? 0 : f->skipped; status == GN_OK && i < c->m->pieces; i++) {
         const gn__spm_piece *p = &c->m->piece[i];
-        uint32_t place;
-        good = gn__map_put(&ids, p->text, p->length, (uint32_t)i, &place) &&
-               json_object_setn_new(vocab, p->text, p->length, json_integer((json_int_t)i)) == 0;
-        if (good && place != i) {
-            status = gn__fail(c->source->err, GN_FORMAT, "%s: the piece \"%.*s\" is there twice",
-                              c->source->file, (int)(p->length < 200 ? p->length : 200), p->text);
-            break;
-        }
+        if (!add_scored(vocab, p->text, p->length, (double)p->score)) status = no_memory(c);
     }
-    good = good && status == GN_OK && add_merges(c->m, &ids, merges);
-    const char *bos = token_of(c, "bos_token", "<s>"), *eos = token_of(c, "eos_token", "</s>");
-    bool add_bos = option(c, "add_bos_token", false), add_eos = option(c, "add_eos_token", false);
-    int begin = add_bos ? (int)gn__map_get(&ids, bos, strlen(bos)) : -1;
-    int end = add_eos ? (int)gn__map_get(&ids, eos, strlen(eos)) : -1;
-    gn__map_free(&ids);
-    json_t *model = json_pack("{s:s, s:b, s:b, s:o, s:o}", "type", "BPE", "fuse_unk", 1, "byte_fallback", 1,
-                              "vocab", vocab, "merges", merges);
-    const char *scheme = !option(c, "add_prefix_space", true) ? "never"
-                         : option(c, "legacy", false)         ? "always"
-                                                              : "first";
-    json_t *pre = json_pack("{s:s, s:s, s:s, s:b}", "type", "Metaspace", "replacement", "\xE2\x96\x81",
-                            "prepend_scheme", scheme, "split", 0);
-    bool set = json_object_set_new(root, "model", model) == 0;
-    set = json_object_set_new(root, "pre_tokenizer", pre) == 0 && set;
-    if (status != GN_OK) return status;
-    if (!good || !set) return no_memory(c->source);
-    if (add_bos && begin < 0) return missing(c, bos);
-    if (add_eos && end < 0) return missing(c, eos);
-    return set_template(c, root, begin, end);
+    if (status == GN_OK && f != NULL) status = add_fixed(c, vocab, f->last);
+    if (status == GN_OK && f != NULL) status = find_unknown(c, vocab, &unk);
+    if (status == GN_OK && !index_vocab(c, vocab)) status = no_memory(c);
+    if (status == GN_OK && (!set(model, "unk_id", json_integer(unk)) ||
+                            !set(model, "byte_fallback", json_boolean(f == NULL && c->m->byte_fallback)) ||
+                            json_object_set(model, "vocab", vocab) != 0))
+        status = no_memory(c);
+    json_decref(vocab);
+    return status;
 }
 
-static gn_status add_tokens(const convert *c, json_t *root)
+/* ---- the vocabulary of BPE ----------------------------------------------------------------------- */
+
+typedef struct merge {
+    double score; /* of what the two become */
+    uint32_t whole, left;
+} merge;
+
+/* By falling score, then by the piece's number; then by the left part: its length for the classes, its text
+ * where the model speaks for itself, and since both begin the same piece that is the same. */
+static int by_rank(const void *a, const void *b)
 {
-    json_t *added = json_array();
-    bool good = added != NULL && json_object_set_new(root, "added_tokens", added) == 0;
-    for (size_t i = 0; good && i < c->m->pieces; i++) {
-        const gn__spm_piece *p = &c->m->piece[i];
-        if ((p->type == GN__SPM_CONTROL || p->type == GN__SPM_USER_DEFINED) && p->length > 0)
-            good = add_token(root, p->text, p->length, p->type == GN__SPM_CONTROL);
+    const merge *x = a, *y = b;
+    if (x->score != y->score) return x->score > y->score ? -1 : 1;
+    if (x->whole != y->whole) return x->whole < y->whole ? -1 : 1;
+    return x->left < y->left ? -1 : x->left > y->left;
+}
+
+/* Every way to cut a piece into two others is a merge. The classes rank them by the piece's number alone; a
+ * model that speaks for itself by its score, and among normal pieces only. */
+static bool add_merges(const convert *c, json_t *merges)
+{
+    const gn__spm *m = c->m;
+    bool all = c->family != NULL, good = true;
+    size_t count = 0, capacity = 0;
+    merge *list = NULL;
+    for (size_t i = 0; good && i < m->pieces; i++) {
+        const gn__spm_piece *p = &m->piece[i];
+        if (gn__map_get(&c->ids, p->text, p->length) != (int64_t)i || (!all && p->type != GN__SPM_NORMAL))
+            continue;
+        for (size_t at = 1; good && at < p->length; at++) {
+            if ((p->text[at] & 0xC0) == 0x80) continue;
+            int64_t left = gn__map_get(&c->ids, p->text, at);
+            int64_t right = gn__map_get(&c->ids, p->text + at, p->length - at);
+            if (left < 0 || right < 0 ||
+                (!all && (m->piece[left].type != GN__SPM_NORMAL || m->piece[right].type != GN__SPM_NORMAL)))
+                continue;
+            if (count == capacity) {
+                capacity = capacity + capacity / 2 + 1024;
+                merge *bigger = gn__realloc(list, capacity, sizeof *bigger);
+                good = bigger != NULL;
+                if (good) list = bigger;
+            }
+            if (good) list[count++] = (merge){all ? 0 : (double)p->score, (uint32_t)i, (uint32_t)at};
+        }
     }
-    return good ? GN_OK : no_memory(c->source);
+    if (good && count > 0) qsort(list, count, sizeof *list, by_rank);
+    for (size_t i = 0; good && i < count; i++) {
+        const gn__spm_piece *p = &m->piece[list[i].whole];
+        json_t *pair = json_pack("[s%, s%]", p->text, (size_t)list[i].left, p->text + list[i].left,
+                                 p->length - list[i].left);
+        good = pair != NULL && json_array_append_new(merges, pair) == 0;
+    }
+    free(list);
+    return good;
+}
+
+static bool has_user_defined(const gn__spm *m)
+{
+    for (size_t i = 0; i < m->pieces; i++)
+        if (m->piece[i].type == GN__SPM_USER_DEFINED) return true;
+    return false;
+}
+
+static gn_status set_bpe(convert *c)
+{
+    const gn__spm *m = c->m;
+    json_t *vocab = json_object(), *merges = json_array();
+    json_t *model = json_pack("{s:s, s:b, s:b, s:b, s:o?, s:o?}", "type", "BPE", "fuse_unk", 1,
+                              "byte_fallback", c->family != NULL || m->byte_fallback, "ignore_merges",
+                              c->family == NULL && has_user_defined(m), "vocab", vocab, "merges", merges);
+    if (vocab == NULL || merges == NULL || !set(c->root, "model", model)) return no_memory(c);
+    c->pieces = m->pieces;
+    for (size_t i = 0; i < m->pieces; i++) {
+        const gn__spm_piece *p = &m->piece[i];
+        uint32_t found;
+        if (gn__map_get(&c->ids, p->text, p->length) >= 0)
+            return gn__fail(c->source->err, GN_FORMAT, "%s: the piece \"%.*s\" is there twice",
+                            c->source->file, (int)(p->length < 200 ? p->length : 200), p->text);
+        if (!gn__map_put(&c->ids, p->text, p->length, (uint32_t)i, &found) ||
+            json_object_setn_new(vocab, p->text, p->length, json_integer((json_int_t)i)) != 0)
+            return no_memory(c);
+    }
+    if (!add_merges(c, merges)) return no_memory(c);
+    json_t *unk = NULL;
+    if (c->family == NULL)
+        unk = json_stringn(m->unk.text, m->unk.length);
+    else if (strcmp(c->family->name, "GemmaTokenizer") == 0 && named(c, GN__SPM_UNK) != NULL)
+        unk = json_string(named(c, GN__SPM_UNK));
+    else
+        return GN_OK;
+    return set(model, "unk_token", unk) ? GN_OK : no_memory(c);
+}
+
+/* ---- normalizers and pre-tokenizers -------------------------------------------------------------- */
+
+static json_t *base64(gn__spm_string data)
+{
+    static const char digit[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    const unsigned char *p = (const unsigned char *)data.text;
+    size_t n = data.length;
+    gn__buf out = {0};
+    for (size_t i = 0; i < n; i += 3) {
+        size_t left = n - i < 3 ? n - i : 3;
+        uint32_t word =
+            (uint32_t)p[i] << 16 | (left > 1 ? (uint32_t)p[i + 1] << 8 : 0) | (left > 2 ? p[i + 2] : 0);
+        for (size_t k = 0; k < 4; k++) gn__buf_putc(&out, k <= left ? digit[word >> (18 - 6 * k) & 63] : '=');
+    }
+    json_t *text = out.failed || out.data == NULL ? NULL : json_string(out.data);
+    gn__buf_free(&out);
+    return text;
+}
+
+typedef struct word {
+    const char *name, *json;
+} word;
+
+#define REPLACE(kind, pattern, content) \
+    "{\"type\":\"Replace\",\"pattern\":{\"" kind "\":\"" pattern "\"},\"content\":\"" content "\"}"
+#define METASPACE(scheme, split)                                                                             \
+    "{\"type\":\"Metaspace\",\"replacement\":\"" BAR "\",\"prepend_scheme\":\"" scheme "\",\"split\":" split \
+    "}"
+
+static const word words[] = {
+    /* normalizers; "charsmap" is the model's own rules, where it has any */
+    {"quotes", REPLACE("String", "``", "\\\"") "," REPLACE("String", "''", "\\\"")},
+    {"nfkd", "{\"type\":\"NFKD\"}"},
+    {"nfc", "{\"type\":\"NFC\"}"},
+    {"accents", "{\"type\":\"StripAccents\"}"},
+    {"lower", "{\"type\":\"Lowercase\"}"},
+    {"newline", REPLACE("Regex", "\\\\n", " ")},
+    {"blanks", REPLACE("Regex", "\\\\s{2,}|[\\\\n\\\\r\\\\t]", " ")},
+    {"one-space", REPLACE("Regex", " {2,}", " ")},
+    {"one-bar", REPLACE("Regex", " {2,}", BAR)},
+    {"bars", REPLACE("String", " ", BAR)},
+    {"outer", REPLACE("Regex", "\\\\A +| +\\\\z", "")},
+    {"double-bar", REPLACE("Regex", "\\\\A" BAR, BAR BAR)},
+    {"strip-right", "{\"type\":\"Strip\",\"strip_left\":false,\"strip_right\":true}"},
+    /* pre-tokenizers */
+    {"white", "{\"type\":\"WhitespaceSplit\"}"},
+    {"punctuation", "{\"type\":\"Punctuation\",\"behavior\":\"Isolated\"}"},
+    {"after-spaces", "{\"type\":\"Split\",\"pattern\":{\"String\":\" \"},\"behavior\":\"MergedWithPrevious\","
+                     "\"invert\":false}"},
+    {"runs-always", METASPACE("always", "true")},
+    {"runs-never", METASPACE("never", "true")},
+    {"runs-first", METASPACE("first", "true")},
+    {"whole-always", METASPACE("always", "false")},
+    {"whole-never", METASPACE("never", "false")},
+    {"whole-first", METASPACE("first", "false")},
+};
+
+static bool add_part(const convert *c, json_t *list, const char *name, size_t length)
+{
+    json_error_t error;
+    if (length == 8 && memcmp(name, "charsmap", 8) == 0) {
+        if (c->m->charsmap.length == 0) return true;
+        json_t *part =
+            json_pack("{s:s, s:o?}", "type", "Precompiled", "precompiled_charsmap", base64(c->m->charsmap));
+        return part != NULL && json_array_append_new(list, part) == 0;
+    }
+    for (size_t i = 0; i < sizeof words / sizeof *words; i++) {
+        if (strlen(words[i].name) != length || memcmp(words[i].name, name, length) != 0) continue;
+        char text[400];
+        snprintf(text, sizeof text, "[%s]", words[i].json);
+        json_t *parts = json_loads(text, 0, &error);
+        bool good = parts != NULL && json_array_extend(list, parts) == 0;
+        json_decref(parts);
+        return good;
+    }
+    return false;
+}
+
+/* The parts that a row's words name, as a Sequence under root[key]. */
+static gn_status set_parts(const convert *c, const char *key, const char *members, const char *list)
+{
+    json_t *parts = json_array();
+    bool good = parts != NULL;
+    while (good && list != NULL && *list != '\0') {
+        size_t n = strcspn(list, " "), at = strcspn(list, "?!+ ");
+        bool wanted = true;
+        if (at < n) {
+            char name[40];
+            snprintf(name, sizeof name, "%.*s", (int)at, list);
+            wanted = option(c, name, list[at] == '+') != (list[at] == '!');
+            at++;
+        } else {
+            at = 0;
+        }
+        if (wanted) good = add_part(c, parts, list + at, n - at);
+        list += n + (list[n] == ' ');
+    }
+    if (good && json_array_size(parts) == 0) {
+        json_decref(parts);
+        return GN_OK;
+    }
+    json_t *sequence = json_pack("{s:s, s:o?}", "type", "Sequence", members, parts);
+    return good && set(c->root, key, sequence) ? GN_OK : no_memory(c);
+}
+
+/* User-defined pieces are words of their own: "piece|piece", the longest first. */
+static gn_status split_user_defined(const convert *c)
+{
+    const gn__spm *m = c->m;
+    gn__buf regex = {0};
+    size_t longest = 0;
+    for (size_t i = 0; i < m->pieces; i++)
+        if (m->piece[i].type == GN__SPM_USER_DEFINED && m->piece[i].length > longest)
+            longest = m->piece[i].length;
+    if (longest == 0) return GN_OK;
+    if (longest > 1000) return no_memory(c);
+    for (size_t chars = longest; chars > 0; chars--) {
+        for (size_t i = 0; i < m->pieces; i++) {
+            const gn__spm_piece *p = &m->piece[i];
+            size_t n = 0;
+            for (size_t k = 0; k < p->length; k++) n += (p->text[k] & 0xC0) != 0x80;
+            if (p->type != GN__SPM_USER_DEFINED || n != chars) continue;
+            if (regex.length > 0) gn__buf_putc(&regex, '|');
+            for (size_t k = 0; k < p->length; k++) {
+                if ((unsigned char)p->text[k] < 0x80 && !(p->text[k] >= '0' && p->text[k] <= '9') &&
+                    !((p->text[k] | 32) >= 'a' && (p->text[k] | 32) <= 'z'))
+                    gn__buf_putc(&regex, '\\');
+                gn__buf_putc(&regex, p->text[k]);
+            }
+        }
+    }
+    json_t *split = regex.failed || regex.data == NULL
+                        ? NULL
+                        : json_pack("{s:s, s:{s:s}, s:s, s:b}", "type", "Split", "pattern", "Regex",
+                                    regex.data, "behavior", "Isolated", "invert", 0);
+    gn__buf_free(&regex);
+    json_t *pre = json_object_get(c->root, "pre_tokenizer");
+    if (pre == NULL) return set(c->root, "pre_tokenizer", split) ? GN_OK : no_memory(c);
+    return split != NULL && json_array_append_new(json_object_get(pre, "pretokenizers"), split) == 0
+               ? GN_OK
+               : no_memory(c);
+}
+
+static gn_status set_steps(const convert *c)
+{
+    char normalizers[200], pre[100];
+    const gn__spm *m = c->m;
+    bool legacy = option(c, "legacy", c->family == NULL);
+    if (c->family == NULL) {
+        snprintf(normalizers, sizeof normalizers, "charsmap%s%s%s",
+                 m->remove_extra_whitespaces ? " outer one-space" : "", m->escape_whitespaces ? " bars" : "",
+                 m->add_dummy_prefix && legacy ? " double-bar" : "");
+        snprintf(pre, sizeof pre, "%s", !m->add_dummy_prefix ? "" : legacy ? "whole-always" : "whole-first");
+    } else {
+        const char *scheme = "always", *list = c->family->pre_tokenizers;
+        snprintf(normalizers, sizeof normalizers, "%s",
+                 c->family->normalizers == NULL ? "" : c->family->normalizers);
+        if (strncmp(normalizers, "charsmap-or-newline", 19) == 0) /* Pegasus */
+            snprintf(normalizers, sizeof normalizers, "%s%s", m->charsmap.length > 0 ? "charsmap" : "newline",
+                     c->family->normalizers + 19);
+        if (strstr(list, "always-or-never") != NULL && !option(c, "add_prefix_space", true)) scheme = "never";
+        if (strstr(list, "always-or-first") != NULL && !option(c, "add_prefix_space", true)) scheme = "first";
+        if (strcmp(list, "whole llama") == 0)
+            scheme = !option(c, "add_prefix_space", true) ? "never" : legacy ? "always" : "first";
+        const char *split = strstr(list, "split_by_punct") != NULL ? "split_by_punct?punctuation " : "";
+        if (strcmp(list, "after-spaces") == 0)
+            snprintf(pre, sizeof pre, "%s", list);
+        else
+            snprintf(pre, sizeof pre, "%s%s-%s", strncmp(list, "words", 5) == 0 ? "white " : split,
+                     strncmp(list, "whole", 5) == 0 ? "whole" : "runs", scheme);
+    }
+    GN__TRY(set_parts(c, "normalizer", "normalizers", normalizers));
+    GN__TRY(set_parts(c, "pre_tokenizer", "pretokenizers", pre));
+    return c->family == NULL ? split_user_defined(c) : GN_OK;
+}
+
+/* ---- added tokens -------------------------------------------------------------------------------- */
+
+/* Takes over the token. One whose content is there already gives its flags to the one that is there, which
+ * keeps its place: `transformers` adds them again, and `tokenizers` takes what it is told last. */
+static gn_status add_token(convert *c, json_t *token)
+{
+    const char *content = json_string_value(json_object_get(token, "content"));
+    size_t length = content == NULL ? 0 : strlen(content);
+    json_t *list = json_object_get(c->root, "added_tokens");
+    uint32_t number = (uint32_t)json_array_size(list), found = 0;
+    if (token == NULL) return no_memory(c);
+    if (length == 0) {
+        json_decref(token);
+        return GN_OK;
+    }
+    bool good = gn__map_put(&c->content, content, length, number, &found);
+    if (good && found < number) {
+        good = json_object_update(json_array_get(list, found), token) == 0;
+        json_decref(token);
+        return good ? GN_OK : no_memory(c);
+    }
+    if (good && gn__map_get(&c->ids, content, length) < 0)
+        good = gn__map_put(&c->ids, content, length, (uint32_t)c->next++, &found);
+    return json_array_append_new(list, token) == 0 && good ? GN_OK : no_memory(c);
+}
+
+static gn_status add_content(convert *c, const char *content, size_t length, bool lstrip, bool special)
+{
+    return add_token(c, json_pack("{s:i, s:s%, s:b, s:b, s:b, s:b, s:b}", "id", 0, "content", content, length,
+                                  "single_word", 0, "lstrip", lstrip, "rstrip", 0, "normalized", 0, "special",
+                                  special));
+}
+
+/* A special token as the configuration gives it, else of the standard content. */
+static gn_status add_special(convert *c, const json_t *value, const char *standard, bool lstrip)
+{
+    static const char *const flags[] = {"single_word", "lstrip", "rstrip", "normalized"};
+    if (value == NULL)
+        return standard == NULL ? GN_OK : add_content(c, standard, strlen(standard), lstrip, true);
+    if (json_is_string(value))
+        return add_content(c, json_string_value(value), json_string_length(value), lstrip, true);
+    json_t *token =
+        json_pack("{s:i, s:O?, s:b}", "id", 0, "content", json_object_get(value, "content"), "special", 1);
+    bool good = token != NULL;
+    for (size_t i = 0; good && i < sizeof flags / sizeof *flags; i++)
+        good = set(token, flags[i], json_boolean(json_is_true(json_object_get(value, flags[i]))));
+    if (good) return add_token(c, token);
+    json_decref(token);
+    return no_memory(c);
+}
+
+/* The class's own further tokens: languages, <extra_id_0> and so on. */
+static gn_status add_last(convert *c)
+{
+    const char *const *last = c->family == NULL ? NULL : c->family->last;
+    for (; last != NULL && *last != NULL; last++) {
+        if (**last == '=') continue;
+        if (**last != '#') GN__TRY(add_content(c, *last, strlen(*last), false, true));
+        for (int i = 0; **last == '#' && i < number_of(c, "extra_ids", 100); i++) {
+            char token[40];
+            GN__TRY(add_content(c, token, (size_t)snprintf(token, sizeof token, "<extra_id_%d>", i), false,
+                                true));
+        }
+    }
+    return GN_OK;
+}
+
+/* In the order in which `transformers` adds them, which gives those that the vocabulary lacks their ids: the
+ * listed ones, the named ones, the class's or the model's further ones. */
+static gn_status add_all(convert *c, const json_t *listed)
+{
+    const gn__spm *m = c->m;
+    bool pegasus = c->family != NULL && strcmp(c->family->name, "PegasusTokenizer") == 0;
+    for (size_t i = 0; i < json_array_size(listed); i++) {
+        json_t *token = json_copy(json_array_get(listed, i));
+        const char *content = json_string_value(json_object_get(token, "content"));
+        json_int_t id = json_integer_value(json_object_get(token, "id"));
+        if (c->family == NULL && m->model_type == GN__SPM_BPE && content != NULL &&
+            id < (json_int_t)m->pieces &&
+            gn__map_get(&c->ids, content, strlen(content)) != id) { /* it would give a piece another name */
+            json_decref(token);
+            return missing(c, content);
+        }
+        if (c->family == NULL && m->add_dummy_prefix && token != NULL)
+            json_object_set_new(token, "normalized", json_false());
+        GN__TRY(add_token(c, token));
+    }
+    const gn__spm_string own[] = {m->bos, m->eos, m->unk};
+    const int32_t own_id[] = {m->bos_id, m->eos_id, m->unk_id};
+    for (int i = 0; i < GN__SPM_NAMED; i++) {
+        const json_t *value = json_object_get(c->config, gn__spm_named_key[i]);
+        if (value == NULL && c->family == NULL && i < 3 && own_id[i] >= 0)
+            GN__TRY(add_content(c, own[i].text, own[i].length, false, true));
+        else
+            GN__TRY(add_special(c, value, c->family == NULL ? NULL : c->family->named[i],
+                                i == GN__SPM_MASK && c->family != NULL && c->family->mask_lstrip));
+    }
+    /* what the configuration lists takes the place of what the class or the model would list */
+    static const char *const lists[] = {"extra_special_tokens", "additional_special_tokens"};
+    for (int k = 0; k < 2; k++) {
+        const json_t *list = json_object_get(c->config, lists[k]);
+        if (json_array_size(list) == 0) continue;
+        for (size_t i = 0; i < json_array_size(list); i++)
+            GN__TRY(add_special(c, json_array_get(list, i), NULL, false));
+        return GN_OK;
+    }
+    if (pegasus) { /* in place of the model's */
+        const char *sentence = token_of(c, "mask_token_sent", "<mask_1>");
+        if (sentence != NULL) GN__TRY(add_content(c, sentence, strlen(sentence), false, true));
+        for (int i = 2; i < number_of(c, "offset", 103); i++) {
+            char token[40];
+            GN__TRY(add_content(c, token, (size_t)snprintf(token, sizeof token, "<unk_%d>", i), false, true));
+        }
+        return GN_OK;
+    }
+    for (size_t i = 0; i < m->pieces; i++) {
+        const gn__spm_piece *p = &m->piece[i];
+        if (p->type == GN__SPM_CONTROL || (p->type == GN__SPM_USER_DEFINED && c->family != NULL))
+            GN__TRY(add_content(c, p->text, p->length, false, p->type == GN__SPM_CONTROL));
+    }
+    return add_last(c);
+}
+
+/* ---- the post-processor -------------------------------------------------------------------------- */
+
+static gn_status add_item(const convert *c, json_t *single, json_t *described, const char *token)
+{
+    int64_t id = gn__map_get(&c->ids, token, strlen(token));
+    if (id < 0) return missing(c, token);
+    json_t *item = json_pack("{s:{s:s}}", "SpecialToken", "id", token);
+    json_t *ids = json_pack("{s:[I]}", "ids", (json_int_t)id);
+    bool good = item != NULL && json_array_append_new(single, item) == 0;
+    return set(described, token, ids) && good ? GN_OK : no_memory(c);
+}
+
+static gn_status fill_template(const convert *c, json_t *single, json_t *described)
+{
+    char own[60];
+    bool asked = c->family == NULL || c->family->single == NULL;
+    snprintf(own, sizeof own, "%sA%s", option(c, "add_bos_token", false) ? "bos_token " : "",
+             option(c, "add_eos_token", false) ? " eos_token" : "");
+    for (const char *list = asked ? own : c->family->single; *list != '\0';) {
+        size_t n = strcspn(list, " ");
+        char token[300];
+        if (n == 1 && *list == 'A') {
+            json_t *text = json_pack("{s:{s:s}}", "Sequence", "id", "A");
+            if (text == NULL || json_array_append_new(single, text) != 0) return no_memory(c);
+        } else {
+            const char *content = NULL;
+            if (n == 8 && memcmp(list, "src_lang", n) == 0) {
+                content = token_of(c, "src_lang", "en_XX");
+            } else if (c->family != NULL) {
+                content = named_by_key(c, list, n);
+            } else {
+                gn__spm_string piece = *list == 'b' ? c->m->bos : c->m->eos;
+                snprintf(token, sizeof token, "%.*s", (int)n, list); /* the key */
+                content = token_of(c, token, "");
+                if (content != NULL && *content == '\0') {
+                    snprintf(token, sizeof token, "%.*s", (int)piece.length, piece.text);
+                    content = token;
+                }
+            }
+            if (content == NULL) { /* named as null: left out, as there */
+                if (!asked) return missing(c, list);
+            } else {
+                GN__TRY(add_item(c, single, described, content));
+            }
+        }
+        list += n + (list[n] == ' ');
+    }
+    return GN_OK;
+}
+
+static gn_status set_template(const convert *c)
+{
+    json_t *single = json_array(), *described = json_object();
+    json_t *post = json_pack("{s:s, s:o?, s:o?}", "type", "TemplateProcessing", "single", single,
+                             "special_tokens", described);
+    if (single == NULL || described == NULL || !set(c->root, "post_processor", post)) return no_memory(c);
+    return fill_template(c, single, described);
+}
+
+/* ---- all of it ----------------------------------------------------------------------------------- */
+
+const char *gn__spm_class_of(const char *model_type)
+{
+    static const char speak_for_themselves[] = " umt5 xlm-roberta-xl ";
+    char wanted[100];
+    snprintf(wanted, sizeof wanted, " %s ", model_type);
+    if (strstr(speak_for_themselves, wanted) != NULL) return "";
+    for (size_t i = 0; i < gn__spm_family_count; i++)
+        if (strstr(gn__spm_families[i].model_types, wanted) != NULL) return gn__spm_families[i].name;
+    return NULL;
+}
+
+static gn_status find_family(convert *c)
+{
+    static const char *const own[] = {"", "TokenizersBackend", "PreTrainedTokenizerFast"};
+    for (size_t i = 0; i < sizeof own / sizeof *own; i++)
+        if (strcmp(own[i], c->kind) == 0) return GN_OK;
+    for (size_t i = 0; i < gn__spm_family_count; i++) {
+        const gn__spm_family *f = &gn__spm_families[i];
+        size_t n = strlen(f->name);
+        if (strncmp(f->name, c->kind, n) == 0 && (c->kind[n] == '\0' || strcmp(c->kind + n, "Fast") == 0))
+            c->family = f;
+    }
+    if (c->family == NULL)
+        return gn__fail(c->source->err, GN_UNSUPPORTED,
+                        "%s: the tokenizer class \"%s\" without a tokenizer.json is not supported",
+                        c->source->file, c->kind);
+    return GN_OK;
+}
+
+static gn_status fill(convert *c, const json_t *listed)
+{
+    GN__TRY(find_family(c));
+    uint64_t type = c->m->model_type;
+    if ((type != GN__SPM_UNIGRAM && type != GN__SPM_BPE) || (c->family != NULL && type != c->family->type))
+        return gn__fail(
+            c->source->err, GN_UNSUPPORTED,
+            "%s: this type of SentencePiece model with the tokenizer class \"%s\" is not supported",
+            c->source->file, c->kind);
+    if (!set(c->root, "added_tokens", json_array())) return no_memory(c);
+    GN__TRY(type == GN__SPM_UNIGRAM ? set_unigram(c) : set_bpe(c));
+    c->next = c->pieces;
+    GN__TRY(set_steps(c));
+    GN__TRY(add_all(c, listed));
+    return set_template(c);
 }
 
 gn_status gn__spm_convert(const gn__tok_source *source, const gn__spm *m, const char *kind,
-                          const json_t *config, json_t **out)
+                          const json_t *config, const json_t *listed, json_t **out)
 {
-    static const struct {
-        const char *name;
-        uint64_t type;
-        gn_status (*convert)(const convert *c, json_t *root);
-    } known[] = {{"T5Tokenizer", GN__SPM_UNIGRAM, convert_t5},
-                 {"XLMRobertaTokenizer", GN__SPM_UNIGRAM, convert_xlm_roberta},
-                 {"LlamaTokenizer", GN__SPM_BPE, convert_llama}};
-    const convert c = {source, m, config};
-    for (size_t i = 0; i < sizeof known / sizeof *known; i++) {
-        size_t n = strlen(known[i].name);
-        if (strncmp(known[i].name, kind, n) != 0 || (kind[n] != '\0' && strcmp(kind + n, "Fast") != 0))
-            continue;
-        if (m->model_type != known[i].type)
-            return gn__fail(
-                source->err, GN_UNSUPPORTED,
-                "%s: this type of SentencePiece model with the tokenizer class \"%s\" is not supported",
-                source->file, kind);
-        json_t *root = json_object();
-        gn_status status = root == NULL ? no_memory(source) : add_tokens(&c, root);
-        if (status == GN_OK) status = known[i].convert(&c, root);
-        if (status == GN_OK)
-            *out = root;
-        else
-            json_decref(root);
-        return status;
-    }
-    return gn__fail(source->err, GN_UNSUPPORTED,
-                    "%s: the tokenizer class \"%s\" without a tokenizer.json is not supported", source->file,
-                    kind);
+    convert c = {.source = source, .m = m, .kind = kind, .config = config, .root = json_object()};
+    gn_status status = c.root == NULL ? no_memory(&c) : fill(&c, listed);
+    gn__map_free(&c.ids);
+    gn__map_free(&c.content);
+    if (status == GN_OK)
+        *out = c.root;
+    else
+        json_decref(c.root);
+    return status;
 }

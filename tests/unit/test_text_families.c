@@ -87,7 +87,9 @@ static void put_file(const char *folder, const char *name, const void *data, siz
     free(path);
 }
 
-static void check_model(const char *family, const char *model, const char *file, const char *config)
+/* more: further files, a name and its content after another, to NULL; NULL: none. */
+static void check_model(const char *family, const char *model, const char *file, const char *config,
+                        const char *const *more)
 {
     gn_error err = {0};
     char folder[] = "/tmp/genchi-test-XXXXXX", *data, path[200], command[200];
@@ -97,6 +99,8 @@ static void check_model(const char *family, const char *model, const char *file,
     CHECK_OK(gn__read_file(test_path(path), 1 << 20, &data, &size, &err), err);
     put_file(folder, file, data, size);
     put_file(folder, "tokenizer_config.json", config, strlen(config));
+    for (const char *const *m = more; m != NULL && *m != NULL; m += 2)
+        put_file(folder, m[0], m[1], strlen(m[1]));
     gn_tokenizer *t = NULL;
     CHECK_OK(gn_tokenizer_load(folder, &t, &err), err);
     check_rows(t, family);
@@ -116,18 +120,103 @@ static void check_model(const char *family, const char *model, const char *file,
     unlink(command);
     snprintf(command, sizeof command, "%s/tokenizer_config.json", folder);
     unlink(command);
+    for (const char *const *m = more; m != NULL && *m != NULL; m += 2) {
+        snprintf(command, sizeof command, "%s/%s", folder, m[0]);
+        unlink(command);
+    }
     rmdir(folder);
 }
 
 TEST(sentencepiece_models)
 {
-    check_model("t5", "unigram", "spiece.model", "{\"tokenizer_class\":\"T5Tokenizer\"}");
-    check_model("xlm_roberta", "unigram", "sentencepiece.bpe.model",
-                "{\"tokenizer_class\":\"XLMRobertaTokenizerFast\"}");
-    check_model("llama", "bpe", "tokenizer.model",
-                "{\"tokenizer_class\":\"LlamaTokenizer\",\"add_bos_token\":true}");
-    check_model("llama_legacy", "bpe", "tokenizer.model",
-                "{\"tokenizer_class\":\"LlamaTokenizer\",\"legacy\":true,\"add_eos_token\":true}");
+    static const struct {
+        const char *row, *model, *file, *config;
+    } classes[] = {
+        {"t5", "unigram", "spiece.model", "{\"tokenizer_class\":\"T5Tokenizer\"}"},
+        {"xlm_roberta", "unigram", "sentencepiece.bpe.model",
+         "{\"tokenizer_class\":\"XLMRobertaTokenizerFast\"}"},
+        {"llama", "bpe", "tokenizer.model",
+         "{\"tokenizer_class\":\"LlamaTokenizer\",\"add_bos_token\":true}"},
+        {"llama_legacy", "bpe", "tokenizer.model",
+         "{\"tokenizer_class\":\"LlamaTokenizer\",\"legacy\":true,\"add_eos_token\":true}"},
+        {"t5_pieces", "pegasus", "spiece.model",
+         "{\"tokenizer_class\":\"T5Tokenizer\",\"extra_ids\":3,\"pad_token\":{\"content\":\"<pad>\","
+         "\"lstrip\":true}}"},
+        {"albert", "albert", "spiece.model", "{\"tokenizer_class\":\"AlbertTokenizer\"}"},
+        {"albert_cased", "albert", "spiece.model",
+         "{\"tokenizer_class\":\"AlbertTokenizer\",\"do_lower_case\":false,\"keep_accents\":true,\"add_"
+         "prefix_space\":"
+         "false}"},
+        {"camembert", "unigram", "sentencepiece.bpe.model", "{\"tokenizer_class\":\"CamembertTokenizer\"}"},
+        {"mbart", "unigram", "sentencepiece.bpe.model", "{\"tokenizer_class\":\"MBartTokenizer\"}"},
+        {"mbart_ja", "unigram", "sentencepiece.bpe.model",
+         "{\"tokenizer_class\":\"MBartTokenizer\",\"src_lang\":\"ja_XX\"}"},
+        {"mbart50", "unigram", "sentencepiece.bpe.model",
+         "{\"tokenizer_class\":\"MBart50Tokenizer\",\"src_lang\":\"ja_XX\"}"},
+        {"deberta", "deberta", "spm.model", "{\"tokenizer_class\":\"DebertaV2Tokenizer\"}"},
+        {"deberta_punctuation", "deberta", "spm.model",
+         "{\"tokenizer_class\":\"DebertaV2TokenizerFast\",\"do_lower_case\":true,\"split_by_punct\":true,"
+         "\"add_prefix_space\":false,\"added_tokens_decoder\":{"
+         "\"900\":{\"content\":\"<more>\",\"lstrip\":true,\"rstrip\":true,\"single_word\":false,"
+         "\"normalized\":false,"
+         "\"special\":true},\"30\":{\"content\":\"<less>\",\"lstrip\":false,\"rstrip\":false,\"single_word\":"
+         "true,"
+         "\"normalized\":true,\"special\":false}}}"},
+        {"gemma", "gemma", "tokenizer.model",
+         "{\"tokenizer_class\":\"GemmaTokenizer\",\"add_bos_token\":true}"},
+        {"pegasus", "pegasus", "spiece.model", "{\"tokenizer_class\":\"PegasusTokenizer\"}"},
+        {"pegasus_offset", "pegasus", "spiece.model",
+         "{\"tokenizer_class\":\"PegasusTokenizer\",\"offset\":5}"},
+        {"xlnet", "xlnet", "spiece.model", "{\"tokenizer_class\":\"XLNetTokenizer\"}"},
+        {"xlnet_lower", "xlnet", "spiece.model",
+         "{\"tokenizer_class\":\"XLNetTokenizer\",\"do_lower_case\":true}"},
+        {"big_bird", "big_bird", "spiece.model", "{\"tokenizer_class\":\"BigBirdTokenizer\"}"},
+        {"t5_more", "pegasus", "spiece.model",
+         "{\"tokenizer_class\":\"T5Tokenizer\",\"additional_special_tokens\":[\"<more>\",\"a\"]}"},
+        {"mbart50_more", "unigram", "sentencepiece.bpe.model",
+         "{\"tokenizer_class\":\"MBart50Tokenizer\",\"additional_special_tokens\":[\"<more>\"]}"},
+        {"own_unigram", "unigram", "tokenizer.model", "{}"},
+        {"own_albert", "albert", "tokenizer.model", "{\"tokenizer_class\":\"TokenizersBackend\"}"},
+        {"own_bpe", "bpe", "tokenizer.model", "{\"tokenizer_class\":\"PreTrainedTokenizerFast\"}"},
+        {"own_gemma", "gemma", "tokenizer.model", "{}"},
+        {"own_plain", "plain", "tokenizer.model", "{\"add_bos_token\":true,\"legacy\":false}"},
+    };
+    for (size_t i = 0; i < sizeof classes / sizeof *classes; i++)
+        check_model(classes[i].row, classes[i].model, classes[i].file, classes[i].config, NULL);
+}
+
+TEST(special_tokens_in_files_of_their_own)
+{
+    static const char *const files[] = {
+        "config.json",
+        "{\"model_type\":\"deberta-v2\"}",
+        "special_tokens_map.json",
+        "{\"mask_token\":{\"content\":\"<mask>\",\"lstrip\":true,\"rstrip\":false,\"single_word\":false,"
+        "\"normalized\":false},\"sep_token\":\"<turn>\"}",
+        "added_tokens.json",
+        "{\"<mask>\":263,\"<less>\":262,\"<more>\":260}",
+        NULL};
+    check_model("deberta_files", "deberta", "spm.model", "{}", files);
+}
+
+TEST(sentencepiece_classes)
+{
+    CHECK_STR(gn__spm_class_of("deberta-v2"), "DebertaV2Tokenizer");
+    CHECK_STR(gn__spm_class_of("t5"), "T5Tokenizer");
+    CHECK_STR(gn__spm_class_of("umt5"), "");
+    CHECK(gn__spm_class_of("5") == NULL && gn__spm_class_of("rembert") == NULL);
+    gn_error err = {0};
+    gn__tok_source source = {"x.model", &err};
+    gn__spm_piece piece = {"a", 1, 0, 1};
+    gn__spm m = {.piece = &piece, .pieces = 1, .model_type = GN__SPM_BPE};
+    json_t *root = NULL;
+    CHECK(gn__spm_convert(&source, &m, "RemBertTokenizer", NULL, NULL, &root) == GN_UNSUPPORTED);
+    CHECK_HAS(err.message, "the tokenizer class \"RemBertTokenizer\"");
+    CHECK(gn__spm_convert(&source, &m, "AlbertTokenizer", NULL, NULL, &root) == GN_UNSUPPORTED);
+    CHECK_HAS(err.message, "this type of SentencePiece model");
+    m.model_type = GN__SPM_UNIGRAM;
+    CHECK(gn__spm_convert(&source, &m, "PegasusTokenizer", NULL, NULL, &root) == GN_FORMAT);
+    CHECK_HAS(err.message, "\"<unk>\" is not in the vocabulary");
 }
 
 /* ---- parts --------------------------------------------------------------------------------------- */
