@@ -108,6 +108,9 @@ static void trim(const job *j, size_t token, blanks b)
 
 static gn_status no_memory(const job *j)
 {
+    if (j->scratch.text.gave_up || j->scratch.spare.gave_up)
+        return gn__fail(j->scratch.err, GN_UNSUPPORTED,
+                        "a regular expression of the tokenizer takes too many steps for this text");
     return gn__no_memory(j->scratch.err, j->scratch.raw.glyphs * sizeof(gn__glyph));
 }
 

@@ -61,7 +61,8 @@ static void apply(const void *state, gn__tok_pieces *text, gn__tok_pieces *spare
 {
     job j = {state, text, spare};
     spare->glyphs = 0;
-    if (!gn__pattern_each(j.r->pattern, text->glyph, text->glyphs, piece, &j)) spare->failed = true;
+    if (!gn__pattern_each(j.r->pattern, text->glyph, text->glyphs, piece, &j))
+        spare->failed = spare->gave_up = true;
     gn__tok_swap_glyphs(text, spare);
 }
 

@@ -56,9 +56,10 @@ static gn_status compile(const gn__tok_source *source, const char *name, const c
 {
     gn__buf out = {0};
     const char *why = NULL;
+    bool interpret = false;
     int error = 0;
     PCRE2_SIZE at = 0;
-    if (!gn__pattern_translate(regex, length, &out, &why) || out.failed) {
+    if (!gn__pattern_translate(regex, length, &out, &interpret, &why) || out.failed) {
         bool failed = out.failed;
         gn__buf_free(&out);
         return failed ? gn__no_memory(source->err, length) : beyond(source, name, regex, why);
@@ -75,7 +76,8 @@ static gn_status compile(const gn__tok_source *source, const char *name, const c
     uint32_t empty = 1;
     pcre2_pattern_info(p->code, PCRE2_INFO_MATCHEMPTY, &empty);
     if (empty) return beyond(source, name, regex, "it matches the empty string");
-    pcre2_jit_compile(p->code, PCRE2_JIT_COMPLETE); /* without it the matching is slower, not other */
+    if (!interpret)
+        pcre2_jit_compile(p->code, PCRE2_JIT_COMPLETE); /* where that fails the matching is slower */
     return GN_OK;
 }
 

@@ -41,7 +41,7 @@ static void apply(const void *state, gn__tok_pieces *text, gn__tok_pieces *spare
         gn__cut_begin(&c, span->begin);
         if (!gn__pattern_each(s->pattern, text->glyph + span->begin, span->end - span->begin, gn__cut_piece,
                               &c))
-            spare->failed = true;
+            spare->failed = spare->gave_up = true;
         gn__cut_end(&c);
     }
     gn__tok_swap_spans(text, spare);

@@ -27,6 +27,7 @@ value() {
     --dtype) echo float32 ;;
     --bandwidth) echo isj ;;
     --statistic) echo energy ;;
+    --offsets) echo bytes ;;
     --output-type) echo float16 ;;
     --time-limit | --threads | --seed | --max-length | --permutations | --folds) echo 20 ;;
     --alpha) echo 0.1 ;;
