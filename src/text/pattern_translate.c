@@ -7,10 +7,13 @@
 enum { MAX_DEPTH = 64, MAX_CLASSES = 8, MAX_CAPTURES = 9 };
 
 typedef struct group {
-    bool fold;      /* letters match without regard to case */
-    bool looks;     /* within a look ahead or behind */
-    bool behind;    /* within a look behind */
-    size_t capture; /* its number; 0: it has none */
+    bool fold;         /* letters match without regard to case */
+    bool looks;        /* within a look ahead or behind */
+    bool behind;       /* within a look behind */
+    size_t capture;    /* its number; 0: it has none */
+    bool assertion;    /* it looks ahead or behind itself */
+    bool solid;        /* the alternative at hand matches some character at least */
+    bool may_be_empty; /* an alternative before it may match nothing */
 } group;
 
 typedef struct translator {
@@ -167,13 +170,16 @@ static bool escape(translator *t, bool in_class, gn__set *s, bool *is_set, uint3
 static bool class_body(translator *t, gn__set *s, unsigned depth);
 
 /* [:name:] or [:^name:], of which the first bracket is at hand. */
-static bool posix_bracket(translator *t, gn__set *s)
+static bool posix_bracket(translator *t, gn__set *s, unsigned depth)
 {
     size_t from = t->at + 2, end = from;
     bool negated = from < t->n && t->s[from] == '^';
     gn__set named = {0};
     if (negated) from++, end++;
     while (end < t->n && t->s[end] >= 'a' && t->s[end] <= 'z') end++;
+    /* [^[^[:^ascii:]]] of Oniguruma 6.9 matches nothing */
+    if (negated && depth > 0 && end - from == 5 && memcmp(t->s + from, "ascii", 5) == 0)
+        return refuse(t, "a POSIX bracket that is not known here");
     if (end + 1 >= t->n || t->s[end] != ':' || t->s[end + 1] != ']' ||
         !gn__set_add_posix(&named, t->s + from, end - from))
         return refuse(t, "a POSIX bracket that is not known here");
@@ -197,7 +203,7 @@ static bool class_member(translator *t, gn__set *s, unsigned depth, bool *is_set
     char c = t->s[t->at];
     if (c == '[') {
         *is_set = true;
-        if (t->at + 1 < t->n && t->s[t->at + 1] == ':') return posix_bracket(t, s);
+        if (t->at + 1 < t->n && t->s[t->at + 1] == ':') return posix_bracket(t, s, depth);
         if (depth == MAX_CLASSES) return refuse(t, "more classes within classes than are read");
         t->at++;
         return class_body(t, s, depth + 1);
@@ -303,6 +309,7 @@ static bool open_group(translator *t)
     group g = t->group[t->depth];
     const char *kind = "?:";
     g.capture = 0;
+    g.assertion = g.solid = g.may_be_empty = false;
     if (t->at < t->n && t->s[t->at] == '?') {
         kind = NULL;
         for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) {
@@ -312,6 +319,7 @@ static bool open_group(translator *t)
         if (kind == NULL) return refuse(t, "a kind of group that is not known here");
         t->at += strlen(kind);
         char last = kind[strlen(kind) - 1];
+        g.assertion = last == '=' || last == '!';
         g.looks |= last == '=' || last == '!';
         g.behind |= kind[1] == '<';
         t->interpret |= last == '>';
@@ -379,8 +387,10 @@ static bool interval(const translator *t, size_t *end, unsigned long bound[2], b
 }
 
 /* After one item: its quantifier, if any. */
-static bool quantifier(translator *t)
+/* hollow: what it is about may match nothing. */
+static bool quantifier(translator *t, bool hollow)
 {
+    bool *solid = &t->group[t->depth].solid;
     char c = t->at < t->n ? t->s[t->at] : '\0';
     if (c == '{') {
         size_t end;
@@ -389,8 +399,12 @@ static bool quantifier(translator *t)
         t->at++;
         if (!interval(t, &end, bound, &exact)) {
             t->at--;
+            *solid |= !hollow;
             return true;
         }
+        *solid |= !hollow && bound[0] > 0;
+        /* Oniguruma ends a loop with a round that matches nothing, PCRE2 counts it */
+        if (hollow && bound[1] > 1) return refuse(t, "a number of repetitions of what may be empty");
         if (bound[1] < bound[0] || bound[0] > 65535 || (bound[1] != ULONG_MAX && bound[1] > 65535))
             return refuse(t, "a number of repetitions that is out of range");
         t->at = end;
@@ -407,6 +421,7 @@ static bool quantifier(translator *t)
         }
     } else if (c == '*' || c == '+' || c == '?') {
         gn__buf_putc(t->out, c);
+        *solid |= !hollow && c == '+';
         bool of_group = t->at > 0 && t->s[t->at - 1] == ')';
         char after = ++t->at < t->n ? t->s[t->at] : '\0';
         if (after == '?' || after == '+') {
@@ -415,6 +430,7 @@ static bool quantifier(translator *t)
             t->at++;
         }
     } else {
+        *solid |= !hollow;
         return true;
     }
     t->before = 0;
@@ -435,24 +451,26 @@ static bool item(translator *t)
     case '|':
         t->at++;
         gn__buf_putc(t->out, c);
+        t->group[t->depth].may_be_empty |= !t->group[t->depth].solid;
+        t->group[t->depth].solid = false;
         return true;
     case ')':
         if (t->depth == 0) return refuse(t, "a group without its beginning");
         t->at++;
         if (t->group[t->depth].capture > 0 && t->group[t->depth].capture <= MAX_CAPTURES)
             t->closed[t->group[t->depth].capture] = true;
-        t->depth--;
+        const group *g = &t->group[t->depth--];
         gn__buf_putc(t->out, c);
-        return quantifier(t);
+        return quantifier(t, g->assertion || g->may_be_empty || !g->solid);
     case '[':
         t->at++;
-        return class(t) && quantifier(t);
+        return class(t) && quantifier(t, false);
     case '.':
     case '^':
     case '$':
         t->at++;
         gn__buf_putc(t->out, c);
-        return c == '.' ? quantifier(t) : true;
+        return c == '.' ? quantifier(t, false) : true;
     case '*':
     case '+':
     case '?':
@@ -468,7 +486,7 @@ static bool item(translator *t)
             t->at++;
             return word_border(t, kind == 'b');
         }
-        if (kind >= '1' && kind <= '9') return back_reference(t) && quantifier(t);
+        if (kind >= '1' && kind <= '9') return back_reference(t) && quantifier(t, true);
         gn__set s = {0};
         bool is_set;
         uint32_t code = 0;
@@ -481,11 +499,11 @@ static bool item(translator *t)
             good = literal(t, code);
         }
         gn__set_free(&s);
-        return good && quantifier(t);
+        return good && quantifier(t, false);
     }
     default:
         t->before = before;
-        return literal(t, next_code(t)) && quantifier(t);
+        return literal(t, next_code(t)) && quantifier(t, false);
     }
 }
 

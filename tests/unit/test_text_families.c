@@ -445,6 +445,7 @@ TEST(what_is_refused)
          GN_UNSUPPORTED},
         {"{" SPLIT("Regex", "[&&a]", "Isolated", "false") "}", "an intersection of classes with nothing",
          GN_UNSUPPORTED},
+        {"{" SPLIT("Regex", "x(?:a?|b){2}", "Isolated", "false") "}", "of what may be empty", GN_UNSUPPORTED},
         {"{" SPLIT("Regex", "[[:letter:]]", "Isolated", "false") "}", "a POSIX bracket", GN_UNSUPPORTED},
         {"{" SPLIT("Regex", "[[[[[[[[[[a]]]]]]]]]]", "Isolated", "false") "}", "more classes within classes",
          GN_UNSUPPORTED},
