@@ -31,7 +31,7 @@ static gn_status parse(const gn__tok_source *source, const json_t *part, void **
         return gn__no_memory(source->err, length);
     }
     for (size_t at = 0; at < length;) at += gn__utf8_decode(content + at, length - at, &r->content[r->n++]);
-    gn_status status = gn__pattern_parse(source, name, part, &r->pattern);
+    gn_status status = gn__pattern_parse(source, name, part, false, &r->pattern);
     if (status == GN_OK)
         *state = r;
     else

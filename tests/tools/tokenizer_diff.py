@@ -221,7 +221,8 @@ def patterns(library, rng, words, wanted):
         regex = random_regex(rng)
         description = {"version": "1.0", "truncation": None, "padding": None, "added_tokens": [], "normalizer": None,
                        "post_processor": None, "decoder": None, "model": dict(spelled(), end_of_word_suffix="|"),
-                       "pre_tokenizer": {"type": "Split", "pattern": {"Regex": regex}, "behavior": "Isolated", "invert": False}}
+                       "pre_tokenizer": {"type": "Split", "pattern": {"Regex": regex}, "behavior": rng.choice(BEHAVIORS),
+                                         "invert": rng.random() < .3}}
         try:
             theirs = Tokenizer.from_str(json.dumps(description))
         except Exception:
