@@ -1,39 +1,25 @@
 /* From SentencePiece models to descriptions as in tokenizer.json, by the rows of sentencepiece_families.c;
  * and, for models of which no class is known, as `transformers` 5 lets the model speak for itself
  * (SpmConverter.build_tokenizer_from_spm_proto), which is what sentencepiece itself does. */
-#include "text/sentencepiece.h"
-#include "text/vocab.h"
+#include "text/sentencepiece_job.h"
 
 #include <stdio.h>
 
 #define BAR "\xE2\x96\x81"
 
-typedef struct convert {
-    const gn__tok_source *source;
-    const gn__spm *m;
-    const gn__spm_family *family; /* NULL: the model speaks for itself */
-    const char *kind;
-    const json_t *config;
-    json_t *root;
-    gn__map ids;     /* token: id, the last of equals */
-    size_t pieces;   /* of the vocabulary */
-    size_t next;     /* the id of the next added token that the vocabulary lacks */
-    gn__map content; /* of the added tokens: the place in the list */
-} convert;
-
-static gn_status no_memory(const convert *c)
+gn_status gn__spm_no_memory(const gn__spm_job *c)
 {
     return gn__no_memory(c->source->err, sizeof(json_t *));
 }
 
-static bool option(const convert *c, const char *key, bool standard)
+static bool option(const gn__spm_job *c, const char *key, bool standard)
 {
     const json_t *value = json_object_get(c->config, key);
     return json_is_boolean(value) ? json_is_true(value) : standard;
 }
 
 /* The content of a special token, which the configuration gives as a string or an object; NULL: null. */
-static const char *token_of(const convert *c, const char *key, const char *standard)
+const char *gn__spm_token_of(const gn__spm_job *c, const char *key, const char *standard)
 {
     const json_t *value = json_object_get(c->config, key);
     if (value == NULL) return standard;
@@ -41,248 +27,35 @@ static const char *token_of(const convert *c, const char *key, const char *stand
     return json_string_value(value);
 }
 
-static const char *named(const convert *c, int which)
+const char *gn__spm_named(const gn__spm_job *c, int which)
 {
-    return token_of(c, gn__spm_named_key[which], c->family->named[which]);
+    return gn__spm_token_of(c, gn__spm_named_key[which], c->family->named[which]);
 }
 
-static const char *named_by_key(const convert *c, const char *key, size_t length)
+const char *gn__spm_named_by_key(const gn__spm_job *c, const char *key, size_t length)
 {
     for (int i = 0; i < GN__SPM_NAMED; i++)
         if (strlen(gn__spm_named_key[i]) == length && memcmp(gn__spm_named_key[i], key, length) == 0)
-            return named(c, i);
+            return gn__spm_named(c, i);
     return NULL;
 }
 
-static gn_status missing(const convert *c, const char *token)
+gn_status gn__spm_missing(const gn__spm_job *c, const char *token)
 {
     return gn__fail(c->source->err, GN_FORMAT, "%s: the special token \"%s\" is not in the vocabulary",
                     c->source->file, token);
 }
 
-static bool set(json_t *object, const char *key, json_t *value)
+bool gn__spm_set(json_t *object, const char *key, json_t *value)
 {
     return value != NULL && json_object_set_new(object, key, value) == 0;
 }
 
-/* ---- the vocabulary of Unigram ------------------------------------------------------------------- */
-
-static bool add_scored(json_t *vocab, const char *token, size_t length, double score)
-{
-    json_t *pair = json_pack("[s%, f]", token, length, score);
-    return pair != NULL && json_array_append_new(vocab, pair) == 0;
-}
-
-static int number_of(const convert *c, const char *key, int standard)
+int gn__spm_number_of(const gn__spm_job *c, const char *key, int standard)
 {
     const json_t *value = json_object_get(c->config, key);
     double wanted = json_is_number(value) ? json_number_value(value) : standard;
     return wanted >= 0 && wanted <= 10000 ? (int)wanted : standard;
-}
-
-/* T5's <extra_id_99> to <extra_id_0>; Pegasus' two masks, which the conversion names in another order than
- * the class, and its unused <unk_2> to <unk_102>. */
-static bool add_series(const convert *c, json_t *vocab, const char *which)
-{
-    char token[40];
-    bool good = true;
-    if (strcmp(which, "#extra_ids") == 0) {
-        for (int i = number_of(c, "extra_ids", 100); good && i-- > 0;) {
-            size_t n = (size_t)snprintf(token, sizeof token, "<extra_id_%d>", i);
-            good = add_scored(vocab, token, n, 0.0);
-        }
-    } else if (strcmp(which, "#masks") == 0) {
-        const char *mask = token_of(c, "mask_token", "<mask_1>");
-        const char *sentence = token_of(c, "mask_token_sent", "<mask_2>");
-        if (mask != NULL) good = add_scored(vocab, mask, strlen(mask), 0.0);
-        if (sentence != NULL && (mask == NULL || strcmp(mask, sentence) != 0))
-            good = good && add_scored(vocab, sentence, strlen(sentence), 0.0);
-    } else {
-        for (int i = 2; good && i < number_of(c, "offset", 103); i++) {
-            size_t n = (size_t)snprintf(token, sizeof token, "<unk_%d>", i);
-            good = add_scored(vocab, token, n, -100.0);
-        }
-    }
-    return good;
-}
-
-static gn_status add_fixed(const convert *c, json_t *vocab, const char *const *list)
-{
-    for (; list != NULL && *list != NULL; list++) {
-        const char *token = *list;
-        double score = 0;
-        if (*token == '#') {
-            if (!add_series(c, vocab, token)) return no_memory(c);
-            continue;
-        }
-        if (*token == '=' && (token = named_by_key(c, *list + 1, strlen(*list + 1))) == NULL)
-            return missing(c, *list + 1);
-        if (**list == '!') {
-            token++;
-            score = -100;
-        }
-        if (!add_scored(vocab, token, strlen(token), score)) return no_memory(c);
-    }
-    return GN_OK;
-}
-
-/* The number of the first [token, score] from `from` on, of any score or of 0; -1. */
-static int64_t find_piece(const json_t *vocab, const char *token, size_t from, bool scoreless)
-{
-    for (size_t i = from; token != NULL && i < json_array_size(vocab); i++) {
-        const json_t *pair = json_array_get(vocab, i);
-        if ((!scoreless || json_real_value(json_array_get(pair, 1)) == 0) &&
-            strcmp(json_string_value(json_array_get(pair, 0)), token) == 0)
-            return (int64_t)i;
-    }
-    return -1;
-}
-
-static gn_status find_unknown(const convert *c, const json_t *vocab, int64_t *unk)
-{
-    const gn__spm_family *f = c->family;
-    const char *token = named(c, GN__SPM_UNK);
-    *unk = f->unk;
-    if (f->unknown == GN__SPM_UNK_FIXED) return GN_OK;
-    *unk = c->m->unk_id;
-    if (f->unknown == GN__SPM_UNK_TRAINER) return GN_OK;
-    int64_t found = find_piece(vocab, token, (size_t)f->unk, f->unknown != GN__SPM_UNK_NAMED);
-    if (found >= 0)
-        *unk = found;
-    else if (f->unknown == GN__SPM_UNK_NAMED)
-        *unk = 0;
-    else if (f->unknown == GN__SPM_UNK_SCORELESS_OR_100)
-        *unk = 100;
-    else if (f->unknown == GN__SPM_UNK_SCORELESS)
-        return missing(c, token == NULL ? "unk_token" : token);
-    return GN_OK;
-}
-
-static bool index_vocab(convert *c, const json_t *vocab)
-{
-    uint32_t found;
-    c->pieces = json_array_size(vocab);
-    for (size_t i = c->pieces; i-- > 0;) { /* the first one put in stays */
-        const json_t *token = json_array_get(json_array_get(vocab, i), 0);
-        if (!gn__map_put(&c->ids, json_string_value(token), json_string_length(token), (uint32_t)i, &found))
-            return false;
-    }
-    return true;
-}
-
-static gn_status set_unigram(convert *c)
-{
-    const gn__spm_family *f = c->family;
-    json_t *vocab = json_array(), *model = json_pack("{s:s}", "type", "Unigram");
-    gn_status status = vocab == NULL || !set(c->root, "model", model) ? no_memory(c) : GN_OK;
-    int64_t unk = c->m->unk_id;
-    if (status == GN_OK && f != NULL) status = add_fixed(c, vocab, f->first);
-    for (size_t i = f == NULL ? 0 : f->skipped; status == GN_OK && i < c->m->pieces; i++) {
-        const gn__spm_piece *p = &c->m->piece[i];
-        if (!add_scored(vocab, p->text, p->length, (double)p->score)) status = no_memory(c);
-    }
-    if (status == GN_OK && f != NULL) status = add_fixed(c, vocab, f->last);
-    if (status == GN_OK && f != NULL) status = find_unknown(c, vocab, &unk);
-    if (status == GN_OK && !index_vocab(c, vocab)) status = no_memory(c);
-    if (status == GN_OK && (!set(model, "unk_id", json_integer(unk)) ||
-                            !set(model, "byte_fallback", json_boolean(f == NULL && c->m->byte_fallback)) ||
-                            json_object_set(model, "vocab", vocab) != 0))
-        status = no_memory(c);
-    json_decref(vocab);
-    return status;
-}
-
-/* ---- the vocabulary of BPE ----------------------------------------------------------------------- */
-
-typedef struct merge {
-    double score; /* of what the two become */
-    uint32_t whole, left;
-} merge;
-
-/* By falling score, then by the piece's number; then by the left part: its length for the classes, its text
- * where the model speaks for itself, and since both begin the same piece that is the same. */
-static int by_rank(const void *a, const void *b)
-{
-    const merge *x = a, *y = b;
-    if (x->score != y->score) return x->score > y->score ? -1 : 1;
-    if (x->whole != y->whole) return x->whole < y->whole ? -1 : 1;
-    return x->left < y->left ? -1 : x->left > y->left;
-}
-
-/* Every way to cut a piece into two others is a merge. The classes rank them by the piece's number alone; a
- * model that speaks for itself by its score, and among normal pieces only. */
-static bool add_merges(const convert *c, json_t *merges)
-{
-    const gn__spm *m = c->m;
-    bool all = c->family != NULL, good = true;
-    size_t count = 0, capacity = 0;
-    merge *list = NULL;
-    for (size_t i = 0; good && i < m->pieces; i++) {
-        const gn__spm_piece *p = &m->piece[i];
-        if (gn__map_get(&c->ids, p->text, p->length) != (int64_t)i || (!all && p->type != GN__SPM_NORMAL))
-            continue;
-        for (size_t at = 1; good && at < p->length; at++) {
-            if ((p->text[at] & 0xC0) == 0x80) continue;
-            int64_t left = gn__map_get(&c->ids, p->text, at);
-            int64_t right = gn__map_get(&c->ids, p->text + at, p->length - at);
-            if (left < 0 || right < 0 ||
-                (!all && (m->piece[left].type != GN__SPM_NORMAL || m->piece[right].type != GN__SPM_NORMAL)))
-                continue;
-            if (count == capacity) {
-                capacity = capacity + capacity / 2 + 1024;
-                merge *bigger = gn__realloc(list, capacity, sizeof *bigger);
-                good = bigger != NULL;
-                if (good) list = bigger;
-            }
-            if (good) list[count++] = (merge){all ? 0 : (double)p->score, (uint32_t)i, (uint32_t)at};
-        }
-    }
-    if (good && count > 0) qsort(list, count, sizeof *list, by_rank);
-    for (size_t i = 0; good && i < count; i++) {
-        const gn__spm_piece *p = &m->piece[list[i].whole];
-        json_t *pair = json_pack("[s%, s%]", p->text, (size_t)list[i].left, p->text + list[i].left,
-                                 p->length - list[i].left);
-        good = pair != NULL && json_array_append_new(merges, pair) == 0;
-    }
-    free(list);
-    return good;
-}
-
-static bool has_user_defined(const gn__spm *m)
-{
-    for (size_t i = 0; i < m->pieces; i++)
-        if (m->piece[i].type == GN__SPM_USER_DEFINED) return true;
-    return false;
-}
-
-static gn_status set_bpe(convert *c)
-{
-    const gn__spm *m = c->m;
-    json_t *vocab = json_object(), *merges = json_array();
-    json_t *model = json_pack("{s:s, s:b, s:b, s:b, s:o?, s:o?}", "type", "BPE", "fuse_unk", 1,
-                              "byte_fallback", c->family != NULL || m->byte_fallback, "ignore_merges",
-                              c->family == NULL && has_user_defined(m), "vocab", vocab, "merges", merges);
-    if (vocab == NULL || merges == NULL || !set(c->root, "model", model)) return no_memory(c);
-    c->pieces = m->pieces;
-    for (size_t i = 0; i < m->pieces; i++) {
-        const gn__spm_piece *p = &m->piece[i];
-        uint32_t found;
-        if (gn__map_get(&c->ids, p->text, p->length) >= 0)
-            return gn__fail(c->source->err, GN_FORMAT, "%s: the piece \"%.*s\" is there twice",
-                            c->source->file, (int)(p->length < 200 ? p->length : 200), p->text);
-        if (!gn__map_put(&c->ids, p->text, p->length, (uint32_t)i, &found) ||
-            json_object_setn_new(vocab, p->text, p->length, json_integer((json_int_t)i)) != 0)
-            return no_memory(c);
-    }
-    if (!add_merges(c, merges)) return no_memory(c);
-    json_t *unk = NULL;
-    if (c->family == NULL)
-        unk = json_stringn(m->unk.text, m->unk.length);
-    else if (strcmp(c->family->name, "GemmaTokenizer") == 0 && named(c, GN__SPM_UNK) != NULL)
-        unk = json_string(named(c, GN__SPM_UNK));
-    else
-        return GN_OK;
-    return set(model, "unk_token", unk) ? GN_OK : no_memory(c);
 }
 
 /* ---- normalizers and pre-tokenizers -------------------------------------------------------------- */
@@ -342,7 +115,7 @@ static const word words[] = {
     {"whole-first", METASPACE("first", "false")},
 };
 
-static bool add_part(const convert *c, json_t *list, const char *name, size_t length)
+static bool add_part(const gn__spm_job *c, json_t *list, const char *name, size_t length)
 {
     json_error_t error;
     if (length == 8 && memcmp(name, "charsmap", 8) == 0) {
@@ -364,7 +137,7 @@ static bool add_part(const convert *c, json_t *list, const char *name, size_t le
 }
 
 /* The parts that a row's words name, as a Sequence under root[key]. */
-static gn_status set_parts(const convert *c, const char *key, const char *members, const char *list)
+static gn_status set_parts(const gn__spm_job *c, const char *key, const char *members, const char *list)
 {
     json_t *parts = json_array();
     bool good = parts != NULL;
@@ -387,48 +160,70 @@ static gn_status set_parts(const convert *c, const char *key, const char *member
         return GN_OK;
     }
     json_t *sequence = json_pack("{s:s, s:o?}", "type", "Sequence", members, parts);
-    return good && set(c->root, key, sequence) ? GN_OK : no_memory(c);
+    return good && gn__spm_set(c->root, key, sequence) ? GN_OK : gn__spm_no_memory(c);
 }
 
-/* User-defined pieces are words of their own: "piece|piece", the longest first. */
-static gn_status split_user_defined(const convert *c)
+typedef struct defined {
+    const gn__spm_piece *piece;
+    size_t characters;
+} defined;
+
+static int by_length(const void *a, const void *b)
 {
-    const gn__spm *m = c->m;
+    const defined *x = a, *y = b;
+    if (x->characters != y->characters) return x->characters > y->characters ? -1 : 1;
+    return x->piece < y->piece ? -1 : x->piece > y->piece;
+}
+
+/* The user-defined pieces, the longest first; *count of them. NULL: no memory. */
+static defined *find_defined(const gn__spm *m, size_t *count)
+{
+    defined *list = gn__calloc(m->pieces + 1, sizeof *list);
+    *count = 0;
+    for (size_t i = 0; list != NULL && i < m->pieces; i++) {
+        if (m->piece[i].type != GN__SPM_USER_DEFINED || m->piece[i].length == 0) continue;
+        defined *d = &list[(*count)++];
+        d->piece = &m->piece[i];
+        for (size_t k = 0; k < d->piece->length; k++) d->characters += (d->piece->text[k] & 0xC0) != 0x80;
+    }
+    if (*count > 1) qsort(list, *count, sizeof *list, by_length);
+    return list;
+}
+
+static bool is_plain(char c)
+{
+    return (unsigned char)c >= 0x80 || (c >= '0' && c <= '9') || ((c | 32) >= 'a' && (c | 32) <= 'z');
+}
+
+/* User-defined pieces are words of their own: cut out by "piece|piece". */
+static gn_status split_user_defined(const gn__spm_job *c)
+{
     gn__buf regex = {0};
-    size_t longest = 0;
-    for (size_t i = 0; i < m->pieces; i++)
-        if (m->piece[i].type == GN__SPM_USER_DEFINED && m->piece[i].length > longest)
-            longest = m->piece[i].length;
-    if (longest == 0) return GN_OK;
-    if (longest > 1000) return no_memory(c);
-    for (size_t chars = longest; chars > 0; chars--) {
-        for (size_t i = 0; i < m->pieces; i++) {
-            const gn__spm_piece *p = &m->piece[i];
-            size_t n = 0;
-            for (size_t k = 0; k < p->length; k++) n += (p->text[k] & 0xC0) != 0x80;
-            if (p->type != GN__SPM_USER_DEFINED || n != chars) continue;
-            if (regex.length > 0) gn__buf_putc(&regex, '|');
-            for (size_t k = 0; k < p->length; k++) {
-                if ((unsigned char)p->text[k] < 0x80 && !(p->text[k] >= '0' && p->text[k] <= '9') &&
-                    !((p->text[k] | 32) >= 'a' && (p->text[k] | 32) <= 'z'))
-                    gn__buf_putc(&regex, '\\');
-                gn__buf_putc(&regex, p->text[k]);
-            }
+    size_t count;
+    defined *list = find_defined(c->m, &count);
+    if (list == NULL) return gn__spm_no_memory(c);
+    for (size_t i = 0; i < count; i++) {
+        if (i > 0) gn__buf_putc(&regex, '|');
+        for (size_t k = 0; k < list[i].piece->length; k++) {
+            if (!is_plain(list[i].piece->text[k])) gn__buf_putc(&regex, '\\');
+            gn__buf_putc(&regex, list[i].piece->text[k]);
         }
     }
+    free(list);
+    if (count == 0) return GN_OK;
     json_t *split = regex.failed || regex.data == NULL
                         ? NULL
                         : json_pack("{s:s, s:{s:s}, s:s, s:b}", "type", "Split", "pattern", "Regex",
                                     regex.data, "behavior", "Isolated", "invert", 0);
     gn__buf_free(&regex);
     json_t *pre = json_object_get(c->root, "pre_tokenizer");
-    if (pre == NULL) return set(c->root, "pre_tokenizer", split) ? GN_OK : no_memory(c);
+    if (pre == NULL) return gn__spm_set(c->root, "pre_tokenizer", split) ? GN_OK : gn__spm_no_memory(c);
     return split != NULL && json_array_append_new(json_object_get(pre, "pretokenizers"), split) == 0
                ? GN_OK
-               : no_memory(c);
+               : gn__spm_no_memory(c);
 }
 
-static gn_status set_steps(const convert *c)
+static gn_status set_steps(const gn__spm_job *c)
 {
     char normalizers[200], pre[100];
     const gn__spm *m = c->m;
@@ -465,13 +260,13 @@ static gn_status set_steps(const convert *c)
 
 /* Takes over the token. One whose content is there already gives its flags to the one that is there, which
  * keeps its place: `transformers` adds them again, and `tokenizers` takes what it is told last. */
-static gn_status add_token(convert *c, json_t *token)
+static gn_status add_token(gn__spm_job *c, json_t *token)
 {
     const char *content = json_string_value(json_object_get(token, "content"));
     size_t length = content == NULL ? 0 : strlen(content);
     json_t *list = json_object_get(c->root, "added_tokens");
     uint32_t number = (uint32_t)json_array_size(list), found = 0;
-    if (token == NULL) return no_memory(c);
+    if (token == NULL) return gn__spm_no_memory(c);
     if (length == 0) {
         json_decref(token);
         return GN_OK;
@@ -480,14 +275,14 @@ static gn_status add_token(convert *c, json_t *token)
     if (good && found < number) {
         good = json_object_update(json_array_get(list, found), token) == 0;
         json_decref(token);
-        return good ? GN_OK : no_memory(c);
+        return good ? GN_OK : gn__spm_no_memory(c);
     }
     if (good && gn__map_get(&c->ids, content, length) < 0)
         good = gn__map_put(&c->ids, content, length, (uint32_t)c->next++, &found);
-    return json_array_append_new(list, token) == 0 && good ? GN_OK : no_memory(c);
+    return json_array_append_new(list, token) == 0 && good ? GN_OK : gn__spm_no_memory(c);
 }
 
-static gn_status add_content(convert *c, const char *content, size_t length, bool lstrip, bool special)
+static gn_status add_content(gn__spm_job *c, const char *content, size_t length, bool lstrip, bool special)
 {
     return add_token(c, json_pack("{s:i, s:s%, s:b, s:b, s:b, s:b, s:b}", "id", 0, "content", content, length,
                                   "single_word", 0, "lstrip", lstrip, "rstrip", 0, "normalized", 0, "special",
@@ -495,7 +290,7 @@ static gn_status add_content(convert *c, const char *content, size_t length, boo
 }
 
 /* A special token as the configuration gives it, else of the standard content. */
-static gn_status add_special(convert *c, const json_t *value, const char *standard, bool lstrip)
+static gn_status add_special(gn__spm_job *c, const json_t *value, const char *standard, bool lstrip)
 {
     static const char *const flags[] = {"single_word", "lstrip", "rstrip", "normalized"};
     if (value == NULL)
@@ -506,20 +301,20 @@ static gn_status add_special(convert *c, const json_t *value, const char *standa
         json_pack("{s:i, s:O?, s:b}", "id", 0, "content", json_object_get(value, "content"), "special", 1);
     bool good = token != NULL;
     for (size_t i = 0; good && i < sizeof flags / sizeof *flags; i++)
-        good = set(token, flags[i], json_boolean(json_is_true(json_object_get(value, flags[i]))));
+        good = gn__spm_set(token, flags[i], json_boolean(json_is_true(json_object_get(value, flags[i]))));
     if (good) return add_token(c, token);
     json_decref(token);
-    return no_memory(c);
+    return gn__spm_no_memory(c);
 }
 
 /* The class's own further tokens: languages, <extra_id_0> and so on. */
-static gn_status add_last(convert *c)
+static gn_status add_last(gn__spm_job *c)
 {
     const char *const *last = c->family == NULL ? NULL : c->family->last;
     for (; last != NULL && *last != NULL; last++) {
         if (**last == '=') continue;
         if (**last != '#') GN__TRY(add_content(c, *last, strlen(*last), false, true));
-        for (int i = 0; **last == '#' && i < number_of(c, "extra_ids", 100); i++) {
+        for (int i = 0; **last == '#' && i < gn__spm_number_of(c, "extra_ids", 100); i++) {
             char token[40];
             GN__TRY(add_content(c, token, (size_t)snprintf(token, sizeof token, "<extra_id_%d>", i), false,
                                 true));
@@ -530,7 +325,7 @@ static gn_status add_last(convert *c)
 
 /* In the order in which `transformers` adds them, which gives those that the vocabulary lacks their ids: the
  * listed ones, the named ones, the class's or the model's further ones. */
-static gn_status add_all(convert *c, const json_t *listed)
+static gn_status add_all(gn__spm_job *c, const json_t *listed)
 {
     const gn__spm *m = c->m;
     bool pegasus = c->family != NULL && strcmp(c->family->name, "PegasusTokenizer") == 0;
@@ -542,7 +337,7 @@ static gn_status add_all(convert *c, const json_t *listed)
             id < (json_int_t)m->pieces &&
             gn__map_get(&c->ids, content, strlen(content)) != id) { /* it would give a piece another name */
             json_decref(token);
-            return missing(c, content);
+            return gn__spm_missing(c, content);
         }
         if (c->family == NULL && m->add_dummy_prefix && token != NULL)
             json_object_set_new(token, "normalized", json_false());
@@ -568,9 +363,9 @@ static gn_status add_all(convert *c, const json_t *listed)
         return GN_OK;
     }
     if (pegasus) { /* in place of the model's */
-        const char *sentence = token_of(c, "mask_token_sent", "<mask_1>");
+        const char *sentence = gn__spm_token_of(c, "mask_token_sent", "<mask_1>");
         if (sentence != NULL) GN__TRY(add_content(c, sentence, strlen(sentence), false, true));
-        for (int i = 2; i < number_of(c, "offset", 103); i++) {
+        for (int i = 2; i < gn__spm_number_of(c, "offset", 103); i++) {
             char token[40];
             GN__TRY(add_content(c, token, (size_t)snprintf(token, sizeof token, "<unk_%d>", i), false, true));
         }
@@ -586,17 +381,17 @@ static gn_status add_all(convert *c, const json_t *listed)
 
 /* ---- the post-processor -------------------------------------------------------------------------- */
 
-static gn_status add_item(const convert *c, json_t *single, json_t *described, const char *token)
+static gn_status add_item(const gn__spm_job *c, json_t *single, json_t *described, const char *token)
 {
     int64_t id = gn__map_get(&c->ids, token, strlen(token));
-    if (id < 0) return missing(c, token);
+    if (id < 0) return gn__spm_missing(c, token);
     json_t *item = json_pack("{s:{s:s}}", "SpecialToken", "id", token);
     json_t *ids = json_pack("{s:[I]}", "ids", (json_int_t)id);
     bool good = item != NULL && json_array_append_new(single, item) == 0;
-    return set(described, token, ids) && good ? GN_OK : no_memory(c);
+    return gn__spm_set(described, token, ids) && good ? GN_OK : gn__spm_no_memory(c);
 }
 
-static gn_status fill_template(const convert *c, json_t *single, json_t *described)
+static gn_status fill_template(const gn__spm_job *c, json_t *single, json_t *described)
 {
     char own[60];
     bool asked = c->family == NULL || c->family->single == NULL;
@@ -607,24 +402,24 @@ static gn_status fill_template(const convert *c, json_t *single, json_t *describ
         char token[300];
         if (n == 1 && *list == 'A') {
             json_t *text = json_pack("{s:{s:s}}", "Sequence", "id", "A");
-            if (text == NULL || json_array_append_new(single, text) != 0) return no_memory(c);
+            if (text == NULL || json_array_append_new(single, text) != 0) return gn__spm_no_memory(c);
         } else {
             const char *content = NULL;
             if (n == 8 && memcmp(list, "src_lang", n) == 0) {
-                content = token_of(c, "src_lang", "en_XX");
+                content = gn__spm_token_of(c, "src_lang", "en_XX");
             } else if (c->family != NULL) {
-                content = named_by_key(c, list, n);
+                content = gn__spm_named_by_key(c, list, n);
             } else {
                 gn__spm_string piece = *list == 'b' ? c->m->bos : c->m->eos;
                 snprintf(token, sizeof token, "%.*s", (int)n, list); /* the key */
-                content = token_of(c, token, "");
+                content = gn__spm_token_of(c, token, "");
                 if (content != NULL && *content == '\0') {
                     snprintf(token, sizeof token, "%.*s", (int)piece.length, piece.text);
                     content = token;
                 }
             }
             if (content == NULL) { /* named as null: left out, as there */
-                if (!asked) return missing(c, list);
+                if (!asked) return gn__spm_missing(c, list);
             } else {
                 GN__TRY(add_item(c, single, described, content));
             }
@@ -634,12 +429,13 @@ static gn_status fill_template(const convert *c, json_t *single, json_t *describ
     return GN_OK;
 }
 
-static gn_status set_template(const convert *c)
+static gn_status set_template(const gn__spm_job *c)
 {
     json_t *single = json_array(), *described = json_object();
     json_t *post = json_pack("{s:s, s:o?, s:o?}", "type", "TemplateProcessing", "single", single,
                              "special_tokens", described);
-    if (single == NULL || described == NULL || !set(c->root, "post_processor", post)) return no_memory(c);
+    if (single == NULL || described == NULL || !gn__spm_set(c->root, "post_processor", post))
+        return gn__spm_no_memory(c);
     return fill_template(c, single, described);
 }
 
@@ -656,7 +452,7 @@ const char *gn__spm_class_of(const char *model_type)
     return NULL;
 }
 
-static gn_status find_family(convert *c)
+static gn_status find_family(gn__spm_job *c)
 {
     static const char *const own[] = {"", "TokenizersBackend", "PreTrainedTokenizerFast"};
     for (size_t i = 0; i < sizeof own / sizeof *own; i++)
@@ -674,7 +470,7 @@ static gn_status find_family(convert *c)
     return GN_OK;
 }
 
-static gn_status fill(convert *c, const json_t *listed)
+static gn_status fill(gn__spm_job *c, const json_t *listed)
 {
     GN__TRY(find_family(c));
     uint64_t type = c->m->model_type;
@@ -683,8 +479,8 @@ static gn_status fill(convert *c, const json_t *listed)
             c->source->err, GN_UNSUPPORTED,
             "%s: this type of SentencePiece model with the tokenizer class \"%s\" is not supported",
             c->source->file, c->kind);
-    if (!set(c->root, "added_tokens", json_array())) return no_memory(c);
-    GN__TRY(type == GN__SPM_UNIGRAM ? set_unigram(c) : set_bpe(c));
+    if (!gn__spm_set(c->root, "added_tokens", json_array())) return gn__spm_no_memory(c);
+    GN__TRY(type == GN__SPM_UNIGRAM ? gn__spm_set_unigram(c) : gn__spm_set_bpe(c));
     c->next = c->pieces;
     GN__TRY(set_steps(c));
     GN__TRY(add_all(c, listed));
@@ -694,8 +490,8 @@ static gn_status fill(convert *c, const json_t *listed)
 gn_status gn__spm_convert(const gn__tok_source *source, const gn__spm *m, const char *kind,
                           const json_t *config, const json_t *listed, json_t **out)
 {
-    convert c = {.source = source, .m = m, .kind = kind, .config = config, .root = json_object()};
-    gn_status status = c.root == NULL ? no_memory(&c) : fill(&c, listed);
+    gn__spm_job c = {.source = source, .m = m, .kind = kind, .config = config, .root = json_object()};
+    gn_status status = c.root == NULL ? gn__spm_no_memory(&c) : fill(&c, listed);
     gn__map_free(&c.ids);
     gn__map_free(&c.content);
     if (status == GN_OK)
