@@ -174,12 +174,11 @@ bool gn__bpe_prepare(void *state)
     return gn__bpe_walk_make(&b->merges, &b->vocab, b->byte_token, &b->walk);
 }
 
-/* The whole word where it is a token and merges are to be ignored for it; -1. */
-static int32_t whole_word(const bpe *b, const unsigned char *word, size_t n)
+/* The whole word where it is a token and merges are to be ignored for it; -1. key: room for 2 n bytes, of
+ * which n is at most the longest token's. */
+static int32_t whole_word(const bpe *b, const unsigned char *word, size_t n, char *key)
 {
-    char key[512];
     size_t size = 0;
-    if (!b->ignore_merges || n > b->vocab.longest || n > sizeof key / 2) return -1;
     for (size_t i = 0; i < n; i++) size += gn__utf8_encode(gn__tok_byte_char(word[i]), key + size);
     return gn__tok_vocab_id(&b->vocab, key, size);
 }
@@ -187,8 +186,11 @@ static int32_t whole_word(const bpe *b, const unsigned char *word, size_t n)
 size_t gn__bpe_word(const void *state, const unsigned char *word, size_t n, int32_t id[GN__FAST_BYTES])
 {
     const bpe *b = state;
-    id[0] = whole_word(b, word, n);
-    if (id[0] >= 0) return 1;
+    if (b->ignore_merges && n <= b->vocab.longest) {
+        char key[2 * GN__FAST_BYTES];
+        id[0] = whole_word(b, word, n, key);
+        if (id[0] >= 0) return 1;
+    }
     uint64_t dead[GN__FAST_BYTES / 64 + 1];
     if (b->walk != NULL) return gn__bpe_walk_along(b->walk, word, n, id, dead);
     for (size_t i = 0; i < n; i++) id[i] = b->byte_token[word[i]];
@@ -199,17 +201,19 @@ gn_status gn__bpe_long_word(const void *state, const unsigned char *word, size_t
                             const int32_t **id, size_t *count)
 {
     const bpe *b = state;
-    size_t symbols = b->walk == NULL ? n : 0;
+    size_t symbols = b->walk == NULL ? n : 0, text = b->ignore_merges && n <= b->vocab.longest ? 2 * n : 0;
     char *block =
         gn__tok_block(scratch, n * sizeof(int32_t) + 8 + (n / 64 + 1) * sizeof(uint64_t) +
-                                   symbols * (sizeof(gn__bpe_symbol) + 2 * sizeof(gn__bpe_candidate)));
+                                   symbols * (sizeof(gn__bpe_symbol) + 2 * sizeof(gn__bpe_candidate)) + text);
     if (block == NULL) return GN_NO_MEMORY;
     uint64_t *dead = (uint64_t *)block;
     int32_t *out = (int32_t *)(dead + n / 64 + 1);
     *id = out;
     *count = 1;
-    out[0] = whole_word(b, word, n);
-    if (out[0] >= 0) return GN_OK;
+    if (text > 0) {
+        out[0] = whole_word(b, word, n, (char *)(out + n));
+        if (out[0] >= 0) return GN_OK;
+    }
     if (b->walk != NULL) {
         *count = gn__bpe_walk_along(b->walk, word, n, out, dead);
         return GN_OK;

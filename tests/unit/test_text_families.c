@@ -79,6 +79,34 @@ TEST(byte_level_families)
     check_byte_level("qwen2", "\\p{N}", true);
 }
 
+/* Words that are tokens as they stand, short and long; the merges lead elsewhere. */
+TEST(merges_are_ignored_for_whole_words)
+{
+    gn_error err = {0};
+    json_t *root = json_load_file(test_path("tests/golden/text/gpt2/tokenizer.json"), 0, NULL);
+    json_t *model = json_object_get(root, "model"), *vocab = json_object_get(model, "vocab");
+    char word[601] = {0}, text[3000] = "";
+    gn__tok_source source = {"tokenizer.json", &err};
+    gn_tokenizer *t = NULL;
+    gn_tokens tokens = {0};
+    CHECK(json_object_set_new(model, "ignore_merges", json_true()) == 0);
+    for (int k = 0; k < 3; k++) {
+        memset(word, 'q', 600);
+        word[k == 0 ? 20 : k == 1 ? 40 : 600] = '\0';
+        CHECK(json_object_set_new(vocab, word, json_integer(5000 + k)) == 0);
+        snprintf(text + strlen(text), 700, "%s.", word);
+    }
+    CHECK_OK(gn__tokenizer_build(&source, root, &t), err);
+    CHECK(t->fast != NULL);
+    CHECK_OK(gn_tokenizer_encode(t, text, strlen(text), true, 0, &tokens, &err), err);
+    CHECK_INT(tokens.count, 6);
+    for (int k = 0; k < 3; k++) CHECK_INT(tokens.id[2 * k], 5000 + k);
+    CHECK_INT(tokens.end[4] - tokens.begin[4], 600);
+    gn_tokens_free(&tokens);
+    gn_tokenizer_free(t);
+    json_decref(root);
+}
+
 static void put_file(const char *folder, const char *name, const void *data, size_t n)
 {
     gn_error err = {0};
