@@ -48,7 +48,7 @@ static void make_toy(toy *t, gn__rng *r, unsigned letters, size_t joins, bool or
         if (id >= 0 && (orderly || gn__rng_below(r, 2) == 0)) continue;
         if (id < 0) {
             id = (int)t->tokens++;
-            snprintf(t->bytes[id], sizeof t->bytes[id], "%s", joined);
+            memcpy(t->bytes[id], joined, strlen(joined) + 1); /* at most LONGEST */
         }
         left[n] = pair[0];
         right[n] = pair[1];
