@@ -12,6 +12,8 @@ typedef struct gn__bpe_merge {
 typedef struct gn__bpe_merges {
     gn__bpe_merge *slot;
     size_t mask;
+    uint64_t *filter; /* [(mask + 1) / 8] a bit for what each pair's hash says: most that are asked for are
+                         not there */
 } gn__bpe_merges;
 
 /* Room for n merges, once, before the first is put in. */

@@ -10,13 +10,17 @@ enum { PAIRS = 1 << 14 }; /* neighbours whose answer is kept */
 typedef struct part {
     uint32_t made;       /* by the merge of rank made - 1; 0: a byte; NEVER: by none */
     int32_t left, right; /* of what */
-    int32_t shorter;     /* the longest token that is a beginning of it; -1 */
-    uint32_t length;     /* bytes */
 } part;
+
+typedef struct extent { /* apart from these, since the walk needs it most */
+    uint32_t length;    /* bytes */
+    int32_t shorter;    /* the longest token that is a beginning of it; -1 */
+} extent;
 
 struct gn__bpe_walk {
     const gn__bpe_merges *merges;
-    part *part; /* [tokens] by id */
+    part *part;     /* [tokens] by id */
+    extent *extent; /* [tokens] */
     size_t tokens;
     gn__trie trie;
     _Atomic uint64_t pair[PAIRS]; /* left << 35 | right << 8 | 2 | whether they get on; 0: empty */
@@ -82,7 +86,7 @@ static bool find_makers(gn__bpe_walk *w, bool *sound)
                 p[merge->id].made = (uint32_t)r + 1;
                 p[merge->id].left = (int32_t)merge->left;
                 p[merge->id].right = (int32_t)merge->right;
-                p[merge->id].length = p[merge->left].length + p[merge->right].length;
+                w->extent[merge->id].length = w->extent[merge->left].length + w->extent[merge->right].length;
             }
         }
     }
@@ -102,7 +106,7 @@ static bool build_trie(gn__bpe_walk *w, const gn__tok_vocab *vocab)
     size_t bytes = 0, keys = 0;
     byte_values(value);
     for (size_t id = 0; id < w->tokens; id++)
-        if (w->part[id].made != NEVER) bytes += w->part[id].length, keys++;
+        if (w->part[id].made != NEVER) bytes += w->extent[id].length, keys++;
     unsigned char *text = malloc(bytes + 1), *at = text;
     gn__trie_key *key = gn__calloc(keys + 1, sizeof *key);
     bool good = text != NULL && key != NULL;
@@ -110,7 +114,7 @@ static bool build_trie(gn__bpe_walk *w, const gn__tok_vocab *vocab)
     for (size_t id = 0; good && id < w->tokens; id++) {
         if (w->part[id].made == NEVER) continue;
         const gn__tok_entry *e = vocab->by_id[id];
-        key[keys++] = (gn__trie_key){.bytes = at, .length = w->part[id].length, .value = (int32_t)id};
+        key[keys++] = (gn__trie_key){.bytes = at, .length = w->extent[id].length, .value = (int32_t)id};
         for (size_t i = 0; i < e->length;) {
             uint32_t code;
             i += gn__utf8_decode(e->token + i, e->length - i, &code);
@@ -120,11 +124,11 @@ static bool build_trie(gn__bpe_walk *w, const gn__tok_vocab *vocab)
     good = good && gn__trie_build(&w->trie, key, keys);
     for (size_t k = 0; good && k < keys; k++) {
         uint32_t node = 0;
-        part *p = &w->part[key[k].value];
-        p->shorter = -1;
+        extent *e = &w->extent[key[k].value];
+        e->shorter = -1;
         for (uint32_t i = 0; i + 1 < key[k].length; i++) {
             node = gn__trie_step(&w->trie, node, key[k].bytes[i]);
-            if (w->trie.unit[node].value >= 0) p->shorter = w->trie.unit[node].value;
+            if (w->trie.unit[node].value >= 0) e->shorter = w->trie.unit[node].value;
         }
     }
     free(text);
@@ -141,10 +145,13 @@ bool gn__bpe_walk_make(const gn__bpe_merges *merges, const gn__tok_vocab *vocab,
     w->merges = merges;
     w->tokens = vocab->size;
     w->part = gn__calloc(w->tokens, sizeof *w->part);
-    bool sound = false, good = w->part != NULL;
+    w->extent = gn__calloc(w->tokens, sizeof *w->extent);
+    bool sound = false, good = w->part != NULL && w->extent != NULL;
     for (size_t id = 0; good && id < w->tokens; id++) w->part[id].made = NEVER;
-    for (int i = 0; good && i < 256; i++)
-        w->part[byte_token[i]] = (part){.left = -1, .right = -1, .length = 1};
+    for (int i = 0; good && i < 256; i++) {
+        w->part[byte_token[i]] = (part){.left = -1, .right = -1};
+        w->extent[byte_token[i]].length = 1;
+    }
     good = good && find_makers(w, &sound);
     good = good && (!sound || build_trie(w, vocab));
     if (good && sound)
@@ -158,6 +165,7 @@ void gn__bpe_walk_free(gn__bpe_walk *w)
 {
     if (w == NULL) return;
     free(w->part);
+    free(w->extent);
     gn__trie_free(&w->trie);
     free(w);
 }
@@ -181,7 +189,7 @@ size_t gn__bpe_walk_along(const gn__bpe_walk *w, const unsigned char *s, size_t 
     int32_t token = longest(&w->trie, s, n);
     memset(dead, 0, (n / 64 + 1) * sizeof *dead);
     for (;;) {
-        size_t end = at + w->part[token].length;
+        size_t end = at + w->extent[token].length;
         if (!(dead[end / 64] >> (end % 64) & 1) && (count == 0 || get_on(w, id[count - 1], token))) {
             id[count++] = token;
             at = end;
@@ -189,12 +197,12 @@ size_t gn__bpe_walk_along(const gn__bpe_walk *w, const unsigned char *s, size_t 
             token = longest(&w->trie, s + at, n - at);
             continue;
         }
-        while (w->part[token].shorter < 0) { /* nothing gets on here: this place is dead, one token back */
-            if (count == 0) return 0;        /* cannot be: there is an encoding */
+        while (w->extent[token].shorter < 0) { /* nothing gets on here: this place is dead, one token back */
+            if (count == 0) return 0;          /* cannot be: there is an encoding */
             dead[at / 64] |= (uint64_t)1 << at % 64;
             token = id[--count];
-            at -= w->part[token].length;
+            at -= w->extent[token].length;
         }
-        token = w->part[token].shorter;
+        token = w->extent[token].shorter;
     }
 }
