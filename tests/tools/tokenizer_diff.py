@@ -480,6 +480,14 @@ def random_text(rng, words):
     return raw
 
 
+def is_ambiguous(description, tokenizer):
+    """Two added tokens are one text once normalized: which of them the library finds changes from one load to the next."""
+    texts = [t["content"] for t in description["added_tokens"] if t["normalized"]]
+    if tokenizer.normalizer is not None:
+        texts = [tokenizer.normalizer.normalize_str(t) for t in dict.fromkeys(texts)]
+    return len(set(texts)) < len(texts)
+
+
 def transparent():
     """Pipelines whose ids spell out the normalized text and where it was cut: a token a byte, "|" after a word."""
     model = {"type": "BPE", "vocab": {f"<0x{b:02X}>": b for b in range(256)}, "merges": [], "byte_fallback": True,
@@ -581,6 +589,9 @@ def main():
                     theirs = Tokenizer.from_str(json.dumps(description))
                 except Exception as e:
                     print("library refuses", e)
+                    continue
+                if is_ambiguous(description, theirs):
+                    counts["ambiguous"] = counts.get("ambiguous", 0) + 1
                     continue
                 try:
                     ours = Genchi(lib, folder)
