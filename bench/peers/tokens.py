@@ -135,13 +135,13 @@ def main():
         f.write(f"""# Speed of the tokenizers
 Written by `make bench-peers PEERS=tokens` (bench/peers/tokens.py) on {datetime.date.today()}: {cores} cores of {cpu}, tokenizers
 {tokenizers.__version__}, tiktoken {tiktoken.__version__}. Processor time for one thread, wall-clock time for more; the best of {PASSES - 1} passes after a first one with a tokenizer just loaded; the last column is the ratio of
-those first passes. Each row's programs ran one after another with the machine to themselves: the ratios say more than the MB/s. Ids were equal on
+those first passes. Each row's programs ran one after another on the same machine, which other work may have shared: the ratios say more than the MB/s. Ids were equal on
 all texts of each row. The vocabularies (30,000 tokens) were trained on these texts; tiktoken runs its engine on the same vocabulary.
 
 """ + "\n".join(lines) + """
 
 Words of bytes are not merged: one walk along the word takes the longest token that gets on with the one before
-(src/text/bpe_walk.c), so that long Japanese without spaces costs no more a byte than English. Words up to 48 bytes are kept with
+(src/text/bpe_walk.c), so that long Japanese without spaces costs no more a byte than English. Words up to 32 bytes are kept with
 their tokens (src/text/fast.c), which a first pass over few texts does not profit from; `tokenizers` keeps words too. Worst cases
 (a word of a megabyte, a million spaces, a megabyte of Japanese without spaces) take linear time, which tests/unit/test_text.c and
 tests/unit/test_bpe.c hold.
