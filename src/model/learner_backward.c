@@ -1,7 +1,6 @@
 /* The way back over the tape, layer by layer: blocks from the layer's end to attention, attention by texts
  * and kv_heads, blocks to the layer's start, then the weights' gradients, each piece of which sums over all
  * rows in their order. */
-#include "core/float16.h"
 #include "model/learner_parts.h"
 
 typedef struct block {
@@ -71,24 +70,6 @@ static void run_back(const block *k, size_t i, gn__product product, const float 
                          by_x, w->taken[product], w->z[product], w->by_z[product]);
 }
 
-static void add_to(float *y, const float *x, size_t n)
-{
-    for (size_t i = 0; i < n; i++) y[i] += x[i];
-}
-
-/* The MLP's inner values from before the activation, for adapters that need them early. */
-static void activate(const gn__learner *l, const float *u, float *a, float *spare)
-{
-    const gn__recipe *r = l->r;
-    size_t inner = r->gated ? 2 * r->inner : r->inner;
-    memcpy(spare, u, GN__ROWS * inner * sizeof *u);
-    if (r->gated)
-        l->ops->gate(r->activation, spare, GN__ROWS, r->inner);
-    else
-        l->ops->activate(r->activation, spare, GN__ROWS * r->inner);
-    memcpy(a, spare, GN__ROWS * r->inner * sizeof *a);
-}
-
 /* Where a block of something that weights' gradients are made of is computed … */
 static float *room_for(const block *k, gn__room which, float *whole, size_t cols)
 {
@@ -123,7 +104,10 @@ static void to_attention(const block *k, size_t i)
         norm_back(k, &y->norm[GN__MLP_INSIDE], GN__MLP_INSIDE, t->inside[1] + at, by_mlp_out, GN__ROWS,
                   r->dim);
     gn__learner_drop(l, l->drop.hidden, gn__drop_place(GN__DROP_MLP_OUT, i), k->row, by_mlp_out, r->dim);
-    if (y->linear[GN__MLP_OUT].adapters > 0) activate(l, u, a, k->b->wide);
+    if (y->linear[GN__MLP_OUT].adapters > 0 && r->gated) /* these look at a before the rest gets there */
+        l->back->gate(r->activation, u, a, GN__ROWS, r->inner);
+    else if (y->linear[GN__MLP_OUT].adapters > 0)
+        l->back->activation(r->activation, u, a, GN__ROWS * r->inner);
     run_back(k, i, GN__MLP_OUT, a, by_mlp_out, k->b->wide);
     if (r->gated)
         l->back->gate_back(r->activation, u, k->b->wide, by_u, a, GN__ROWS, r->inner);
@@ -134,11 +118,11 @@ static void to_attention(const block *k, size_t i)
     run_back(k, i, GN__MLP_IN, m, by_u, by_m);
     if (base != NULL) norm_back(k, &y->norm[GN__MLP_BEFORE], GN__MLP_BEFORE, base, by_m, GN__ROWS, r->dim);
     bool aside = base != NULL && r->parallel; /* the MLP takes the layer's input */
-    if (!aside) add_to(by, by_m, n);
+    if (!aside) l->back->add(by, by_m, n);
     if (y->norm[GN__ATTENTION_POST].gamma != NULL)
         norm_back(k, &y->norm[GN__ATTENTION_POST], GN__ATTENTION_POST, t->sum[0] + at, by, GN__ROWS, r->dim);
     memcpy(by_out, by, n * sizeof *by);
-    if (aside) add_to(by, by_m, n);
+    if (aside) l->back->add(by, by_m, n);
     if (y->norm[GN__ATTENTION_INSIDE].gamma != NULL)
         norm_back(k, &y->norm[GN__ATTENTION_INSIDE], GN__ATTENTION_INSIDE, t->inside[0] + at, by_out,
                   GN__ROWS, r->dim);
@@ -241,7 +225,7 @@ static void to_start(const block *k, size_t i)
     keep(k, GN__QKV, 0, by, width);
     keep(k, GN__QKV, 1, normed, r->dim);
     if (norm->gamma != NULL) norm_back(k, norm, GN__ATTENTION_BEFORE, x, k->b->y, GN__ROWS, r->dim);
-    add_to(w->by_hidden + at, k->b->y, n);
+    l->back->add(w->by_hidden + at, k->b->y, n);
 }
 
 typedef void (*stage)(const block *k, size_t layer);
@@ -270,18 +254,6 @@ static gn_status for_blocks(gn_context *ctx, gn__learner *l, stage run, gn_error
 
 /* ---- gradients of a layer's weights
  * ------------------------------------------------------------------------ */
-
-static void sum_narrow_rows(const uint16_t *x, size_t rows, size_t cols, float *out)
-{
-    for (size_t i = 0; i < rows; i++)
-        for (size_t j = 0; j < cols; j++) out[j] += gn__bf16_to_f32(x[i * cols + j]);
-}
-
-static void sum_rows(const float *x, size_t rows, size_t cols, float *out)
-{
-    for (size_t i = 0; i < rows; i++)
-        for (size_t j = 0; j < cols; j++) out[j] += x[i * cols + j];
-}
 
 /* Weights += by_yᵀ x over rows, in pieces; NULL out: nothing to do. */
 typedef struct task {
@@ -375,9 +347,9 @@ static void run_piece(tasks *t, size_t piece, gn__bench *b)
         if (!gn__outer_run(one->outer, piece, one->by_y, one->x, one->rows, one->out, b->outer))
             atomic_store(&t->l->failed, true);
         if (piece == 0 && one->bias != NULL && one->narrow)
-            sum_narrow_rows(one->by_y, one->rows, one->columns, one->bias);
+            t->l->back->sum_rows_bf16(one->by_y, one->rows, one->columns, one->bias);
         else if (piece == 0 && one->bias != NULL)
-            sum_rows(one->by_y, one->rows, one->columns, one->bias);
+            t->l->back->sum_rows(one->by_y, one->rows, one->columns, one->bias);
         return;
     }
     if (t->norms) sum_norms(t->l);
@@ -434,7 +406,7 @@ static void relative_back(const block *k, size_t i)
         gn__learner_run_back(l, k->b, &y->position[which], i, GN__PRODUCTS, k->row, l->relative_input + at,
                              w->by_position[which] + k->row * width, k->b->y, w->taken[GN__QKV],
                              w->position_z[which], w->position_by_z[which]);
-        add_to(w->by_relative + at, k->b->y, GN__ROWS * l->r->dim);
+        l->back->add(w->by_relative + at, k->b->y, GN__ROWS * l->r->dim);
     }
 }
 
@@ -481,7 +453,7 @@ static gn_status tables_back(gn_context *ctx, gn__learner *l, gn_error *err)
         sum_slot(l, l->relative_norm.beta, 0, true);
         l->padded = padded;
     }
-    if (relative != NULL) add_to(relative, l->wake.by_relative, 2 * r->span * r->dim);
+    if (relative != NULL) l->back->add(relative, l->wake.by_relative, 2 * r->span * r->dim);
     if (buckets == NULL) return GN_OK;
     for (size_t i = 0; i < 2 * l->places.tokens - 1; i++) {
         size_t bucket = gn__positions_bucket(r, (ptrdiff_t)l->places.tokens - 1 - (ptrdiff_t)i);
