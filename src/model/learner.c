@@ -18,7 +18,7 @@ static float *own(gn__learner *l, size_t rows, size_t cols)
     return l->owned[l->owns++] = x;
 }
 
-/* ---- sizes ------------------------------------------------------------------------------------------- */
+/* ---- sizes -------------------------------------------------------------------------------------- */
 
 static size_t triple_of(const gn__recipe *r)
 {
@@ -35,7 +35,7 @@ static size_t most(size_t a, size_t b)
     return a > b ? a : b;
 }
 
-/* ---- linear layers ------------------------------------------------------------------------------------- */
+/* ---- linear layers ------------------------------------------------------------------------------ */
 
 static gn_status make_one(gn__learner *l, size_t inputs, size_t outputs, bool bias, gn__linear **out,
                           gn_error *err)
@@ -51,7 +51,11 @@ static gn_status make_linear(gn__learner *l, gn__learnt_linear *x, bool back, gn
 {
     if (x->weight == NULL) return GN_OK;
     GN__TRY(make_one(l, x->inputs, x->outputs, x->bias != NULL, &x->there, err));
-    if (back) GN__TRY(make_one(l, x->outputs, x->inputs, false, &x->back, err));
+    x->lent = back && l->tune.dtype == GN_DTYPE_F32 && x->weight->trained;
+    if (x->lent && !l->counting)
+        GN__TRY(gn__linear_borrow(l->m->engine, x->outputs, x->inputs, &x->back, err));
+    else if (back && !x->lent)
+        GN__TRY(make_one(l, x->outputs, x->inputs, false, &x->back, err));
     for (size_t k = 0; k < x->adapters; k++) {
         gn__adapter *a = x->adapter[k];
         size_t rank = l->tune.lora_rank;
@@ -120,7 +124,7 @@ static gn_status make_outers(gn__learner *l, gn_error *err)
                      &l->outer_position_b, err);
 }
 
-/* ---- buffers ------------------------------------------------------------------------------------------- */
+/* ---- buffers ------------------------------------------------------------------------------------ */
 
 static bool has_norm(const gn__learner *l, gn__norm_place place)
 {

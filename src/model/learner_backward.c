@@ -58,17 +58,7 @@ static void sum_slot(const gn__learner *l, const gn__weight *w, int slot, bool b
     }
 }
 
-/* ---- from a layer's end to attention
- * ----------------------------------------------------------------------- */
-
-/* Of one of the layer's four products. from: what it took. */
-static void run_back(const block *k, size_t i, gn__product product, const float *from, const float *by_y,
-                     float *by_x)
-{
-    gn__wake *w = &k->l->wake;
-    gn__learner_run_back(k->l, k->b, &layer_of(k->l, i)->linear[product], i, (int)product, k->row, from, by_y,
-                         by_x, w->taken[product], w->z[product], w->by_z[product]);
-}
+/* ---- from a layer's end to attention ------------------------------------------------------------ */
 
 /* Where a block of something that weights' gradients are made of is computed … */
 static float *room_for(const block *k, gn__room which, float *whole, size_t cols)
@@ -77,10 +67,28 @@ static float *room_for(const block *k, gn__room which, float *whole, size_t cols
 }
 
 /* … and, in bf16, kept. */
-static void keep(const block *k, gn__product product, int which, const float *x, size_t cols)
+static uint16_t *keep(const block *k, gn__product product, int which, const float *x, size_t cols)
 {
-    if (k->l->narrow)
-        k->l->ops->to_bf16(k->l->wake.narrow[product][which] + k->row * cols, x, GN__ROWS * cols);
+    uint16_t *y = k->l->wake.narrow[product][which] + k->row * cols;
+    k->l->ops->to_bf16(y, x, GN__ROWS * cols);
+    return y;
+}
+
+/* Through one of the layer's four products, and what its weight's gradient is made of. from: what it took. */
+static void run_back(const block *k, size_t i, gn__product product, const float *from, const float *by_y,
+                     float *by_x)
+{
+    gn__learner *l = k->l;
+    const gn__learnt_linear *x = &layer_of(l, i)->linear[product];
+    gn__wake *w = &l->wake;
+    if (!l->narrow) {
+        gn__learner_run_back(l, k->b, x, i, (int)product, k->row, from, by_y, by_x, w->taken[product],
+                             w->z[product], w->by_z[product]);
+        return;
+    }
+    if (from != NULL) (void)keep(k, product, 1, from, x->inputs);
+    if (!gn__linear_run_bf16(x->back, k->b->lane, keep(k, product, 0, by_y, x->outputs), by_x))
+        atomic_store(&l->failed, true);
 }
 
 static void to_attention(const block *k, size_t i)
@@ -108,12 +116,13 @@ static void to_attention(const block *k, size_t i)
         l->back->gate(r->activation, u, a, GN__ROWS, r->inner);
     else if (y->linear[GN__MLP_OUT].adapters > 0)
         l->back->activation(r->activation, u, a, GN__ROWS * r->inner);
-    run_back(k, i, GN__MLP_OUT, a, by_mlp_out, k->b->wide);
+    run_back(k, i, GN__MLP_OUT, l->narrow ? NULL : a, by_mlp_out, k->b->wide);
     if (r->gated)
         l->back->gate_back(r->activation, u, k->b->wide, by_u, a, GN__ROWS, r->inner);
     else
         l->back->activation_back(r->activation, u, k->b->wide, by_u, a, GN__ROWS * r->inner);
-    gn__learner_mlp_input(l, i, k->row, k->b->h, m, &state, &base, &input);
+    bool before = y->norm[GN__MLP_BEFORE].gamma != NULL; /* else the state behind attention is what enters */
+    gn__learner_mlp_input(l, i, k->row, before ? k->b->h : m, m, &state, &base, &input);
     if (input != m) memcpy(m, input, n * sizeof *input);
     run_back(k, i, GN__MLP_IN, m, by_u, by_m);
     if (base != NULL) norm_back(k, &y->norm[GN__MLP_BEFORE], GN__MLP_BEFORE, base, by_m, GN__ROWS, r->dim);
@@ -129,16 +138,10 @@ static void to_attention(const block *k, size_t i)
     gn__learner_drop(l, l->drop.hidden, gn__drop_place(GN__DROP_OUT, i), k->row, by_out, r->dim);
     size_t q = r->heads * r->head_dim;
     run_back(k, i, GN__OUT, t->mixed + k->row * q, by_out, w->by_mixed + k->row * q);
-    keep(k, GN__MLP_OUT, 0, by_mlp_out, r->dim);
-    keep(k, GN__MLP_OUT, 1, a, r->inner);
-    keep(k, GN__MLP_IN, 0, by_u, inner);
-    keep(k, GN__MLP_IN, 1, m, r->dim);
-    keep(k, GN__OUT, 0, by_out, r->dim);
-    keep(k, GN__OUT, 1, t->mixed + k->row * q, q);
+    if (l->narrow) (void)keep(k, GN__MLP_OUT, 1, a, r->inner); /* was not there before */
 }
 
-/* ---- attention
- * ----------------------------------------------------------------------------------------------- */
+/* ---- attention ---------------------------------------------------------------------------------- */
 
 static void attend_text(gn__learner *l, size_t text, size_t kv_head, gn__bench *b)
 {
@@ -222,8 +225,6 @@ static void to_start(const block *k, size_t i)
         memcpy(normed, x, n * sizeof *x);
     }
     run_back(k, i, GN__QKV, normed, by, k->b->y);
-    keep(k, GN__QKV, 0, by, width);
-    keep(k, GN__QKV, 1, normed, r->dim);
     if (norm->gamma != NULL) norm_back(k, norm, GN__ATTENTION_BEFORE, x, k->b->y, GN__ROWS, r->dim);
     l->back->add(w->by_hidden + at, k->b->y, n);
 }
@@ -252,8 +253,7 @@ static gn_status for_blocks(gn_context *ctx, gn__learner *l, stage run, gn_error
     return gn__parallel_for(ctx, l->padded / GN__ROWS, 1, run_blocks, &p, err);
 }
 
-/* ---- gradients of a layer's weights
- * ------------------------------------------------------------------------ */
+/* ---- gradients of a layer's weights ------------------------------------------------------------- */
 
 /* Weights += by_yᵀ x over rows, in pieces; NULL out: nothing to do. */
 typedef struct task {
@@ -391,8 +391,7 @@ static gn_status weigh_layer(gn_context *ctx, gn__learner *l, gn_error *err)
     return finish_tasks(ctx, &t, err);
 }
 
-/* ---- relative positions
- * -------------------------------------------------------------------------------------- */
+/* ---- relative positions ------------------------------------------------------------------------- */
 
 /* A block of the rows that positions are made of: by them, from what the layer says of their products. */
 static void relative_back(const block *k, size_t i)
@@ -463,8 +462,7 @@ static gn_status tables_back(gn_context *ctx, gn__learner *l, gn_error *err)
     return GN_OK;
 }
 
-/* ---- pooling and the final norm; embeddings
- * ----------------------------------------------------------------- */
+/* ---- pooling and the final norm; embeddings ----------------------------------------------------- */
 
 static void pool_back(void *arg, size_t begin, size_t end, unsigned worker)
 {
@@ -547,8 +545,7 @@ static gn_status embeddings_back(gn_context *ctx, gn__learner *l, gn_error *err)
     return gn__parallel_for(ctx, l->r->embedding, COLUMNS, embed_back, l, err);
 }
 
-/* ---- the whole
- * ------------------------------------------------------------------------------------------------- */
+/* ---- the whole ---------------------------------------------------------------------------------- */
 
 static void head_back(gn__learner *l)
 {

@@ -47,7 +47,7 @@ static void choose_prefix(binder *b)
         }
 }
 
-/* ---- the list ---------------------------------------------------------------------------------------- */
+/* ---- the list ----------------------------------------------------------------------------------- */
 
 static gn__weight *add(const binder *b, gn__parameter_place place, size_t layer, size_t rows, size_t cols,
                        bool decays)
@@ -138,7 +138,7 @@ static void add_linear(const binder *b, size_t layer, const char *const part[3],
     }
 }
 
-/* ---- relative positions and adapters ---------------------------------------------------------------- */
+/* ---- relative positions and adapters ------------------------------------------------------------ */
 
 /* Rows of the layer's query or key weight, or weights of their own, that relative positions go through. */
 static void add_position(const binder *b, size_t i, int which, const char *part)
@@ -318,7 +318,7 @@ static void list(binder *b)
     l->head_bias->told.name = "head.bias";
 }
 
-/* ---- what is trained ----------------------------------------------------------------------------------- */
+/* ---- what is trained ---------------------------------------------------------------------------- */
 
 static bool is_adapter(const gn__weight *w)
 {
@@ -380,7 +380,7 @@ static gn_status choose_trained(gn__learner *l, gn_error *err)
     return GN_OK;
 }
 
-/* ---- numbers ------------------------------------------------------------------------------------------- */
+/* ---- numbers ------------------------------------------------------------------------------------ */
 
 /* Rows head by head, q k v each, become all of q, all of k, all of v; or back. */
 static void untangle(const gn__recipe *r, const float *from, float *to, size_t cols, bool back)
@@ -575,7 +575,9 @@ static gn_status pack_one(gn__learner *l, gn__learnt_linear *x, bool all)
     }
     if (status == GN_OK) weight += x->row * x->inputs;
     if (status == GN_OK) status = gn__linear_renew(x->there, weight, false, bias, NULL);
-    if (status == GN_OK && x->back != NULL) status = gn__linear_renew(x->back, weight, true, NULL, NULL);
+    if (status == GN_OK && x->lent) status = gn__linear_lend(x->back, weight, NULL);
+    if (status == GN_OK && x->back != NULL && !x->lent)
+        status = gn__linear_renew(x->back, weight, true, NULL, NULL);
     free(own);
     free(spare);
     return status;

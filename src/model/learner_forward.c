@@ -17,7 +17,7 @@ static void norm_rows(const gn__learner *l, const gn__learnt_norm *n, float *y, 
         l->ops->rms_norm(y, x, n->gamma->value, rows, cols, l->r->eps);
 }
 
-/* ---- tokens to the first hidden states --------------------------------------------------------------- */
+/* ---- tokens to the first hidden states ---------------------------------------------------------- */
 
 static void add_row(const gn__weight *w, size_t row, size_t n, float *spare, float *x)
 {
@@ -230,7 +230,7 @@ static void run_block(void *arg, size_t begin, size_t end, unsigned worker)
     gn__serial_end(before);
 }
 
-/* ---- a layer again ----------------------------------------------------------------------------------- */
+/* ---- a layer again ------------------------------------------------------------------------------ */
 
 static void start_again(void *arg, size_t begin, size_t end, unsigned worker)
 {

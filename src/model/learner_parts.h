@@ -57,6 +57,7 @@ typedef struct gn__learnt_linear {
     gn__weight *weight, *bias; /* bias NULL: none */
     size_t row;                /* of the weight and element of the bias where this layer begins */
     gn__linear *there, *back;  /* y = x Wᵀ + b; by_x = by_y W, NULL where nothing asks for it */
+    bool lent;                 /* `back` reads the weight where it is */
     size_t inputs, outputs;
     gn__adapter *adapter[GN__ADAPTERS];
     size_t first[GN__ADAPTERS], adapters; /* output that an adapter begins at */

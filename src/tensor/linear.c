@@ -10,7 +10,7 @@ extern int omp_get_max_threads(void);
 
 struct gn__linear {
     size_t inputs, outputs;
-    bool add;
+    bool add, borrowed; /* borrowed: the weight lies with the caller, [inputs × outputs] */
     gn_dtype dtype;
     dnnl_engine_t engine;
     dnnl_primitive_desc_t description;
@@ -23,7 +23,7 @@ struct gn__linear {
 /* Memory objects carry the address they point at, so every lane has its own, one set a shape. */
 typedef struct shape {
     size_t inputs, outputs;
-    bool add;
+    bool add, borrowed;
     gn_dtype dtype;
     dnnl_memory_t x, y, scratch;
 } shape;
@@ -96,7 +96,9 @@ static gn_status describe(gn__linear *l, bool with_bias, gn_error *err)
     dnnl_primitive_attr_t attributes = NULL;
     dnnl_post_ops_t after = NULL;
     DNNL_TRY(dnnl_memory_desc_init_by_tag(&x, 2, xd, types[l->dtype].x, dnnl_ab), done);
-    DNNL_TRY(dnnl_memory_desc_init_by_tag(&w, 2, wd, types[l->dtype].w, dnnl_format_tag_any), done);
+    DNNL_TRY(dnnl_memory_desc_init_by_tag(&w, 2, wd, types[l->dtype].w,
+                                          l->borrowed ? dnnl_ab : dnnl_format_tag_any),
+             done);
     DNNL_TRY(dnnl_memory_desc_init_by_tag(&b, 2, bd, dnnl_f32, dnnl_ab), done);
     DNNL_TRY(dnnl_memory_desc_init_by_tag(&y, 2, yd, types[l->dtype].y, dnnl_ab), done);
     DNNL_TRY(dnnl_matmul_desc_init(&matmul, &x, &w, with_bias ? &b : NULL, &y), done);
@@ -233,6 +235,34 @@ done:
     return status;
 }
 
+gn_status gn__linear_borrow(gn__engine *engine, size_t inputs, size_t outputs, gn__linear **out,
+                            gn_error *err)
+{
+    gn_status status = GN_OK;
+    gn__linear *l = gn__calloc(1, sizeof *l);
+    if (l == NULL) return gn__no_memory(err, sizeof *l);
+    *l = (gn__linear){
+        .engine = engine, .inputs = inputs, .outputs = outputs, .borrowed = true, .dtype = GN_DTYPE_F32};
+    int before = gn__serial_begin();
+    GN__TRY_GOTO(describe(l, false, err), done);
+    DNNL_TRY(dnnl_memory_create(&l->weight,
+                                dnnl_primitive_desc_query_md(l->description, dnnl_query_weights_md, 0),
+                                engine, DNNL_MEMORY_NONE),
+             done);
+    *out = l;
+    l = NULL;
+done:
+    gn__serial_end(before);
+    gn__linear_free(l);
+    return status;
+}
+
+gn_status gn__linear_lend(gn__linear *l, const float *weight, gn_error *err)
+{
+    dnnl_status_t status = dnnl_memory_set_data_handle(l->weight, (void *)(uintptr_t)weight);
+    return status == dnnl_success ? GN_OK : dnnl_failed(status, err);
+}
+
 gn_status gn__linear_renew(gn__linear *l, const float *weight, bool turned, const float *bias, gn_error *err)
 {
     int before = gn__serial_begin();
@@ -268,7 +298,8 @@ static shape *find_shape(gn__lane *lane, const gn__linear *l)
 {
     for (size_t i = 0; i < lane->count; i++) {
         shape *s = &lane->shapes[i];
-        if (s->inputs == l->inputs && s->outputs == l->outputs && s->add == l->add && s->dtype == l->dtype)
+        if (s->inputs == l->inputs && s->outputs == l->outputs && s->add == l->add &&
+            s->borrowed == l->borrowed && s->dtype == l->dtype)
             return s;
     }
     return NULL;
@@ -278,7 +309,11 @@ static gn_status add_shape(gn__lane *lane, const gn__linear *l, gn_error *err)
 {
     gn_status status = GN_OK;
     shape *s = &lane->shapes[lane->count++];
-    *s = (shape){.inputs = l->inputs, .outputs = l->outputs, .add = l->add, .dtype = l->dtype};
+    *s = (shape){.inputs = l->inputs,
+                 .outputs = l->outputs,
+                 .add = l->add,
+                 .borrowed = l->borrowed,
+                 .dtype = l->dtype};
     dnnl_primitive_desc_t d = l->description;
     DNNL_TRY(dnnl_memory_create(&s->x, dnnl_primitive_desc_query_md(d, dnnl_query_src_md, 0), lane->engine,
                                 DNNL_MEMORY_NONE),
@@ -377,6 +412,11 @@ bool gn__linear_run(const gn__linear *l, gn__lane *lane, const float *x, float *
     if (l->dtype != GN_DTYPE_BF16) return multiply(l, lane, x, y);
     lane->ops->to_bf16(lane->narrow, x, GN__ROWS * l->inputs);
     return multiply(l, lane, lane->narrow, y);
+}
+
+bool gn__linear_run_bf16(const gn__linear *l, gn__lane *lane, const uint16_t *x, float *y)
+{
+    return l->dtype == GN_DTYPE_BF16 && multiply(l, lane, x, y);
 }
 
 bool gn__linear_run_activated(const gn__linear *l, gn__lane *lane, const float *x, float *y,
