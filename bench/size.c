@@ -3,6 +3,9 @@
  *   size density XY.f64 ROWS H OUT.f64       256 × 256 points on [-4, 4]², then 256 on [-4, 4] of the x alone
  *   size pca X.npy COMPONENTS OUT.f32        maps the file
  *   size logistic X.npy LABELS.i32 CLASSES LAMBDA OUT.f64
+ *   size path X.npy LABELS.i32 CLASSES FOLDS STRENGTHS
+ *                                            cross-validation from lambda = 1 down to 1e-6, each fold's fit
+ *                                            begun from the one before
  * Prints the seconds (wall, processor) and what else there is to say, as JSON. */
 #include "core/core.h"
 #include "genchi/see.h"
@@ -105,13 +108,87 @@ static gn_status logistic(char **argv)
     return GN_OK;
 }
 
+/* Mean log-loss of the rows that are in fold f. */
+static double held_out_loss(const gn__logistic_problem *p, const int *all, const uint8_t *fold, size_t f,
+                            const double *w)
+{
+    size_t outputs = p->classes == 2 ? 1 : (size_t)p->classes, width = p->dim + 1, held = 0, n = 0;
+    double loss = 0;
+    for (; n < p->ld; n++) { /* ld: the rows of the file here */
+        if (fold[n] != f) continue;
+        const float *x = p->x + n * p->dim;
+        double logit[64] = {0}, top = 0, sum = 0;
+        for (size_t c = 0; c < outputs; c++) {
+            const double *v = w + c * width;
+            double m = v[p->dim];
+            for (size_t j = 0; j < p->dim; j++) m += v[j] * (double)x[j];
+            logit[outputs == 1 ? 1 : c] = m;
+        }
+        for (int c = 0; c < p->classes; c++) top = fmax(top, logit[c]);
+        for (int c = 0; c < p->classes; c++) sum += exp(logit[c] - top);
+        loss += log(sum) + top - logit[all[n]];
+        held++;
+    }
+    return loss / (double)held;
+}
+
+static gn_status path(char **argv)
+{
+    gn__mapping m = map(argv[2]), labels = map(argv[3]);
+    gn_matrix x = npy(&m);
+    const int *all = (const int *)(const void *)labels.data;
+    int classes = atoi(argv[4]), passes = 0, unfinished = 0;
+    size_t folds = strtoul(argv[5], NULL, 10), strengths = strtoul(argv[6], NULL, 10), best = 0;
+    size_t size = (classes == 2 ? 1 : (size_t)classes) * (x.cols + 1);
+    uint32_t *row = gn__calloc(x.rows, sizeof *row);
+    uint8_t *fold = gn__calloc(x.rows, 1);
+    int *y = gn__calloc(x.rows, sizeof *y);
+    double *w = gn__calloc(size, sizeof *w), *loss = gn__calloc(strengths, sizeof *loss);
+    gn__rng r = gn__rng_make(1, gn__purpose("bench/folds"), 0);
+    for (size_t i = 0; i < x.rows; i++) fold[i] = (uint8_t)gn__rng_below(&r, (uint32_t)folds);
+    double wall = gn__now(), cpu = processor_seconds();
+    for (size_t f = 0; f < folds; f++) {
+        size_t n = 0;
+        for (size_t i = 0; i < x.rows; i++)
+            if (fold[i] != f) y[n] = all[i], row[n++] = (uint32_t)i;
+        memset(w, 0, size * sizeof *w);
+        for (size_t l = 0; l < strengths; l++) {
+            gn__logistic_report rep;
+            gn__logistic_problem p = {.x = x.data,
+                                      .n = n,
+                                      .dim = x.cols,
+                                      .ld = x.cols,
+                                      .row = row,
+                                      .y = y,
+                                      .classes = classes,
+                                      .lambda = pow(10, -6 * (double)l / (double)(strengths - 1)),
+                                      .scale = 1,
+                                      .tolerance = 1e-3};
+            GN__TRY(gn__logistic_fit(ctx, &p, w, &rep, &err));
+            passes += rep.evaluations;
+            unfinished += !rep.converged;
+            p.ld = x.rows;
+            loss[l] += held_out_loss(&p, all, fold, f, w) / (double)folds;
+            if (loss[l] < loss[best]) best = l;
+        }
+    }
+    for (size_t l = 0; l < strengths; l++)
+        if (loss[l] < loss[best]) best = l;
+    printf("{\"wall\": %.3f, \"cpu\": %.3f, \"note\": \"%d passes, %d not finished, least held-out loss %.6f "
+           "at %.2g\"}\n",
+           gn__now() - wall, processor_seconds() - cpu, passes, unfinished, loss[best],
+           pow(10, -6 * (double)best / (double)(strengths - 1)));
+    return GN_OK;
+}
+
 int main(int argc, char **argv)
 {
     static const struct {
         const char *name;
         int arguments;
         gn_status (*run)(char **argv);
-    } tasks[] = {{"density", 6, density}, {"pca", 5, components}, {"logistic", 7, logistic}};
+    } tasks[] = {
+        {"density", 6, density}, {"pca", 5, components}, {"logistic", 7, logistic}, {"path", 7, path}};
     if (gn_context_create(NULL, &ctx, &err) != GN_OK) return 1;
     for (size_t t = 0; t < sizeof tasks / sizeof *tasks; t++) {
         if (argc != tasks[t].arguments || strcmp(argv[1], tasks[t].name) != 0) continue;
