@@ -3,13 +3,14 @@
  *   size density XY.f64 ROWS H OUT.f64       256 × 256 points on [-4, 4]², then 256 on [-4, 4] of the x alone
  *   size pca X.npy COMPONENTS OUT.f32        maps the file
  *   size logistic X.npy LABELS.i32 CLASSES LAMBDA OUT.f64
- *   size path X.npy LABELS.i32 CLASSES FOLDS STRENGTHS
- *                                            cross-validation from lambda = 1 down to 1e-6, each fold's fit
- *                                            begun from the one before
- * Prints the seconds (wall, processor) and what else there is to say, as JSON. */
+ *   size path X.npy LABELS.i32 FOLDS STRENGTHS
+ *                                            two classes: cross-validation from lambda = 1 down to 1e-6, each
+ * fold's fit begun from the one before Prints the seconds (wall, processor) and what else there is to say, as
+ * JSON. */
 #include "core/core.h"
 #include "genchi/see.h"
 #include "tensor/logistic.h"
+#include "tensor/tensor.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -108,28 +109,26 @@ static gn_status logistic(char **argv)
     return GN_OK;
 }
 
-/* Mean log-loss of the rows that are in fold f. */
-static double held_out_loss(const gn__logistic_problem *p, const int *all, const uint8_t *fold, size_t f,
-                            const double *w)
+/* Mean log-loss of the rows of a list, two classes. */
+typedef struct held_out {
+    const float *x, *w, *zero;
+    const uint32_t *row;
+    const int *y;
+    size_t dim;
+    double bias, *loss; /* [rows] */
+} held_out;
+
+static void held_out_piece(void *arg, size_t begin, size_t end, unsigned worker)
 {
-    size_t outputs = p->classes == 2 ? 1 : (size_t)p->classes, width = p->dim + 1, held = 0, n = 0;
-    double loss = 0;
-    for (; n < p->ld; n++) { /* ld: the rows of the file here */
-        if (fold[n] != f) continue;
-        const float *x = p->x + n * p->dim;
-        double logit[64] = {0}, top = 0, sum = 0;
-        for (size_t c = 0; c < outputs; c++) {
-            const double *v = w + c * width;
-            double m = v[p->dim];
-            for (size_t j = 0; j < p->dim; j++) m += v[j] * (double)x[j];
-            logit[outputs == 1 ? 1 : c] = m;
-        }
-        for (int c = 0; c < p->classes; c++) top = fmax(top, logit[c]);
-        for (int c = 0; c < p->classes; c++) sum += exp(logit[c] - top);
-        loss += log(sum) + top - logit[all[n]];
-        held++;
+    (void)worker;
+    held_out *h = arg;
+    for (size_t i = begin; i < end; i++) {
+        const float *row = h->x + h->row[i] * h->dim;
+        float m;
+        gn__cpu_ops()->margins(&row, 1, h->zero, h->w, h->dim, &m);
+        double wrong = h->y[h->row[i]] ? -(double)m - h->bias : (double)m + h->bias;
+        h->loss[i] = log1p(exp(-fabs(wrong))) + fmax(wrong, 0);
     }
-    return loss / (double)held;
 }
 
 static gn_status path(char **argv)
@@ -137,21 +136,25 @@ static gn_status path(char **argv)
     gn__mapping m = map(argv[2]), labels = map(argv[3]);
     gn_matrix x = npy(&m);
     const int *all = (const int *)(const void *)labels.data;
-    int classes = atoi(argv[4]), passes = 0, unfinished = 0;
-    size_t folds = strtoul(argv[5], NULL, 10), strengths = strtoul(argv[6], NULL, 10), best = 0;
-    size_t size = (classes == 2 ? 1 : (size_t)classes) * (x.cols + 1);
-    uint32_t *row = gn__calloc(x.rows, sizeof *row);
+    int passes = 0, unfinished = 0;
+    size_t folds = strtoul(argv[4], NULL, 10), strengths = strtoul(argv[5], NULL, 10), best = 0;
+    uint32_t *row = gn__calloc(x.rows, sizeof *row), *held = gn__calloc(x.rows, sizeof *held);
     uint8_t *fold = gn__calloc(x.rows, 1);
     int *y = gn__calloc(x.rows, sizeof *y);
-    double *w = gn__calloc(size, sizeof *w), *loss = gn__calloc(strengths, sizeof *loss);
+    double *w = gn__calloc(x.cols + 1, sizeof *w), *loss = gn__calloc(strengths, sizeof *loss);
+    float *narrow = gn__calloc(x.cols, sizeof *narrow), *zero = gn__calloc(x.cols, sizeof *zero);
+    double *each = gn__calloc(x.rows, sizeof *each);
     gn__rng r = gn__rng_make(1, gn__purpose("bench/folds"), 0);
     for (size_t i = 0; i < x.rows; i++) fold[i] = (uint8_t)gn__rng_below(&r, (uint32_t)folds);
     double wall = gn__now(), cpu = processor_seconds();
     for (size_t f = 0; f < folds; f++) {
-        size_t n = 0;
+        size_t n = 0, out = 0;
         for (size_t i = 0; i < x.rows; i++)
-            if (fold[i] != f) y[n] = all[i], row[n++] = (uint32_t)i;
-        memset(w, 0, size * sizeof *w);
+            if (fold[i] != f)
+                y[n] = all[i], row[n++] = (uint32_t)i;
+            else
+                held[out++] = (uint32_t)i;
+        memset(w, 0, (x.cols + 1) * sizeof *w);
         for (size_t l = 0; l < strengths; l++) {
             gn__logistic_report rep;
             gn__logistic_problem p = {.x = x.data,
@@ -160,16 +163,17 @@ static gn_status path(char **argv)
                                       .ld = x.cols,
                                       .row = row,
                                       .y = y,
-                                      .classes = classes,
+                                      .classes = 2,
                                       .lambda = pow(10, -6 * (double)l / (double)(strengths - 1)),
                                       .scale = 1,
-                                      .tolerance = 1e-3};
+                                      .tolerance = 1e-4};
             GN__TRY(gn__logistic_fit(ctx, &p, w, &rep, &err));
             passes += rep.evaluations;
             unfinished += !rep.converged;
-            p.ld = x.rows;
-            loss[l] += held_out_loss(&p, all, fold, f, w) / (double)folds;
-            if (loss[l] < loss[best]) best = l;
+            for (size_t j = 0; j < x.cols; j++) narrow[j] = (float)w[j];
+            held_out h = {x.data, narrow, zero, held, all, x.cols, w[x.cols], each};
+            GN__TRY(gn__parallel_for(ctx, out, 4096, held_out_piece, &h, &err));
+            for (size_t i = 0; i < out; i++) loss[l] += each[i] / (double)x.rows;
         }
     }
     for (size_t l = 0; l < strengths; l++)
@@ -188,7 +192,7 @@ int main(int argc, char **argv)
         int arguments;
         gn_status (*run)(char **argv);
     } tasks[] = {
-        {"density", 6, density}, {"pca", 5, components}, {"logistic", 7, logistic}, {"path", 7, path}};
+        {"density", 6, density}, {"pca", 5, components}, {"logistic", 7, logistic}, {"path", 6, path}};
     if (gn_context_create(NULL, &ctx, &err) != GN_OK) return 1;
     for (size_t t = 0; t < sizeof tasks / sizeof *tasks; t++) {
         if (argc != tasks[t].arguments || strcmp(argv[1], tasks[t].name) != 0) continue;

@@ -172,7 +172,7 @@ def logistic_sklearn(strength, tolerance):
 
 
 def path_of_strengths():
-    ours = genchi("path", path("x.npy"), path("y.i32"), 2, 10, 20)
+    ours = genchi("path", path("x.npy"), path("y.i32"), 10, 20)
     note("logistic, 10 folds × 20 strengths, genchi", **ours)
 
 

@@ -135,8 +135,43 @@ static bool thin_out(const gn__logistic_problem *p, size_t sampled, uint32_t *ro
     return true;
 }
 
-static gn_status solve_sample(gn_context *ctx, const gn__logistic_problem *p, size_t sampled, double *w,
+/* The sum of the weights, and the objective of a problem at w. */
+static gn_status objective_at(gn_context *ctx, const gn__logistic_problem *p, const double *w, double *value,
                               gn_error *err)
+{
+    double total = 0;
+    gn__pass pass = {0};
+    for (size_t i = 0; i < p->n; i++) total += p->sample_weight[i];
+    gn_status status = gn__pass_make(ctx, p, total, &pass, err);
+    double *g = status == GN_OK ? gn__calloc(pass.outputs * pass.width, sizeof *g) : NULL;
+    if (status == GN_OK)
+        status =
+            g != NULL ? gn__pass_run(&pass, w, g, value, err) : gn__no_memory(err, pass.width * sizeof *g);
+    free(g);
+    gn__pass_free(&pass);
+    return status;
+}
+
+/* Takes w to the sample's minimum, unless w may well be the minimum of all the rows: that lies above the
+ * sample's own by about half a unit of log-likelihood a parameter. given: w is the caller's. */
+static gn_status leave_for_minimum(gn_context *ctx, const gn__logistic_problem *part, bool given, double *w,
+                                   gn_error *err)
+{
+    size_t size = (part->classes == 2 ? 1 : (size_t)part->classes) * (part->dim + 1);
+    double before = INFINITY, noise = (double)size / (2 * (double)part->n);
+    gn__logistic_report rep;
+    double *own = gn__calloc(size, sizeof *own);
+    if (own == NULL) return gn__no_memory(err, size * sizeof *own);
+    memcpy(own, w, size * sizeof *own);
+    gn_status status = given ? objective_at(ctx, part, w, &before, err) : GN_OK;
+    if (status == GN_OK) status = gn__logistic_fit(ctx, part, own, &rep, err);
+    if (status == GN_OK && before > rep.objective + noise) memcpy(w, own, size * sizeof *own);
+    free(own);
+    return status;
+}
+
+static gn_status solve_sample(gn_context *ctx, const gn__logistic_problem *p, size_t sampled, bool given,
+                              double *w, gn_error *err)
 {
     uint32_t *row = gn__calloc(sampled, sizeof *row);
     int *y = gn__calloc(sampled, sizeof *y);
@@ -149,7 +184,7 @@ static gn_status solve_sample(gn_context *ctx, const gn__logistic_problem *p, si
         gn__logistic_problem part = *p;
         part.n = sampled, part.row = row, part.y = y, part.sample_weight = weight;
         part.tolerance = 1e-3;
-        status = gn__logistic_fit(ctx, &part, w, NULL, err);
+        status = leave_for_minimum(ctx, &part, given, w, err);
     }
     free(row), free(y), free(weight), free(count);
     return status;
@@ -218,9 +253,10 @@ gn_status gn__logistic_fit(gn_context *ctx, const gn__logistic_problem *p, doubl
         goto done;
     }
     GN__TRY_GOTO(find_reference(&f, w, g, total, err), done);
-    if (!all_zero(weight, size)) memcpy(w, weight, size * sizeof *w); /* else from the classes' shares */
+    bool given = !all_zero(weight, size); /* else from the classes' shares */
+    if (given) memcpy(w, weight, size * sizeof *w);
     if (sampled > 0 && p->n / sampled >= WORTH_SAMPLING)
-        GN__TRY_GOTO(solve_sample(ctx, p, sampled, w, err), done);
+        GN__TRY_GOTO(solve_sample(ctx, p, sampled, given, w, err), done);
     GN__TRY_GOTO(minimise(&f, ctx, sampled, w, &minimum, err), done);
     settle_intercepts(w, outputs, width);
     memcpy(weight, w, size * sizeof *w);

@@ -176,6 +176,15 @@ TEST(large_uneven_and_rare)
     gradient_at(&p, w, g);
     for (size_t j = 0; j <= D; j++) most = fmax(most, fabs(g[j]));
     CHECK(most < 1e-6);
+    /* From the minimum the sample, whose own minimum lies elsewhere, leads nowhere. */
+    CHECK_OK(gn__logistic_fit(ctx, &p, w, &rep, &err), err);
+    CHECK(rep.converged && rep.evaluations <= 2);
+    /* From nowhere near it does. */
+    for (size_t j = 0; j <= D; j++) w[j] += 3;
+    CHECK_OK(gn__logistic_fit(ctx, &p, w, &rep, &err), err);
+    CHECK(rep.converged && rep.evaluations < 60);
+    gradient_at(&p, w, g);
+    for (size_t j = 0; j <= D; j++) CHECK(fabs(g[j]) < 1e-6);
     gn_context_free(ctx);
     free(x), free(y);
 }
