@@ -154,11 +154,12 @@ static gn_status path(char **argv)
                 y[n] = all[i], row[n++] = (uint32_t)i;
             else
                 held[out++] = (uint32_t)i;
+        gn__logistic_report rep = {0};
         memset(w, 0, (x.cols + 1) * sizeof *w);
         for (size_t l = 0; l < strengths; l++) {
-            gn__logistic_report rep;
             gn__logistic_problem p = {.x = x.data,
                                       .n = n,
+                                      .reference = rep.reference,
                                       .dim = x.cols,
                                       .ld = x.cols,
                                       .row = row,

@@ -113,6 +113,10 @@ static gn_status find_reference(fit_state *f, double *w, double *g, double total
         intercept[c * width] = outputs == 1 ? log(share / (1 - share)) : share > 0 ? log(share) : -30;
     }
     double value, found;
+    if (p->reference > 0) {
+        f->reference = p->reference;
+        return GN_OK;
+    }
     GN__TRY(gn__pass_run(&f->pass, w, g, &value, err));
     found = norm(g, size);
     f->reference = found > 1e-3 ? found : 1e-3; /* no signal at all: do not chase rounding */
@@ -183,7 +187,7 @@ static gn_status solve_sample(gn_context *ctx, const gn__logistic_problem *p, si
     } else if (thin_out(p, sampled, row, y, weight, count)) {
         gn__logistic_problem part = *p;
         part.n = sampled, part.row = row, part.y = y, part.sample_weight = weight;
-        part.tolerance = 1e-3;
+        part.tolerance = 1e-3, part.reference = 0;
         status = leave_for_minimum(ctx, &part, given, w, err);
     }
     free(row), free(y), free(weight), free(count);
@@ -265,6 +269,7 @@ gn_status gn__logistic_fit(gn_context *ctx, const gn__logistic_problem *p, doubl
                                      .evaluations = minimum.evaluations,
                                      .objective = minimum.value,
                                      .gradient = f.gradient,
+                                     .reference = f.reference,
                                      .converged = f.gradient <= fmax(f.tolerance, float_limit)};
 done:
     free(w);

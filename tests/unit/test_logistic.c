@@ -199,6 +199,8 @@ TEST(starts_of_large_fits)
         CHECK(rep.converged && rep.evaluations <= (start == 1 ? 1 : 12));
         gradient_at(&p, w, g);
         for (size_t j = 0; j <= D; j++) CHECK(fabs(g[j]) < 5e-6);
+        CHECK(start == 0 || rep.reference == p.reference);
+        p.reference = rep.reference;
         for (size_t j = 0; start == 1 && j <= D; j++) w[j] += 3;
     }
     gn_context_free(ctx);
