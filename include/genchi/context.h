@@ -15,15 +15,16 @@ extern "C" {
 typedef struct gn_context gn_context;
 
 /* Steps that report progress, in the order in which a check passes them. X(NAME, text) */
-#define GN_STAGE_LIST(X)  \
-    X(READ, "read")       \
-    X(LOAD, "load model") \
-    X(EMBED, "embed")     \
-    X(SEE, "see")         \
-    X(DETECT, "detect")   \
-    X(VERIFY, "verify")   \
-    X(REPORT, "report")   \
-    X(DOWNLOAD, "download")
+#define GN_STAGE_LIST(X)    \
+    X(READ, "read")         \
+    X(LOAD, "load model")   \
+    X(EMBED, "embed")       \
+    X(SEE, "see")           \
+    X(DETECT, "detect")     \
+    X(VERIFY, "verify")     \
+    X(REPORT, "report")     \
+    X(DOWNLOAD, "download") \
+    X(TUNE, "fine-tune")
 
 typedef enum gn_stage {
 #define GN_STAGE_ENUM(name, text) GN_STAGE_##name,

@@ -20,6 +20,7 @@
 #include "genchi/see.h"
 #include "genchi/stream.h"
 #include "genchi/tokenizer.h"
+#include "genchi/tune.h"
 #include "genchi/vectors.h"
 #include "genchi/verify.h"
 #include "genchi/where.h"
