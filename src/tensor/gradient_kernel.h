@@ -10,7 +10,7 @@
 #define REAL double
 #define NAME(x) wide_##x
 #include "tensor/gradient_types.h"
-enum { W = 4 };
+enum { W = 2 };
 typedef int64_t whole;
 #else
 #define REAL float
