@@ -110,6 +110,18 @@ static gn_status choose_rows(gn__tune_run *r, gn_error *err)
     return status;
 }
 
+/* The faster type, or the one asked for; float32 where the processor lacks it. */
+static gn_dtype choose_dtype(const gn_model *m, gn_dtype wish)
+{
+    const float one = 1;
+    gn__linear *probe = NULL;
+    gn_dtype dtype = wish == GN_DTYPE_AUTO ? gn__best_dtype() : wish;
+    if (dtype == GN_DTYPE_F32) return dtype;
+    gn_status status = gn__linear_create(m->engine, &one, NULL, 1, 1, false, dtype, &probe, NULL);
+    gn__linear_free(probe);
+    return status == GN_OK ? dtype : GN_DTYPE_F32;
+}
+
 /* Steps are known once the rows are. */
 static void count_steps(gn__tune_run *r)
 {
@@ -411,6 +423,7 @@ gn_status gn_tune(gn_context *ctx, const gn_model *m, const gn_tune_rows *rows,
     gn_tune_defaults(&t->options);
     gn__tune_run r = {.ctx = ctx, .t = t, .rows = rows, .options = &t->options};
     gn_status status = check_options(&t->options, rows->classes, err);
+    t->options.dtype = choose_dtype(m, t->options.dtype);
     if (status == GN_OK) status = run_all(&r, err);
     free_run(&r);
     t->options.class_weight = NULL;
