@@ -137,7 +137,9 @@ def compare(folder, what, causal, prompt_free=True):
 def main():
     causal = {"gpt2", "gpt2_bf16_sharded", "gpt_neox", "opt", "bloom", "phi", "phi3", "llama", "mistral", "qwen2", "qwen3",
               "gemma2"}
-    folders = sys.argv[2:] or [os.path.join(ROOT, "model", k) for k in ("bert", "bert_f16", "gpt2", "gpt2_bf16_sharded")]
+    folders = sys.argv[2:] or [os.path.join(ROOT, "model", k) for k in ("bert", "bert_f16", "gpt2", "gpt2_bf16_sharded")] + [
+        os.path.join(ROOT, "architecture", k) for k in (
+            "llama", "mistral", "qwen2", "phi3", "opt", "bloom", "gpt_neox", "gemma2", "electra", "mpnet", "modernbert")]
     failed = 0
     for folder in folders:
         for what in (1, 3, 0, 2):
