@@ -163,13 +163,9 @@ static gn_status create_learner(gn__tune_run *r, gn_error *err)
                              .most_tokens = t->plan.most_tokens,
                              .most_texts = t->plan.most_texts,
                              .recompute = t->plan.recompute};
-    gn__learner_free(t->learner);
-    t->learner = NULL;
     return gn__learner_create(r->ctx, t->m, &o, &t->learner, err);
 }
 
-/* Where memory is limited, a first learner tells how many numbers are trained, the second one is as large as
- * they allow. */
 static gn_status plan(gn__tune_run *r, gn_error *err)
 {
     gn_tuned *t = r->t;
@@ -181,11 +177,6 @@ static gn_status plan(gn__tune_run *r, gn_error *err)
                             .best = r->helds > 0};
     GN__TRY(most_in_a_step(r, &needs.tokens, err));
     GN__TRY(gn__tune_plan_make(&needs, &t->plan, err));
-    gn__tune_plan first = t->plan;
-    GN__TRY(create_learner(r, err));
-    needs.trained = gn__learner_trained(t->learner);
-    GN__TRY(gn__tune_plan_make(&needs, &t->plan, err));
-    if (t->plan.most_tokens == first.most_tokens && t->plan.recompute == first.recompute) return GN_OK;
     return create_learner(r, err);
 }
 
@@ -374,6 +365,10 @@ static gn_status finish(gn__tune_run *r, gn_error *err)
     stats->points = s->points;
     s->step_loss = NULL;
     s->point = NULL;
+    gn__optimiser_free(&r->optimiser); /* measuring takes room for the largest tensor */
+    free(r->gradient);
+    free(r->best);
+    r->gradient = r->best = NULL;
     return gn__tuned_measure(r->ctx, t, err);
 }
 
