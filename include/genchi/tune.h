@@ -74,8 +74,7 @@ typedef struct gn_tune_options {
                       activations are computed twice instead of kept where that is needed; 0: no limit */
     const float *head_weight, *head_bias; /* [classes × dim], [classes]: where the head starts, over pooled
                           vectors as gn_model_embed gives them; NULL: small random numbers and zeros */
-    const char
-        *checkpoint;         /* file; NULL: none. Written aside and renamed; where it stands from a run with
+    const char *checkpoint;  /* file; NULL: none. Written aside and renamed; where it stands from a run with
                                 the  same model, rows and options, training goes on from it, to the same bits */
     size_t checkpoint_every; /* steps; 0: 100 */
 } gn_tune_options;
