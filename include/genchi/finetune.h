@@ -140,6 +140,8 @@ typedef struct gn_finetune_input {
     const int *train_label, *test_label;              /* [rows], -1: none; NULL: no labels on this side */
     int classes;
     const uint32_t *train_group, *test_group; /* or NULL */
+    size_t embed_tokens;                      /* what the embeddings took, for the probe's cost */
+    double embed_seconds, embed_core_seconds;
 } gn_finetune_input;
 
 /* A method, trained on one source, judged on some rows. */
@@ -161,7 +163,7 @@ typedef struct gn_finetune_cost {
     size_t fits;
     size_t steps;
     double tokens;         /* through forward and backward */
-    double forward_tokens; /* through forward only: early stopping; lp: embedding the rows of a fit */
+    double forward_tokens; /* through forward only: early stopping; lp: embedding both sets, once */
     double seconds, core_seconds;
     double memory;              /* bytes planned, the most of any fit; 0: lp */
     size_t trained, parameters; /* of one fit */
