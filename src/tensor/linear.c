@@ -115,9 +115,10 @@ done:
     return status;
 }
 
-/* Copies the weight (of type `given_type`) and the bias into the layout and type of the product. */
-static gn_status pack(gn__linear *l, const void *weight, dnnl_data_type_t given_type, const float *bias,
-                      gn_error *err)
+/* Copies the weight (of type `given_type`; turned: [inputs × outputs]) and the bias into the layout and type
+ * of the product. */
+static gn_status pack(gn__linear *l, const void *weight, bool turned, dnnl_data_type_t given_type,
+                      const float *bias, gn_error *err)
 {
     gn_status status = GN_OK;
     dnnl_dims_t wd = {(dnnl_dim_t)l->inputs, (dnnl_dim_t)l->outputs};
@@ -127,9 +128,10 @@ static gn_status pack(gn__linear *l, const void *weight, dnnl_data_type_t given_
     dnnl_primitive_t reorder = NULL;
     dnnl_stream_t stream = NULL;
     const dnnl_memory_desc_t *packed = dnnl_primitive_desc_query_md(l->description, dnnl_query_weights_md, 0);
-    DNNL_TRY(dnnl_memory_desc_init_by_tag(&given, 2, wd, given_type, dnnl_ba), done);
+    DNNL_TRY(dnnl_memory_desc_init_by_tag(&given, 2, wd, given_type, turned ? dnnl_ab : dnnl_ba), done);
     DNNL_TRY(dnnl_memory_create(&from, &given, l->engine, (void *)(uintptr_t)weight), done);
-    DNNL_TRY(dnnl_memory_create(&l->weight, packed, l->engine, DNNL_MEMORY_ALLOCATE), done);
+    if (l->weight == NULL)
+        DNNL_TRY(dnnl_memory_create(&l->weight, packed, l->engine, DNNL_MEMORY_ALLOCATE), done);
     DNNL_TRY(
         dnnl_reorder_primitive_desc_create(&reorder_description, &given, l->engine, packed, l->engine, NULL),
         done);
@@ -143,7 +145,8 @@ static gn_status pack(gn__linear *l, const void *weight, dnnl_data_type_t given_
         dnnl_memory_desc_t b;
         void *copy;
         DNNL_TRY(dnnl_memory_desc_init_by_tag(&b, 2, bd, dnnl_f32, dnnl_ab), done);
-        DNNL_TRY(dnnl_memory_create(&l->bias, &b, l->engine, DNNL_MEMORY_ALLOCATE), done);
+        if (l->bias == NULL)
+            DNNL_TRY(dnnl_memory_create(&l->bias, &b, l->engine, DNNL_MEMORY_ALLOCATE), done);
         DNNL_TRY(dnnl_memory_get_data_handle(l->bias, &copy), done);
         memcpy(copy, bias, l->outputs * sizeof *bias);
     }
@@ -198,7 +201,7 @@ static gn_status pack_int8(gn__linear *l, const float *weight, const float *bias
     } else {
         round_weights(l, weight, q);
         for (size_t j = 0; j < l->outputs; j++) l->shift[j] = bias != NULL ? bias[j] : 0;
-        status = pack(l, q, dnnl_s8, NULL, err);
+        status = pack(l, q, false, dnnl_s8, NULL, err);
     }
     free(q);
     return status;
@@ -220,13 +223,21 @@ gn_status gn__linear_create(gn__engine *engine, const float *weight, const float
     GN__TRY_GOTO(describe(l, bias != NULL && dtype != GN_DTYPE_INT8, err), done);
     if (dtype == GN_DTYPE_INT8)
         GN__TRY_GOTO(pack_int8(l, weight, bias, err), done);
-    else
-        GN__TRY_GOTO(pack(l, weight, dnnl_f32, bias, err), done);
+    else if (weight != NULL)
+        GN__TRY_GOTO(pack(l, weight, false, dnnl_f32, bias, err), done);
     *out = l;
     l = NULL;
 done:
     gn__serial_end(before);
     gn__linear_free(l);
+    return status;
+}
+
+gn_status gn__linear_renew(gn__linear *l, const float *weight, bool turned, const float *bias, gn_error *err)
+{
+    int before = gn__serial_begin();
+    gn_status status = pack(l, weight, turned, dnnl_f32, bias, err);
+    gn__serial_end(before);
     return status;
 }
 

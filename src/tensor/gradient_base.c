@@ -1,0 +1,5 @@
+/* gradient_kernel.h for any processor: four lanes. */
+#include "tensor/gradient_kernel.h"
+
+const gn__gradients gn__gradients_base = {"base",      norm_back, activation_back, gate_back,
+                                          rotate_back, attend,    attend_back,     drop};
