@@ -173,7 +173,8 @@ typedef struct gn_finetune_cost {
 /* One row before and after, in one projection (PCA of all rows before and after, each of the four clouds with
  * equal weight). */
 typedef struct gn_moved_point {
-    float before[2], after[2];
+    float x, y;             /* before */
+    float x_after, y_after; /* after */
     int label;
     bool test;
 } gn_moved_point;
@@ -187,6 +188,7 @@ typedef struct gn_finetune_run {
     gn_finetune_judged test; /* ordinary folds; groups, where there are any, are the units of intervals */
     gn_finetune_judged test_grouped; /* folds of whole groups; source train: as test, where there are
                                         groups */
+    gn_seeded vs_probe;              /* on test: test_grouped's where there is one, else test's */
     gn_interval gap;                 /* test − heldout in accuracy, different rows: from both intervals */
     gn_finetune_cost cost;
     double *layer_change; /* [layer_changes] embeddings, layers, what follows: ‖W − W₀‖ / ‖W₀‖, mean over
@@ -195,7 +197,7 @@ typedef struct gn_finetune_run {
     double cka_heldout, cka_test; /* gn_cka of the rows that a fit did not see, before and after: mean over
                                      fits. 1 for lp */
     /* Source train, methods other than lp, of the first seed's fit; owned. */
-    gn_matrix after_heldout, after_test; /* embeddings of heldout_row[] and of all test rows */
+    gn_matrix after_heldout, after_test; /* embeddings of heldout_row[] and of the labelled test rows */
     /* Filled by the pipeline from them: the shift between held-out train and test. */
     bool moved;
     gn_interval auc_before, auc_after;         /* of the domain classifier */

@@ -131,7 +131,7 @@ GN_API gn_status gn_tune(gn_context *ctx, const gn_model *m, const gn_tune_rows 
 GN_API void gn_tuned_free(gn_tuned *t);
 GN_API const gn_tune_stats *gn_tuned_stats(const gn_tuned *t);
 
-/* Dropout off. A text's bits do not depend on the texts beside it. probability: [texts × classes] or NULL;
+/* Dropout off; no progress is reported. A text's bits do not depend on the texts beside it. probability: [texts × classes] or NULL;
  * embedding: texts × dim, pooled as the model pools, before the head; or NULL. Free with gn_matrix_free. */
 GN_API gn_status gn_tuned_apply(gn_context *ctx, const gn_tuned *t, const char *const *text,
                                 const uint32_t *length, size_t texts, float *probability,

@@ -549,6 +549,9 @@ static gn_status compare(comparison *c)
             }
             holm(list, n);
         }
+    for (size_t i = 0; i < o->runs; i++)
+        o->run[i].vs_probe =
+            o->run[i].test_grouped.available ? o->run[i].test_grouped.vs_probe : o->run[i].test.vs_probe;
 done:
     free(list);
     return status;
