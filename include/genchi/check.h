@@ -91,12 +91,12 @@ typedef struct gn_model_evidence {
 
 /* Peak resident memory of the process up to the end of each step, bytes. */
 typedef struct gn_peak_memory {
-    double read, load, embed, see, detect, verify, control, finetune;
+    double read, load, embed, see, detect, verify, control;
 } gn_peak_memory;
 
 typedef struct gn_timing {
-    double read, load, embed, control, see, detect, verify, finetune, total; /* seconds */
-    double peak_memory; /* bytes, of the process so far */
+    double read, load, embed, control, see, detect, verify, total; /* seconds */
+    double peak_memory;                                            /* bytes, of the process so far */
     gn_peak_memory peak_after;
 } gn_timing;
 

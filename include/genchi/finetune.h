@@ -219,7 +219,8 @@ typedef struct gn_finetune_evidence {
     gn_transfer transfer_train, transfer_test; /* of the frozen embeddings; train: of the rows trained on */
     gn_finetune_run *run;                      /* [runs] by source, then by method */
     size_t runs;
-    double seconds; /* of all of it */
+    double seconds;     /* of all of it */
+    double peak_memory; /* resident, of the process up to the end of it, bytes; filled by the pipeline */
 } gn_finetune_evidence;
 
 /* Runs every method on every source that the labels allow. What the labels do not allow says why in .reason

@@ -242,7 +242,6 @@ gn_status gn__finetune_step(gn_context *ctx, const gn__space *space, const gn_ch
     gn_matrix train = gn__space_train(space), test = gn__space_test(space);
     const gn_dataset *a = space->train, *b = space->test;
     gn_status status;
-    double begun = gn__now();
     if (options->model == NULL || a->text == NULL || b->text == NULL)
         return gn__fail(err, GN_INVALID_ARGUMENT, "fine-tuning needs texts and a model, not embeddings");
     GN__TRY(gn_model_load(ctx, options->model, &options->model_options, &model, err));
@@ -266,7 +265,6 @@ gn_status gn__finetune_step(gn_context *ctx, const gn__space *space, const gn_ch
     if (options->save != NULL) GN__TRY_GOTO(save(ctx, &in, options, result, err), done);
 done:
     gn_model_free(model);
-    result->timing.finetune = gn__now() - begun;
-    result->timing.peak_after.finetune = gn__peak_memory();
+    result->finetune.peak_memory = gn__peak_memory();
     return status;
 }

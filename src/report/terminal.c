@@ -342,6 +342,63 @@ static void where_lines(page *p)
     if (b.data != NULL) labelled_line(p, gn__word(GN__WORD_COVERAGE, p->lang), "", &b);
 }
 
+/* ---- fine-tuning --------------------------------------------------------------------------------- */
+
+static void put_signed_points(gn__buf *b, double x)
+{
+    if (isfinite(x)) gn__buf_puts(b, x < 0 ? "−" : "+");
+    gn__put_fixed(b, fabs(100 * x), 1);
+}
+
+static void put_difference(gn__buf *b, const gn_seeded *d, gn_lang lang)
+{
+    if (!d->available) return;
+    put_signed_points(b, d->difference.estimate);
+    gn__buf_puts(b, lang == GN_LANG_JA ? "（" : " (");
+    put_signed_points(b, d->difference.low);
+    gn__buf_puts(b, lang == GN_LANG_JA ? "〜" : " to ");
+    put_signed_points(b, d->difference.high);
+    gn__buf_puts(b, lang == GN_LANG_JA ? "）" : ")");
+}
+
+/* "cannot tell (1,200 rows)" */
+static void put_tuning_answer(gn__buf *b, const gn_seeded *d, gn_lang lang)
+{
+    if (!d->available) return;
+    gn__buf_puts(b, gn__tuning_answer_text(d->answer, lang));
+    if (d->rows_needed == 0) return;
+    gn__buf_puts(b, lang == GN_LANG_JA ? "（" : " (");
+    gn__put_count(b, (double)d->rows_needed);
+    gn__buf_puts(b, lang == GN_LANG_JA ? "行あれば可）" : " rows would)");
+}
+
+static void finetune_table(page *p)
+{
+    const gn_finetune_evidence *e = &p->r->finetune;
+    table t = {0};
+    if (!e->available) {
+        if (e->reason[0] != '\0') item(p, "-", DIM, gn__translate(p->lang, e->reason));
+        return;
+    }
+    static const gn__word_id head[] = {GN__WORD_TUNING, GN__WORD_TUNING_TEST, GN__WORD_TUNING_DIFFERENCE,
+                                       GN__WORD_ANSWER};
+    for (size_t c = 0; c < TABLE_COLUMNS; c++) gn__buf_puts(cell(&t, c), gn__word(head[c], p->lang));
+    t.columns = TABLE_COLUMNS;
+    t.rows = 1;
+    for (size_t i = 0; i < e->runs && t.rows < TABLE_ROWS; i++) {
+        const gn_finetune_run *r = &e->run[i];
+        const gn_finetune_judged *j = r->test_grouped.available ? &r->test_grouped : &r->test;
+        gn__buf_printf(cell(&t, 0), p->lang == GN_LANG_JA ? "%s（%s）" : "%s, on %s",
+                       gn__method_text(r->method, p->lang), gn__source_text(r->source, p->lang));
+        if (j->available) put_share(cell(&t, 1), &j->scores.accuracy, p->lang);
+        put_difference(cell(&t, 2), &r->vs_probe, p->lang);
+        put_tuning_answer(cell(&t, 3), &r->vs_probe, p->lang);
+        t.rows++;
+    }
+    gn__buf_putc(&p->out, '\n');
+    put_table(p, &t);
+}
+
 /* ---- data -------------------------------------------------------------------------------------- */
 
 /* "#" stands for the number. */
@@ -457,6 +514,7 @@ gn_status gn_report_text(const gn_result *r, gn_lang lang, bool colour, unsigned
         kind_table(&p);
         where_lines(&p);
     }
+    if (r->steps & GN_STEP_FINETUNE) finetune_table(&p);
     heading(&p, gn__word(GN__WORD_DATA, lang));
     set_line(&p, GN__WORD_TRAIN, &r->train);
     set_line(&p, GN__WORD_TEST, &r->test);
