@@ -44,6 +44,8 @@ TEST(snapshots)
         {FIXTURE_UNLABELLED, GN_LANG_EN, "tests/golden/report/terminal_unlabelled_en.txt"},
         {FIXTURE_UNLABELLED | FIXTURE_NO_CONTROL, GN_LANG_JA,
          "tests/golden/report/terminal_unlabelled_ja.txt"},
+        {FIXTURE_FINETUNE, GN_LANG_EN, "tests/golden/report/terminal_finetune_en.txt"},
+        {FIXTURE_FINETUNE, GN_LANG_JA, "tests/golden/report/terminal_finetune_ja.txt"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         gn_result r;
