@@ -1,7 +1,11 @@
 /* Checkpoints: the state of a run in a file, and what a run is recognised by. */
 #include "model/tuned.h"
 
+#include <dirent.h>
+#include <errno.h>
+#include <signal.h>
 #include <stdio.h>
+#include <unistd.h>
 
 enum { NUMBERS = 9, REALS = 3, HEADER = 80 + 8 * (NUMBERS + REALS), POINT = 32, SEAL = 64, IDENTITY = 64 };
 static const char magic[16] = "genchi-tune-1";
@@ -227,9 +231,32 @@ static gn_status take(gn__tune_run *r, const gn__checkpoint *c, gn_error *err)
     return gn__learner_refresh(r->ctx, r->t->learner, err);
 }
 
+/* A run killed while it wrote leaves a file aside, as large as a checkpoint; gn__writer names it by its
+ * process. */
+static void remove_leftovers(const char *path)
+{
+    const char *slash = strrchr(path, '/'), *name = slash ? slash + 1 : path;
+    char *folder = slash ? gn__strndup(path, slash == path ? 1 : (size_t)(slash - path)) : gn__strdup(".");
+    DIR *d = folder != NULL ? opendir(folder) : NULL;
+    size_t n = strlen(name);
+    for (const struct dirent *e; d != NULL && (e = readdir(d)) != NULL;) {
+        static const char mark[] = ".tmp-";
+        if (strncmp(e->d_name, name, n) != 0 || strncmp(e->d_name + n, mark, sizeof mark - 1) != 0) continue;
+        char *end;
+        long process = strtol(e->d_name + n + sizeof mark - 1, &end, 10);
+        if (process <= 0 || *end != '\0' || kill((pid_t)process, 0) == 0 || errno != ESRCH) continue;
+        char *full = gn__path_join(folder, e->d_name);
+        if (full != NULL) unlink(full);
+        free(full);
+    }
+    if (d != NULL) closedir(d);
+    free(folder);
+}
+
 gn_status gn__checkpoint_resume(gn__tune_run *r, gn_error *err)
 {
     const char *path = r->options->checkpoint;
+    remove_leftovers(path);
     gn__mapping file;
     gn__checkpoint c;
     if (!gn__file_exists(path)) return GN_OK;

@@ -84,7 +84,6 @@ static gn_status answer(gn_context *ctx, gn_tuned *t, const gn__texts *texts, co
                                      a->embedding ? a->embedding + done * a->dim : NULL, err);
         for (size_t i = 0; i < some && a->probability != NULL && status == GN_OK; i++)
             softmax(logits + i * classes, a->classes, a->probability + (done + i) * classes);
-        gn__progress(ctx, GN_STAGE_EMBED, done + some, n);
     }
     free(sequence);
     free(row);

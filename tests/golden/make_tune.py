@@ -121,7 +121,7 @@ def run(kind, lora):
         torch.nn.utils.clip_grad_norm_([p for g in groups for p in g["params"] if p.grad is not None], CLIP)
         optimiser.step()
         schedule.step()
-        losses.append(float(loss))
+        losses.append(loss.item())
     with torch.no_grad():
         vectors = torch.stack([pooled(kind, model, x) for x in ids])
         logits = head(vectors)

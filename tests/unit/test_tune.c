@@ -2,6 +2,9 @@
 #include "model/tuned.h"
 #include "test.h"
 
+#include <signal.h>
+#include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 enum { ROWS = 64, LONGEST = 200 };
@@ -243,6 +246,65 @@ TEST(a_run_stopped_at_every_step_ends_with_the_same_bits)
     o.heldout = 0;
     o.budget = 30; /* several passes a step */
     stop_and_go(o, "gpt2");
+}
+
+/* Another process trains, until it has written a checkpoint and some milliseconds more. */
+static void train_and_be_killed(const data *d, gn_tune_options o, unsigned milliseconds)
+{
+    fflush(NULL);
+    pid_t child = fork();
+    CHECK(child >= 0);
+    if (child == 0) {
+        gn_error err = {0};
+        gn_context *ctx = NULL;
+        gn_model *m = NULL;
+        gn_tuned *t = NULL;
+        if (gn_context_create(&(gn_context_options){.threads = 2}, &ctx, &err) == GN_OK &&
+            gn_model_load(ctx, test_path("tests/golden/model/bert"),
+                          &(gn_model_options){.dtype = GN_DTYPE_F32}, &m, &err) == GN_OK)
+            (void)gn_tune(ctx, m, &d->rows, &o, &t, &err);
+        _exit(0);
+    }
+    for (unsigned waited = 0; !gn__file_exists(o.checkpoint) && waited < 10000; waited++)
+        nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
+    nanosleep(&(struct timespec){.tv_nsec = milliseconds * 1000000L}, NULL);
+    kill(child, SIGKILL);
+    waitpid(child, NULL, 0);
+}
+
+TEST(a_run_killed_at_any_moment_ends_with_the_same_bits)
+{
+    data d;
+    make_data(&d);
+    const char *path = test_file("killed", "", 0);
+    unlink(path);
+    gn_tune_options o = usual();
+    o.epochs = 8;
+    gn_context *ctx = context((gn_context_options){.threads = 2});
+    gn_model *m = load(ctx, "bert");
+    gn_tuned *whole = tune(ctx, m, &d, &o);
+    o.checkpoint = path;
+    o.checkpoint_every = 1; /* so that it is often killed while it writes */
+    for (unsigned k = 0; k < 8; k++) {
+        train_and_be_killed(&d, o, k * 7);
+        char *bytes;
+        size_t n;
+        gn_error err = {0};
+        gn__checkpoint c;
+        CHECK_OK(gn__read_file(path, SIZE_MAX / 2, &bytes, &n, &err), err);
+        CHECK_OK(gn__checkpoint_parse(path, (unsigned char *)bytes, n, true, &c, &err), err);
+        free(bytes);
+    }
+    gn_tuned *t = tune(ctx, m, &d, &o);
+    check_same(whole, t);
+    CHECK(t->stats.resumed);
+    char command[400];
+    snprintf(command, sizeof command, "ls -d %s.tmp-* > /dev/null 2>&1", path);
+    CHECK(system(command) != 0); /* what killed runs left is gone */
+    gn_tuned_free(t);
+    gn_tuned_free(whole);
+    gn_model_free(m);
+    gn_context_free(ctx);
 }
 
 TEST(checkpoints_of_other_runs_and_damaged_ones_are_refused)
