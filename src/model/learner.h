@@ -21,9 +21,11 @@ typedef enum gn__parameter_place {
 /* One trained tensor, as it lies in the flat arrays. Fused layers (q|k|v, gate|up) are one parameter here;
  * `parts` say which checkpoint tensors they are made of. */
 typedef struct gn__parameter {
-    const char *name; /* of a tensor of the checkpoint, prefix included; of several: the first; "head.weight",
-                         "head.bias"; for an adapter the layer's name and ".lora_A" or ".lora_B" */
-    size_t offset;    /* first float in the flat arrays */
+    const char
+        *name;     /* of a tensor of the checkpoint, prefix included; of several: the first; "head.weight",
+                      "head.bias"; for an adapter the layer's name and ".lora_A" or ".lora_B", with ".query",
+                      ".key" or ".value" between where the layer is fused */
+    size_t offset; /* first float in the flat arrays */
     size_t rows, cols; /* [rows × cols], row-major, outputs × inputs; vectors: 1 × n */
     size_t layer;      /* of GN__PLACE_LAYER: of recipe.stored */
     gn__parameter_place place;
@@ -71,7 +73,11 @@ gn_status gn__learner_backward(gn_context *ctx, gn__learner *l, const float *by_
                                gn_error *err);
 
 /* Trained tensors as the checkpoint has them (fused ones taken apart again, transposed ones turned back,
- * gamma − 1 where it holds that): calls put for each. Full and last-k. */
+ * gamma − 1 where it holds that): calls put for each; dense layers of pooling as "pooling.N.weight" and
+ * "pooling.N.bias" (N: the step's number), the classifier as "head.weight" and "head.bias". Adapters as PEFT
+ * has them, "layer.lora_A.weight" and "layer.lora_B.weight"; where one tensor of the checkpoint holds several
+ * adapted parts (fused q|k|v), as one adapter of so many times the rank, which needs so many times the alpha.
+ */
 typedef gn_status (*gn__put_tensor)(void *arg, const char *name, const size_t *shape, size_t dims,
                                     const float *value, gn_error *err);
 gn_status gn__learner_export(const gn__learner *l, gn__put_tensor put, void *arg, gn_error *err);

@@ -61,14 +61,31 @@ static void sum_slot(const gn__learner *l, const gn__weight *w, int slot, bool b
 /* ---- from a layer's end to attention
  * ----------------------------------------------------------------------- */
 
-static void run_back(const block *k, const gn__learnt_linear *x, const float *by_y, float *by_x)
+/* Of one of the layer's four products. from: what it took. */
+static void run_back(const block *k, size_t i, gn__product product, const float *from, const float *by_y,
+                     float *by_x)
 {
-    if (!gn__linear_run(x->back, k->b->lane, by_y, by_x)) atomic_store(&k->l->failed, true);
+    gn__wake *w = &k->l->wake;
+    gn__learner_run_back(k->l, k->b, &layer_of(k->l, i)->linear[product], i, (int)product, k->row, from, by_y,
+                         by_x, w->taken[product], w->z[product], w->by_z[product]);
 }
 
 static void add_to(float *y, const float *x, size_t n)
 {
     for (size_t i = 0; i < n; i++) y[i] += x[i];
+}
+
+/* The MLP's inner values from before the activation, for adapters that need them early. */
+static void activate(const gn__learner *l, const float *u, float *a, float *spare)
+{
+    const gn__recipe *r = l->r;
+    size_t inner = r->gated ? 2 * r->inner : r->inner;
+    memcpy(spare, u, GN__ROWS * inner * sizeof *u);
+    if (r->gated)
+        l->ops->gate(r->activation, spare, GN__ROWS, r->inner);
+    else
+        l->ops->activate(r->activation, spare, GN__ROWS * r->inner);
+    memcpy(a, spare, GN__ROWS * r->inner * sizeof *a);
 }
 
 static void to_attention(const block *k, size_t i)
@@ -89,14 +106,16 @@ static void to_attention(const block *k, size_t i)
     if (y->norm[GN__MLP_INSIDE].gamma != NULL)
         norm_back(k, &y->norm[GN__MLP_INSIDE], GN__MLP_INSIDE, t->inside[1] + at, by_mlp_out, GN__ROWS,
                   r->dim);
-    run_back(k, &y->linear[GN__MLP_OUT], by_mlp_out, k->b->wide);
+    gn__learner_drop(l, l->drop.hidden, gn__drop_place(GN__DROP_MLP_OUT, i), k->row, by_mlp_out, r->dim);
+    if (y->linear[GN__MLP_OUT].adapters > 0) activate(l, u, a, k->b->wide);
+    run_back(k, i, GN__MLP_OUT, a, by_mlp_out, k->b->wide);
     if (r->gated)
         l->back->gate_back(r->activation, u, k->b->wide, by_u, a, GN__ROWS, r->inner);
     else
         l->back->activation_back(r->activation, u, k->b->wide, by_u, a, GN__ROWS * r->inner);
-    run_back(k, &y->linear[GN__MLP_IN], by_u, by_m);
     gn__learner_mlp_input(l, i, k->row, k->b->h, w->m + at, &state, &base, &input);
     if (input != w->m + at) memcpy(w->m + at, input, n * sizeof *input);
+    run_back(k, i, GN__MLP_IN, w->m + at, by_u, by_m);
     if (base != NULL) norm_back(k, &y->norm[GN__MLP_BEFORE], GN__MLP_BEFORE, base, by_m, GN__ROWS, r->dim);
     bool aside = base != NULL && r->parallel; /* the MLP takes the layer's input */
     if (!aside) add_to(by, by_m, n);
@@ -107,27 +126,55 @@ static void to_attention(const block *k, size_t i)
     if (y->norm[GN__ATTENTION_INSIDE].gamma != NULL)
         norm_back(k, &y->norm[GN__ATTENTION_INSIDE], GN__ATTENTION_INSIDE, t->inside[0] + at, by_out,
                   GN__ROWS, r->dim);
-    run_back(k, &y->linear[GN__OUT], by_out, w->by_mixed + k->row * r->heads * r->head_dim);
+    gn__learner_drop(l, l->drop.hidden, gn__drop_place(GN__DROP_OUT, i), k->row, by_out, r->dim);
+    size_t q = r->heads * r->head_dim;
+    run_back(k, i, GN__OUT, t->mixed + k->row * q, by_out, w->by_mixed + k->row * q);
 }
 
 /* ---- attention
  * ----------------------------------------------------------------------------------------------- */
 
+static void attend_text(gn__learner *l, size_t text, size_t kv_head, gn__bench *b)
+{
+    const gn__recipe *r = l->r;
+    const gn__wake *w = &l->wake;
+    size_t q = r->heads * r->head_dim, kv = r->kv_heads * r->head_dim, row = l->first[text];
+    gn__attending a;
+    gn__drop drop;
+    gn__learner_attending(l, l->current, text, b, &a, &drop);
+    a.by_out = w->by_mixed + row * q;
+    a.by_q = w->by_triple + row * (q + 2 * kv);
+    a.by_k = a.by_q + q;
+    a.by_v = a.by_k + kv;
+    a.by_bias = w->by_bias ? w->by_bias + l->places.tokens - 1 : NULL;
+    a.by_position_key = w->by_position[0];
+    a.by_position_query = w->by_position[1];
+    l->back->attend_back(&a, kv_head);
+}
+
+/* Where texts add to something they share, a piece is a kv_head over all texts. */
+static bool shares(const gn__learner *l)
+{
+    return l->wake.by_bias != NULL || l->wake.by_position[0] != NULL || l->wake.by_position[1] != NULL;
+}
+
 static void attend_back(void *arg, size_t begin, size_t end, unsigned worker)
 {
     gn__learner *l = arg;
-    const gn__recipe *r = l->r;
-    size_t q = r->heads * r->head_dim, kv = r->kv_heads * r->head_dim;
-    for (size_t piece = begin; piece < end; piece++) {
-        size_t text = piece / r->kv_heads, row = l->first[text];
-        gn__attending a;
-        gn__learner_attending(l, l->current, text, &l->bench[worker], &a);
-        a.by_out = l->wake.by_mixed + row * q;
-        a.by_q = l->wake.by_triple + row * (q + 2 * kv);
-        a.by_k = a.by_q + q;
-        a.by_v = a.by_k + kv;
-        l->back->attend_back(&a, piece % r->kv_heads);
-    }
+    for (size_t piece = begin; piece < end; piece++)
+        if (shares(l))
+            for (size_t text = 0; text < l->texts; text++) attend_text(l, text, piece, &l->bench[worker]);
+        else
+            attend_text(l, piece / l->r->kv_heads, piece % l->r->kv_heads, &l->bench[worker]);
+}
+
+static gn_status attention_back(gn_context *ctx, gn__learner *l, gn_error *err)
+{
+    size_t n = l->relative_rows * l->r->heads * l->r->head_dim;
+    for (int k = 0; k < 2; k++)
+        if (l->wake.by_position[k] != NULL) memset(l->wake.by_position[k], 0, n * sizeof(float));
+    return gn__parallel_for(ctx, shares(l) ? l->r->kv_heads : l->texts * l->r->kv_heads, 1, attend_back, l,
+                            err);
 }
 
 /* ---- from attention to a layer's start --------------------------------------------------------------------
@@ -157,7 +204,6 @@ static void to_start(const block *k, size_t i)
         norm_back(k, &y->key_norm, KEY_SLOT, t->raw + row * (q + kv) + q, by_row + q, r->kv_heads,
                   r->head_dim);
     }
-    run_back(k, &y->linear[GN__QKV], by, k->b->y);
     const gn__learnt_norm *norm = &y->norm[GN__ATTENTION_BEFORE];
     if (norm->gamma != NULL) {
         if (r->norm == GN__NORM_LAYER)
@@ -165,10 +211,11 @@ static void to_start(const block *k, size_t i)
                                r->eps);
         else
             l->ops->rms_norm(w->n + at, x, norm->gamma->value, GN__ROWS, r->dim, r->eps);
-        norm_back(k, norm, GN__ATTENTION_BEFORE, x, k->b->y, GN__ROWS, r->dim);
     } else {
         memcpy(w->n + at, x, n * sizeof *x);
     }
+    run_back(k, i, GN__QKV, w->n + at, by, k->b->y);
+    if (norm->gamma != NULL) norm_back(k, norm, GN__ATTENTION_BEFORE, x, k->b->y, GN__ROWS, r->dim);
     add_to(w->by_hidden + at, k->b->y, n);
 }
 
@@ -199,38 +246,64 @@ static gn_status for_blocks(gn_context *ctx, gn__learner *l, stage run, gn_error
 /* ---- gradients of a layer's weights
  * ------------------------------------------------------------------------ */
 
-/* What a product's weight gradient is made of. */
-typedef struct factors {
-    const gn__learnt_linear *linear;
-    const gn__outer *outer;
-    const float *by_y, *x;
-} factors;
-
-static factors factors_of(const gn__learner *l, int product)
+static void sum_rows(const float *x, size_t rows, size_t cols, float *out)
 {
-    const gn__wake *w = &l->wake;
-    const gn__learnt_linear *x = layer_of(l, l->current)->linear;
-    const float *mixed = l->tape[l->current].mixed;
-    const factors all[GN__PRODUCTS] = {
-        [GN__QKV] = {&x[GN__QKV], l->outer[GN__QKV], w->by_triple, w->n},
-        [GN__OUT] = {&x[GN__OUT], l->outer[GN__OUT], w->by_out, mixed},
-        [GN__MLP_IN] = {&x[GN__MLP_IN], l->outer[GN__MLP_IN], w->by_u, w->m},
-        [GN__MLP_OUT] = {&x[GN__MLP_OUT], l->outer[GN__MLP_OUT], w->by_mlp_out, w->a}};
-    return all[product];
-}
-
-static void sum_rows(const gn__learner *l, const float *x, size_t cols, float *out)
-{
-    for (size_t i = 0; i < l->rows; i++)
+    for (size_t i = 0; i < rows; i++)
         for (size_t j = 0; j < cols; j++) out[j] += x[i * cols + j];
 }
 
-static void outer_piece(gn__learner *l, const factors *f, size_t piece, gn__bench *b)
+/* Weights += by_yᵀ x over rows, in pieces; NULL out: nothing to do. */
+typedef struct task {
+    const gn__outer *outer;
+    const float *by_y, *x;
+    size_t rows;
+    float *out;
+    float *bias; /* Σ by_y: [columns]; by piece 0; NULL: none */
+    size_t columns;
+} task;
+
+enum { MOST_TASKS = 2 * (GN__PRODUCTS + 2) * (1 + GN__ADAPTERS) };
+
+typedef struct tasks {
+    gn__learner *l;
+    task task[MOST_TASKS];
+    size_t count;
+    bool norms; /* of the current layer, as the last piece */
+} tasks;
+
+static void add_task(tasks *t, task one)
 {
-    float *weight = gn__gradient_of(l, f->linear->weight), *bias = gn__gradient_of(l, f->linear->bias);
-    if (weight != NULL && !gn__outer_run(f->outer, piece, f->by_y, f->x, l->padded, weight, b->outer))
-        atomic_store(&l->failed, true);
-    if (piece == 0 && bias != NULL) sum_rows(l, f->by_y, f->linear->outputs, bias);
+    if (one.out != NULL) t->task[t->count++] = one;
+}
+
+/* The gradients of a linear layer and of its adapters. taken, z, by_z: see gn__learner_run_back. */
+static void add_linear(tasks *t, const gn__learnt_linear *x, const gn__outer *outer, const gn__outer *outer_a,
+                       gn__outer *const *outer_b, const float *by_y, const float *from, size_t rows,
+                       const float *taken, const float *z, const float *by_z)
+{
+    const gn__learner *l = t->l;
+    size_t rank = l->tune.lora_rank;
+    float *weight = gn__gradient_of(l, x->weight), *bias = gn__gradient_of(l, x->bias);
+    add_task(t, (task){.outer = outer,
+                       .by_y = by_y,
+                       .x = from,
+                       .rows = rows,
+                       .out = weight ? weight + x->row * x->inputs : NULL,
+                       .bias = bias ? bias + x->row : NULL,
+                       .columns = x->outputs});
+    for (size_t k = 0; k < x->adapters; k++) {
+        const gn__adapter *a = x->adapter[k];
+        add_task(t, (task){.outer = outer_a,
+                           .by_y = by_z + k * rank,
+                           .x = taken,
+                           .rows = rows,
+                           .out = gn__gradient_of(l, a->a)});
+        add_task(t, (task){.outer = outer_b[k],
+                           .by_y = by_y + x->first[k],
+                           .x = z + k * rank,
+                           .rows = rows,
+                           .out = gn__gradient_of(l, a->b)});
+    }
 }
 
 static void sum_norms(const gn__learner *l)
@@ -245,33 +318,126 @@ static void sum_norms(const gn__learner *l)
     }
 }
 
-/* Piece 0: norms; then the pieces of each product. */
-static void weigh(void *arg, size_t begin, size_t end, unsigned worker)
+static void run_piece(tasks *t, size_t piece, gn__bench *b)
 {
-    gn__learner *l = arg;
-    int before = gn__serial_begin();
-    for (size_t i = begin; i < end; i++) {
-        if (i == 0) sum_norms(l);
-        size_t piece = i - 1;
-        for (int k = 0; k < GN__PRODUCTS && i > 0; k++) {
-            factors f = factors_of(l, k);
-            size_t pieces = gn__outer_pieces(f.outer);
-            if (piece < pieces) {
-                outer_piece(l, &f, piece, &l->bench[worker]);
-                break;
-            }
+    for (size_t k = 0; k < t->count; k++) {
+        const task *one = &t->task[k];
+        size_t pieces = gn__outer_pieces(one->outer);
+        if (piece >= pieces) {
             piece -= pieces;
+            continue;
         }
+        if (!gn__outer_run(one->outer, piece, one->by_y, one->x, one->rows, one->out, b->outer))
+            atomic_store(&t->l->failed, true);
+        if (piece == 0 && one->bias != NULL) sum_rows(one->by_y, one->rows, one->columns, one->bias);
+        return;
     }
+    if (t->norms) sum_norms(t->l);
+}
+
+static void run_tasks(void *arg, size_t begin, size_t end, unsigned worker)
+{
+    tasks *t = arg;
+    int before = gn__serial_begin();
+    for (size_t i = begin; i < end; i++) run_piece(t, i, &t->l->bench[worker]);
     gn__serial_end(before);
+}
+
+static gn_status finish_tasks(gn_context *ctx, tasks *t, gn_error *err)
+{
+    size_t pieces = t->norms;
+    for (size_t k = 0; k < t->count; k++) pieces += gn__outer_pieces(t->task[k].outer);
+    return gn__parallel_for(ctx, pieces, 1, run_tasks, t, err);
 }
 
 static gn_status weigh_layer(gn_context *ctx, gn__learner *l, gn_error *err)
 {
-    size_t pieces = 1;
-    if (!layer_of(l, l->current)->trained) return GN_OK;
-    for (int k = 0; k < GN__PRODUCTS; k++) pieces += gn__outer_pieces(l->outer[k]);
-    return gn__parallel_for(ctx, pieces, 1, weigh, l, err);
+    const gn__wake *w = &l->wake;
+    const gn__learnt_layer *y = layer_of(l, l->current);
+    tasks t = {.l = l, .norms = true};
+    const float *by_y[] = {[GN__QKV] = w->by_triple,
+                           [GN__OUT] = w->by_out,
+                           [GN__MLP_IN] = w->by_u,
+                           [GN__MLP_OUT] = w->by_mlp_out};
+    const float *from[] = {
+        [GN__QKV] = w->n, [GN__OUT] = l->tape[l->current].mixed, [GN__MLP_IN] = w->m, [GN__MLP_OUT] = w->a};
+    if (!y->trained) return GN_OK;
+    for (int k = 0; k < GN__PRODUCTS; k++)
+        add_linear(&t, &y->linear[k], l->outer[k], l->outer_a[k], l->outer_b[k], by_y[k], from[k], l->padded,
+                   w->taken[k], w->z[k], w->by_z[k]);
+    return finish_tasks(ctx, &t, err);
+}
+
+/* ---- relative positions
+ * -------------------------------------------------------------------------------------- */
+
+/* A block of the rows that positions are made of: by them, from what the layer says of their products. */
+static void relative_back(const block *k, size_t i)
+{
+    gn__learner *l = k->l;
+    const gn__learnt_layer *y = layer_of(l, i);
+    gn__wake *w = &l->wake;
+    size_t width = l->r->heads * l->r->head_dim, at = k->row * l->r->dim;
+    for (int which = 0; which < 2; which++) {
+        if (y->position[which].weight == NULL) continue;
+        gn__learner_run_back(l, k->b, &y->position[which], i, GN__PRODUCTS, k->row, l->relative_input + at,
+                             w->by_position[which] + k->row * width, k->b->y, w->taken[GN__QKV],
+                             w->position_z[which], w->position_by_z[which]);
+        add_to(w->by_relative + at, k->b->y, GN__ROWS * l->r->dim);
+    }
+}
+
+static gn_status for_rows(gn_context *ctx, gn__learner *l, size_t rows, stage run, gn_error *err)
+{
+    blocks p = {l, run};
+    return gn__parallel_for(ctx, rows / GN__ROWS, 1, run_blocks, &p, err);
+}
+
+static gn_status positions_back(gn_context *ctx, gn__learner *l, gn_error *err)
+{
+    const gn__learnt_layer *y = layer_of(l, l->current);
+    const gn__wake *w = &l->wake;
+    tasks t = {.l = l};
+    GN__TRY(for_rows(ctx, l, l->relative_rows, relative_back, err));
+    for (int k = 0; k < 2; k++)
+        if (y->position[k].weight != NULL)
+            add_linear(&t, &y->position[k], l->outer_position, l->outer_position_a, &l->outer_position_b,
+                       w->by_position[k], l->relative_input, l->relative_rows, l->relative_input,
+                       w->position_z[k], w->position_by_z[k]);
+    return finish_tasks(ctx, &t, err);
+}
+
+static void relative_norm_back(const block *k, size_t layer)
+{
+    gn__learner *l = k->l;
+    size_t at = k->row * l->r->dim;
+    (void)layer;
+    memset(l->wake.partial + k->row / GN__ROWS * l->wake.partial_width, 0,
+           l->wake.partial_width * sizeof(float));
+    norm_back(k, &l->relative_norm, 0, l->relative_table + at, l->wake.by_relative + at, GN__ROWS, l->r->dim);
+}
+
+/* The table of relative positions, once all layers have had their say; the buckets. */
+static gn_status tables_back(gn_context *ctx, gn__learner *l, gn_error *err)
+{
+    const gn__recipe *r = l->r;
+    float *relative = gn__gradient_of(l, l->relative), *buckets = gn__gradient_of(l, l->buckets);
+    if (l->relative != NULL && l->wake.by_relative != NULL && l->relative_norm.gamma != NULL) {
+        size_t padded = l->padded;
+        GN__TRY(for_rows(ctx, l, l->relative_rows, relative_norm_back, err));
+        l->padded = l->relative_rows; /* the rows that the sums are over */
+        sum_slot(l, l->relative_norm.gamma, 0, false);
+        sum_slot(l, l->relative_norm.beta, 0, true);
+        l->padded = padded;
+    }
+    if (relative != NULL) add_to(relative, l->wake.by_relative, 2 * r->span * r->dim);
+    if (buckets == NULL) return GN_OK;
+    for (size_t i = 0; i < 2 * l->places.tokens - 1; i++) {
+        size_t bucket = gn__positions_bucket(r, (ptrdiff_t)l->places.tokens - 1 - (ptrdiff_t)i);
+        for (size_t h = 0; h < r->heads; h++)
+            buckets[h * r->buckets + bucket] += l->wake.by_bias[h * l->places.bias_stride + i];
+    }
+    return GN_OK;
 }
 
 /* ---- pooling and the final norm; embeddings
@@ -302,8 +468,11 @@ static void embedding_back(const block *k, size_t layer)
     (void)layer;
     memset(l->wake.partial + k->row / GN__ROWS * l->wake.partial_width, 0,
            l->wake.partial_width * sizeof(float));
+    gn__learner_drop(l, l->drop.hidden, gn__drop_place(GN__DROP_EMBEDDING, 0), k->row, l->wake.by_hidden + at,
+                     l->r->dim);
     if (l->projection.weight != NULL)
-        run_back(k, &l->projection, l->wake.by_hidden + at, by);
+        gn__learner_run_back(l, k->b, &l->projection, 0, GN__PRODUCTS, k->row, NULL, l->wake.by_hidden + at,
+                             by, NULL, NULL, NULL);
     else
         memcpy(by, l->wake.by_hidden + at, GN__ROWS * n * sizeof *by);
     if (l->embedding_norm.gamma == NULL) return;
@@ -340,23 +509,18 @@ static void embed_back(void *arg, size_t begin, size_t end, unsigned worker)
     }
 }
 
-static void project_back(void *arg, size_t begin, size_t end, unsigned worker)
-{
-    gn__learner *l = arg;
-    const float *x = l->embedding_norm.gamma != NULL ? l->wake.normed : l->embedded;
-    factors f = {&l->projection, l->outer_projection, l->wake.by_hidden, x};
-    int before = gn__serial_begin();
-    for (size_t i = begin; i < end; i++) outer_piece(l, &f, i, &l->bench[worker]);
-    gn__serial_end(before);
-}
-
 static gn_status embeddings_back(gn_context *ctx, gn__learner *l, gn_error *err)
 {
     GN__TRY(for_blocks(ctx, l, embedding_back, err));
     sum_slot(l, l->embedding_norm.gamma, 0, false);
     sum_slot(l, l->embedding_norm.beta, 0, true);
-    if (l->projection.weight != NULL)
-        GN__TRY(gn__parallel_for(ctx, gn__outer_pieces(l->outer_projection), 1, project_back, l, err));
+    if (l->projection.weight != NULL) {
+        tasks t = {.l = l};
+        const float *x = l->embedding_norm.gamma != NULL ? l->wake.normed : l->embedded;
+        add_linear(&t, &l->projection, l->outer_projection, NULL, NULL, l->wake.by_hidden, x, l->padded, NULL,
+                   NULL, NULL);
+        GN__TRY(finish_tasks(ctx, &t, err));
+    }
     return gn__parallel_for(ctx, l->r->embedding, COLUMNS, embed_back, l, err);
 }
 
@@ -409,13 +573,19 @@ gn_status gn__learner_backward(gn_context *ctx, gn__learner *l, const float *by_
     if (l->tune.what == GN_TUNE_HEAD) return gn__check_cancel(ctx, err);
     GN__TRY(top_back(ctx, l, err));
     memset(l->wake.by_triple + l->rows * triple, 0, (l->padded - l->rows) * triple * sizeof(float));
+    if (l->wake.by_bias != NULL) memset(l->wake.by_bias, 0, r->heads * l->places.bias_stride * sizeof(float));
+    if (l->wake.by_relative != NULL)
+        memset(l->wake.by_relative, 0, l->relative_rows * r->dim * sizeof(float));
     for (size_t i = r->layers; i-- > l->lowest;) {
         l->current = i;
+        if (l->recompute) GN__TRY(gn__learner_again(ctx, l, i, err));
         GN__TRY(for_blocks(ctx, l, to_attention, err));
-        GN__TRY(gn__parallel_for(ctx, l->texts * r->kv_heads, 1, attend_back, l, err));
+        GN__TRY(attention_back(ctx, l, err));
         GN__TRY(for_blocks(ctx, l, to_start, err));
         GN__TRY(weigh_layer(ctx, l, err));
+        if (l->wake.by_relative != NULL) GN__TRY(positions_back(ctx, l, err));
     }
+    GN__TRY(tables_back(ctx, l, err));
     if (l->embeds) GN__TRY(embeddings_back(ctx, l, err));
     if (!atomic_load(&l->failed)) return GN_OK;
     return gn__fail(err, GN_NUMERIC, "oneDNN failed in a matrix product of %s", l->m->info.name);

@@ -17,11 +17,6 @@ static void norm_rows(const gn__learner *l, const gn__learnt_norm *n, float *y, 
         l->ops->rms_norm(y, x, n->gamma->value, rows, cols, l->r->eps);
 }
 
-static void run_linear(const block *k, const gn__learnt_linear *x, const float *from, float *to)
-{
-    if (!gn__linear_run(x->there, k->b->lane, from, to)) atomic_store(&k->l->failed, true);
-}
-
 /* ---- tokens to the first hidden states --------------------------------------------------------------- */
 
 static void add_row(const gn__weight *w, size_t row, size_t n, float *spare, float *x)
@@ -56,7 +51,9 @@ static void embed_block(const block *k)
         norm_rows(l, &l->embedding_norm, y, x, GN__ROWS, n);
     else
         memcpy(y, x, GN__ROWS * n * sizeof *y);
-    if (l->projection.weight != NULL) run_linear(k, &l->projection, y, hidden);
+    if (l->projection.weight != NULL)
+        gn__learner_run(l, k->b, &l->projection, 0, GN__PRODUCTS, k->row, y, hidden);
+    gn__learner_drop(l, l->drop.hidden, gn__drop_place(GN__DROP_EMBEDDING, 0), k->row, hidden, l->r->dim);
 }
 
 /* ---- layers ---------------------------------------------------------------------------------------------
@@ -82,7 +79,7 @@ static void before_attention(const block *k, size_t i)
         norm_rows(l, &y->norm[GN__ATTENTION_BEFORE], k->b->h, x, GN__ROWS, r->dim);
         x = k->b->h;
     }
-    run_linear(k, &y->linear[GN__QKV], x, to);
+    gn__learner_run(l, k->b, &y->linear[GN__QKV], i, GN__QKV, k->row, x, to);
     for (size_t row = k->row; row < k->row + GN__ROWS; row++, to += width) {
         if (y->query_norm.gamma != NULL) {
             memcpy(t->raw + row * (q + kv), to, (q + kv) * sizeof *to);
@@ -96,7 +93,8 @@ static void before_attention(const block *k, size_t i)
     }
 }
 
-void gn__learner_attending(const gn__learner *l, size_t i, size_t text, gn__bench *b, gn__attending *out)
+void gn__learner_attending(const gn__learner *l, size_t i, size_t text, gn__bench *b, gn__attending *out,
+                           gn__drop *drop)
 {
     const gn__recipe *r = l->r;
     const gn__tape *t = &l->tape[i];
@@ -124,6 +122,15 @@ void gn__learner_attending(const gn__learner *l, size_t i, size_t text, gn__benc
                            .scratch = b->attention};
     out->k = out->q + q;
     out->v = out->k + kv;
+    const gn__learnt_layer *y = layer_of(l, i);
+    out->position_key = y->positions[0];
+    out->position_query = y->positions[1];
+    if (l->drop.row == NULL || !(l->drop.attention > 0)) return;
+    *drop = (gn__drop){.key = {l->drop_key[0], l->drop_key[1]},
+                       .text = (uint32_t)l->drop.row[text],
+                       .place = gn__drop_place(GN__DROP_ATTENTION, i),
+                       .probability = l->drop.attention};
+    out->drop = drop;
 }
 
 static void attend(void *arg, size_t begin, size_t end, unsigned worker)
@@ -131,25 +138,30 @@ static void attend(void *arg, size_t begin, size_t end, unsigned worker)
     gn__learner *l = arg;
     for (size_t piece = begin; piece < end; piece++) {
         gn__attending a;
-        gn__learner_attending(l, l->current, piece / l->r->kv_heads, &l->bench[worker], &a);
+        gn__drop drop;
+        gn__learner_attending(l, l->current, piece / l->r->kv_heads, &l->bench[worker], &a, &drop);
         l->back->attend(&a, piece % l->r->kv_heads);
     }
 }
 
 /* sum = x + what `product` makes of `from`, through the norm inside if there is one. */
-static void add_part(const block *k, const gn__learnt_layer *y, gn__product product, const float *from,
-                     const float *x, float *inside, float *sum)
+static void add_part(const block *k, size_t i, gn__product product, const float *from, const float *x,
+                     float *inside, float *sum)
 {
     gn__learner *l = k->l;
     size_t n = GN__ROWS * l->r->dim;
-    const gn__learnt_norm *norm = &y->norm[product == GN__OUT ? GN__ATTENTION_INSIDE : GN__MLP_INSIDE];
+    bool out = product == GN__OUT;
+    const gn__learnt_layer *y = layer_of(l, i);
+    const gn__learnt_norm *norm = &y->norm[out ? GN__ATTENTION_INSIDE : GN__MLP_INSIDE];
     float *part = k->b->y;
-    run_linear(k, &y->linear[product], from, part);
+    gn__learner_run(l, k->b, &y->linear[product], i, (int)product, k->row, from, part);
+    gn__learner_drop(l, l->drop.hidden, gn__drop_place(out ? GN__DROP_OUT : GN__DROP_MLP_OUT, i), k->row,
+                     part, l->r->dim);
     if (norm->gamma != NULL) {
         memcpy(inside, part, n * sizeof *part);
         norm_rows(l, norm, part, part, GN__ROWS, l->r->dim);
     }
-    for (size_t i = 0; i < n; i++) sum[i] = x[i] + part[i];
+    for (size_t j = 0; j < n; j++) sum[j] = x[j] + part[j];
 }
 
 void gn__learner_mlp_input(const gn__learner *l, size_t i, size_t row, float *h, float *m,
@@ -180,18 +192,19 @@ static void after_attention(const block *k, size_t i)
     size_t at = k->row * r->dim, inner = r->gated ? 2 * r->inner : r->inner;
     float *next = l->tape[i + 1].x + at, *u = t->u + k->row * inner;
     const float *state, *base, *input;
-    add_part(k, y, GN__OUT, t->mixed + k->row * r->heads * r->head_dim, t->x + at,
+    add_part(k, i, GN__OUT, t->mixed + k->row * r->heads * r->head_dim, t->x + at,
              t->inside[0] ? t->inside[0] + at : NULL, t->sum[0] + at);
     gn__learner_mlp_input(l, i, k->row, k->b->h, k->b->m, &state, &base, &input);
-    run_linear(k, &y->linear[GN__MLP_IN], input, u);
+    gn__learner_run(l, k->b, &y->linear[GN__MLP_IN], i, GN__MLP_IN, k->row, input, u);
+    bool post = y->norm[GN__MLP_POST].gamma != NULL;
+    if (l->again && !post && t->inside[1] == NULL) return; /* nothing looks at the rest */
     memcpy(k->b->wide, u, GN__ROWS * inner * sizeof *u);
     if (r->gated)
         l->ops->gate(r->activation, k->b->wide, GN__ROWS, r->inner);
     else
         l->ops->activate(r->activation, k->b->wide, GN__ROWS * r->inner);
-    bool post = y->norm[GN__MLP_POST].gamma != NULL;
     float *sum = post ? t->sum[1] + at : next;
-    add_part(k, y, GN__MLP_OUT, k->b->wide, state, t->inside[1] ? t->inside[1] + at : NULL, sum);
+    add_part(k, i, GN__MLP_OUT, k->b->wide, state, t->inside[1] ? t->inside[1] + at : NULL, sum);
     if (post) norm_rows(l, &y->norm[GN__MLP_POST], next, sum, GN__ROWS, r->dim);
 }
 
@@ -216,6 +229,45 @@ static void run_block(void *arg, size_t begin, size_t end, unsigned worker)
             memcpy(last, x, GN__ROWS * l->r->dim * sizeof *x);
     }
     gn__serial_end(before);
+}
+
+/* ---- a layer again ----------------------------------------------------------------------------------- */
+
+static void start_again(void *arg, size_t begin, size_t end, unsigned worker)
+{
+    gn__learner *l = arg;
+    int before = gn__serial_begin();
+    for (size_t i = begin; i < end; i++)
+        before_attention(&(block){l, &l->bench[worker], i * GN__ROWS}, l->current);
+    gn__serial_end(before);
+}
+
+static void finish_again(void *arg, size_t begin, size_t end, unsigned worker)
+{
+    gn__learner *l = arg;
+    int before = gn__serial_begin();
+    for (size_t i = begin; i < end; i++)
+        after_attention(&(block){l, &l->bench[worker], i * GN__ROWS}, l->current);
+    gn__serial_end(before);
+}
+
+static void clear_mixed(const gn__learner *l)
+{
+    size_t q = l->r->heads * l->r->head_dim;
+    memset(l->tape[l->current].mixed + l->rows * q, 0, (l->padded - l->rows) * q * sizeof(float));
+}
+
+gn_status gn__learner_again(gn_context *ctx, gn__learner *l, size_t layer, gn_error *err)
+{
+    size_t blocks = l->padded / GN__ROWS;
+    l->current = layer;
+    GN__TRY(gn__parallel_for(ctx, blocks, 1, start_again, l, err));
+    clear_mixed(l);
+    GN__TRY(gn__parallel_for(ctx, l->texts * l->r->kv_heads, 1, attend, l, err));
+    l->again = true;
+    gn_status status = gn__parallel_for(ctx, blocks, 1, finish_again, l, err);
+    l->again = false;
+    return status;
 }
 
 /* ---- the whole -------------------------------------------------------------------------------------------
@@ -265,15 +317,19 @@ gn_status gn__learner_forward(gn_context *ctx, gn__learner *l, const gn__sequenc
                               const gn__dropout *dropout, float *logits, float *pooled, gn_error *err)
 {
     const gn__recipe *r = l->r;
-    size_t q = r->heads * r->head_dim;
     lay_tokens(l, sequence, count);
-    l->drop = dropout;
+    l->drop = dropout != NULL ? *dropout : (gn__dropout){0};
+    if (dropout != NULL) {
+        gn__rng name = gn__rng_make(dropout->seed, gn__purpose("learner/dropout"), dropout->step);
+        l->drop_key[0] = gn__rng_u32(&name);
+        l->drop_key[1] = gn__rng_u32(&name);
+    }
     atomic_store(&l->failed, false);
     size_t blocks = l->padded / GN__ROWS;
     l->current = SIZE_MAX;
     GN__TRY(gn__parallel_for(ctx, blocks, 1, run_block, l, err));
     for (l->current = 0; l->current < r->layers; l->current++) {
-        memset(l->tape[l->current].mixed + l->rows * q, 0, (l->padded - l->rows) * q * sizeof(float));
+        clear_mixed(l);
         GN__TRY(gn__parallel_for(ctx, count * r->kv_heads, 1, attend, l, err));
         GN__TRY(gn__parallel_for(ctx, blocks, 1, run_block, l, err));
     }

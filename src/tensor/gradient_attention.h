@@ -460,10 +460,10 @@ static void attend_back(const NAME(attending) * a, size_t kv_head)
             memset(d.by_by_key, 0, d.row_columns * d.columns * sizeof(REAL));
         }
         for (size_t first = 0; first < d.T; first += QUERIES) attend_few_back(&d, head, first);
-        if (a->position_key != NULL) add_rows_of(&d, d.by_pk, a->by_position_key, head);
+        if (a->by_position_key != NULL) add_rows_of(&d, d.by_pk, a->by_position_key, head);
         if (a->position_query != NULL) {
             back_through_queries(&d);
-            add_rows_of(&d, d.by_pq, a->by_position_query, head);
+            if (a->by_position_query != NULL) add_rows_of(&d, d.by_pq, a->by_position_query, head);
         }
     }
     for (size_t t = 0; t < d.T; t++) {

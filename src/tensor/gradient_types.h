@@ -37,5 +37,5 @@ typedef struct NAME(attending) {
     const REAL *by_out;
     REAL *by_q, *by_k, *by_v;                  /* written, with `stride` */
     REAL *by_bias;                             /* as bias, added to */
-    REAL *by_position_key, *by_position_query; /* added to */
+    REAL *by_position_key, *by_position_query; /* added to; NULL: not wanted */
 } NAME(attending);

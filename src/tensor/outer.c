@@ -69,18 +69,22 @@ gn_status gn__outer_create(gn__engine *engine, size_t outputs, size_t y_stride, 
     o->tile = ((outputs + tiles - 1) / tiles + 15) / 16 * 16; /* whole vectors */
     o->pieces = (outputs + o->tile - 1) / o->tile;
     size_t last = outputs - (o->pieces - 1) * o->tile;
+    int before = gn__serial_begin(); /* a primitive runs as many threads as there were when it was made */
+    dnnl_status_t s = dnnl_success;
     for (int kind = 0; kind < 2; kind++)
-        for (size_t i = 0; i < SIZES && (kind == 1 || o->pieces > 1); i++) {
+        for (size_t i = 0; i < SIZES && (kind == 1 || o->pieces > 1) && s == dnnl_success; i++) {
             product *p = &o->product[kind][i];
-            dnnl_status_t s = describe(o, kind ? last : o->tile, run_rows[i], type, p);
-            if (s != dnnl_success) {
-                gn__outer_free(o);
-                return failed(s, err);
-            }
+            s = describe(o, kind ? last : o->tile, run_rows[i], type, p);
+            if (s != dnnl_success) break;
             size_t bytes = dnnl_memory_desc_get_size(
                 dnnl_primitive_desc_query_md(p->description, dnnl_query_scratchpad_md, 0));
             if (bytes > o->scratch) o->scratch = bytes;
         }
+    gn__serial_end(before);
+    if (s != dnnl_success) {
+        gn__outer_free(o);
+        return failed(s, err);
+    }
     *out = o;
     return GN_OK;
 }

@@ -53,7 +53,37 @@ static gn__learner *learner(gn_context *ctx, const gn_model *m, gn_tune_options 
 
 static const struct {
     const char *folder, *name;
-} models[] = {{"model", "bert"}, {"model", "gpt2"}};
+} models[] = {
+    {"model", "bert"},
+    {"model", "gpt2"},
+    {"architecture", "distilbert"},
+    {"architecture", "roberta"},
+    {"architecture", "xlm_roberta"},
+    {"architecture", "albert"},
+    {"architecture", "electra"},
+    {"architecture", "mpnet"},
+    {"architecture", "deberta_v2"},
+    {"architecture", "deberta_v2_own_keys"},
+    {"architecture", "deberta"},
+    {"architecture", "modernbert"},
+    {"architecture", "nomic_bert"},
+    {"architecture", "gpt_neox"},
+    {"architecture", "gpt_neox_serial"},
+    {"architecture", "opt"},
+    {"architecture", "opt_post"},
+    {"architecture", "bloom"},
+    {"architecture", "phi"},
+    {"architecture", "phi3"},
+    {"architecture", "llama"},
+    {"architecture", "mistral"},
+    {"architecture", "qwen2"},
+    {"architecture", "qwen3"},
+    {"architecture", "gemma2"},
+    {"architecture", "gemma3_text"},
+    {"architecture", "gemma3_both_ways"},
+    {"architecture", "t5"},
+    {"architecture", "mt5"},
+};
 enum { MODELS = sizeof models / sizeof *models };
 
 TEST(forward_is_the_models_own)
@@ -70,7 +100,10 @@ TEST(forward_is_the_models_own)
         gn__workspace ws;
         CHECK_OK(gn__workspace_create(m, b.tokens, &ws, &err), err);
         CHECK_OK(gn__model_forward(ctx, m, &ws, b.sequence, TEXTS, &err), err);
-        for (size_t i = 0; i < b.tokens * m->recipe.dim; i++) CHECK_NEAR(l->last[i], ws.hidden[i], 2e-5);
+        for (size_t i = 0; i < b.tokens * m->recipe.dim; i++)
+            if (!(fabs((double)l->last[i] - (double)ws.hidden[i]) < 5e-5))
+                test_fail(__FILE__, __LINE__, "%s: row %zu: %g, not %g", m->info.name, i / m->recipe.dim,
+                          (double)l->last[i], (double)ws.hidden[i]);
         gn__workspace_free(&ws);
         free(pooled);
         gn__learner_free(l);
@@ -135,11 +168,213 @@ static void check_differences(gn_context *ctx, const gn_model *m, gn_tune_option
 TEST(gradients_agree_with_differences)
 {
     gn_context *ctx = context(2);
-    for (size_t k = 0; k < MODELS; k++) {
+    for (size_t k = 0; k < 2; k++) { /* all are held against PyTorch below */
         gn_model *m = load(ctx, models[k].folder, models[k].name);
         check_differences(ctx, m, (gn_tune_options){.what = GN_TUNE_FULL});
         check_differences(ctx, m, (gn_tune_options){.what = GN_TUNE_HEAD});
         check_differences(ctx, m, (gn_tune_options){.what = GN_TUNE_LAST_K, .last_k = 1});
+        gn_model_free(m);
+    }
+    gn_context_free(ctx);
+}
+
+/* ---- against PyTorch (tests/golden/make_gradients.py) ------------------------------------------------ */
+
+enum { MOST_TEXTS = 8 };
+
+typedef struct golden {
+    gn__config file;
+    gn__sequence sequence[MOST_TEXTS];
+    int32_t id[MOST_TEXTS * LONGEST];
+    size_t texts, tokens;
+    int label[MOST_TEXTS];
+} golden;
+
+static void read_golden(const char *name, golden *g)
+{
+    gn_error err = {0};
+    char file[64];
+    snprintf(file, sizeof file, "%s.json", name);
+    *g = (golden){.texts = 0};
+    CHECK_OK(gn__config_read(test_path("tests/golden/gradient"), file, JSON_OBJECT, &g->file, &err), err);
+    const json_t *texts = json_object_get(g->file.root, "texts"),
+                 *labels = json_object_get(g->file.root, "labels");
+    g->texts = json_array_size(texts);
+    CHECK(g->texts > 0 && g->texts <= MOST_TEXTS);
+    for (size_t s = 0; s < g->texts; s++) {
+        const json_t *ids = json_array_get(texts, s);
+        g->sequence[s] = (gn__sequence){g->id + g->tokens, json_array_size(ids)};
+        for (size_t t = 0; t < json_array_size(ids); t++)
+            g->id[g->tokens++] = (int32_t)json_integer_value(json_array_get(ids, t));
+        g->label[s] = (int)json_integer_value(json_array_get(labels, s));
+    }
+}
+
+/* make_gradients.py's. */
+static double pattern(size_t i, size_t shift)
+{
+    return ((double)((37 * i + 11 + shift) % 101) - 50) / 50;
+}
+
+static void fill_pattern(float *x, size_t n, double scale, size_t shift)
+{
+    for (size_t i = 0; i < n; i++) x[i] = (float)(pattern(i, shift) * scale);
+}
+
+/* Mean cross-entropy; by_logit receives its derivative. */
+static double cross_entropy(const golden *g, const float *logit, float *by_logit)
+{
+    double loss = 0;
+    for (size_t s = 0; s < g->texts; s++) {
+        double total = 0;
+        for (size_t c = 0; c < CLASSES; c++) total += exp((double)logit[s * CLASSES + c]);
+        loss += (log(total) - (double)logit[s * CLASSES + (size_t)g->label[s]]) / (double)g->texts;
+        for (size_t c = 0; c < CLASSES; c++) {
+            double p = exp((double)logit[s * CLASSES + c]) / total;
+            by_logit[s * CLASSES + c] = (float)((p - ((int)c == g->label[s])) / (double)g->texts);
+        }
+    }
+    return loss;
+}
+
+static double largest_of(const json_t *all)
+{
+    double most = 0;
+    const char *key;
+    json_t *told;
+    json_object_foreach((json_t *)(uintptr_t)all, key, told) most =
+        fmax(most, json_number_value(json_object_get(told, "scale")));
+    return most;
+}
+
+/* One tensor of gradients against what the golden file tells of it. */
+static void check_told(const char *model, const char *name, const json_t *all, const float *x, size_t n,
+                       double shift, double tolerance)
+{
+    const json_t *told = json_object_get(all, name), *at = json_object_get(told, "at");
+    if (told == NULL) test_fail(__FILE__, __LINE__, "%s: the golden file lacks %s", model, name);
+    double scale = json_number_value(json_object_get(told, "scale"));
+    double dot = json_number_value(json_object_get(told, "dot")), found = 0, largest = 0;
+    size_t step = n / 12 > 1 ? n / 12 : 1;
+    for (size_t i = 0; i < n; i++) {
+        found += ((double)x[i] + shift) * pattern(i, 0);
+        largest = fmax(largest, fabs((double)x[i] + shift));
+    }
+    double most =
+        tolerance * scale + 0.01 * tolerance * largest_of(all); /* key biases' are 0 but for rounding */
+    for (size_t i = 0; i < json_array_size(at); i++) {
+        double expected = json_number_value(json_array_get(at, i)), one = (double)x[i * step] + shift;
+        if (!(fabs(one - expected) <= most))
+            test_fail(__FILE__, __LINE__, "%s: %s, element %zu: %.7g, expected %.7g (largest %.3g)", model,
+                      name, i * step, one, expected, scale);
+    }
+    if (!(fabs(found - dot) <= most * sqrt((double)n)) || !(fabs(largest - scale) <= most))
+        test_fail(__FILE__, __LINE__, "%s: %s: sum %.7g, expected %.7g; largest %.7g, expected %.7g", model,
+                  name, found, dot, largest, scale);
+}
+
+typedef struct comparison {
+    const gn_model *m;
+    const json_t *gradients;
+    const char *model;
+    size_t tensors;
+    double tolerance;
+} comparison;
+
+static gn_status compare(void *arg, const char *name, const size_t *shape, size_t dims, const float *x,
+                         gn_error *err)
+{
+    comparison *c = arg;
+    size_t n = dims == 2 ? shape[0] * shape[1] : shape[0];
+    bool plus = dims == 1 && c->m->recipe.norm == GN__NORM_RMS_PLUS && strncmp(name, "pooling.", 8) != 0 &&
+                strncmp(name, "head.", 5) != 0; /* export takes 1 from gamma */
+    (void)err;
+    check_told(c->model, name, c->gradients, x, n, plus ? 1 : 0, c->tolerance);
+    c->tensors++;
+    return GN_OK;
+}
+
+/* The whole way back of one model. */
+static void check_golden(gn_context *ctx, const gn_model *m, const char *name, const char *kind,
+                         gn_tune_options tune, bool recompute, double tolerance)
+{
+    gn_error err = {0};
+    golden g;
+    read_golden(name, &g);
+    const json_t *expected = json_object_get(g.file.root, kind);
+    gn__learner *l;
+    gn__learner_options o = {.tune = &tune,
+                             .classes = CLASSES,
+                             .most_tokens = MOST_TEXTS * LONGEST,
+                             .most_texts = MOST_TEXTS,
+                             .recompute = recompute};
+    CHECK_OK(gn__learner_create(ctx, m, &o, &l, &err), err);
+    size_t count, n = gn__learner_trained(l);
+    const gn__parameter *p = gn__learner_parameters(l, &count);
+    float *values = gn__learner_values(l), *gradient = gn__calloc(n, sizeof *gradient);
+    for (size_t k = 0; k < count; k++) {
+        float *x = values + p[k].offset;
+        size_t size = p[k].rows * p[k].cols;
+        if (strcmp(p[k].name, "head.weight") == 0) fill_pattern(x, size, 0.5, 3);
+        if (strcmp(p[k].name, "head.bias") == 0) fill_pattern(x, size, 0.5, 7);
+        if (strstr(p[k].name, "lora_A") != NULL) fill_pattern(x, size, 0.3, 0);
+        if (strstr(p[k].name, "lora_B") != NULL) fill_pattern(x, size, 0.2, 5);
+    }
+    CHECK_OK(gn__learner_refresh(ctx, l, &err), err);
+    float logit[MOST_TEXTS * CLASSES], by_logit[MOST_TEXTS * CLASSES];
+    CHECK_OK(gn__learner_forward(ctx, l, g.sequence, g.texts, NULL, logit, NULL, &err), err);
+    const json_t *logits = json_object_get(expected, "logits");
+    for (size_t i = 0; i < g.texts * CLASSES; i++) {
+        double want = json_number_value(json_array_get(logits, i));
+        if (!(fabs((double)logit[i] - want) <= tolerance * (1 + fabs(want))))
+            test_fail(__FILE__, __LINE__, "%s, %s: logit %zu is %.7g, expected %.7g", name, kind, i,
+                      (double)logit[i], want);
+    }
+    CHECK_NEAR(cross_entropy(&g, logit, by_logit), json_number_value(json_object_get(expected, "loss")),
+               tolerance);
+    CHECK_OK(gn__learner_backward(ctx, l, by_logit, gradient, &err), err);
+    comparison c = {
+        .m = m, .gradients = json_object_get(expected, "gradients"), .model = name, .tolerance = tolerance};
+    if (tune.what == GN_TUNE_LORA) {
+        for (size_t k = 0; k < count; k++, c.tensors++)
+            check_told(name, p[k].name, c.gradients, gradient + p[k].offset, p[k].rows * p[k].cols, 0,
+                       tolerance);
+    } else {
+        memcpy(values, gradient, n * sizeof *values);
+        CHECK_OK(gn__learner_export(l, compare, &c, &err), err);
+    }
+    if (tune.what != GN_TUNE_LAST_K) CHECK_INT(c.tensors, json_object_size(c.gradients));
+    free(gradient);
+    gn__learner_free(l);
+    gn__config_free(&g.file);
+}
+
+static const gn_tune_options all_adapters = {.what = GN_TUNE_LORA,
+                                             .lora_rank = 2,
+                                             .lora_alpha = 6,
+                                             .lora_target = GN_LORA_QUERY | GN_LORA_KEY | GN_LORA_VALUE |
+                                                            GN_LORA_OUT | GN_LORA_MLP};
+
+TEST(every_familys_gradients_agree_with_pytorch)
+{
+    gn_context *ctx = context(2);
+    for (size_t k = 0; k < MODELS; k++) {
+        gn_model *m = load(ctx, models[k].folder, models[k].name);
+        check_golden(ctx, m, models[k].name, "full", (gn_tune_options){.what = GN_TUNE_FULL}, false, 1e-4);
+        check_golden(ctx, m, models[k].name, "full", (gn_tune_options){.what = GN_TUNE_FULL}, true, 1e-4);
+        check_golden(ctx, m, models[k].name, "full", (gn_tune_options){.what = GN_TUNE_LAST_K, .last_k = 1},
+                     false, 1e-4);
+        gn_model_free(m);
+    }
+    gn_context_free(ctx);
+}
+
+TEST(every_familys_adapters_agree_with_pytorch)
+{
+    gn_context *ctx = context(2);
+    for (size_t k = 0; k < MODELS; k++) {
+        gn_model *m = load(ctx, models[k].folder, models[k].name);
+        check_golden(ctx, m, models[k].name, "lora", all_adapters, false, 1e-4);
         gn_model_free(m);
     }
     gn_context_free(ctx);
