@@ -6,7 +6,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { FEWEST_ALIGNED = 8 };
+enum { FEWEST_ALIGNED = 8, LEAST_STEPS = 100, MOST_EPOCHS = 20 };
 
 const gn__trainer gn__trainer_default = {gn_tune, gn_tuned_apply, gn_tuned_stats, gn_tuned_free};
 
@@ -171,13 +171,14 @@ static gn_status key_of(const gn__bench *b, const gn__fit_plan *p, char key[65])
     gn_tune_options t = options_of(b, p);
     GN__TRY(gn__sha256_begin(&h, b->err));
     gn__sha256_update(&h, b->key, 64);
+    uint64_t seed = p->method == GN_METHOD_LP ? 0 : p->seed; /* the probe has none */
     const double numbers[] = {p->method,
                               (double)p->rows,
                               (double)p->judges,
                               p->keep_embeddings,
                               b->in->classes,
-                              (double)(p->seed >> 32),
-                              (double)(p->seed & UINT32_MAX)};
+                              (double)(seed >> 32),
+                              (double)(seed & UINT32_MAX)};
     gn__sha256_update(&h, numbers, sizeof numbers);
     if (p->method == GN_METHOD_LP || p->method == GN_METHOD_LP_FT) {
         put_probe(&h, &b->options->probe);
@@ -228,16 +229,21 @@ static gn_tune_options options_of(const gn__bench *b, const gn__fit_plan *p)
     t.checkpoint = NULL;
     if (p->method == GN_METHOD_LORA) t.rate = b->options->lora_rate;
     gn_tune_defaults(&t);
+    /* A few dozen steps teach a model nothing: small sets get more epochs. */
+    size_t epoch = p->rows / t.batch + (p->rows % t.batch > 0);
+    size_t least = b->options->least_steps ? b->options->least_steps : LEAST_STEPS;
+    size_t epochs = epoch > 0 ? least / epoch + (least % epoch > 0) : 0;
+    if (epochs > MOST_EPOCHS) epochs = MOST_EPOCHS;
+    if (t.epochs < epochs) t.epochs = epochs;
     return t;
 }
 
 size_t gn__fit_steps(const gn__bench *b, gn_method method, size_t rows)
 {
     if (method == GN_METHOD_LP) return 0;
-    const gn__fit_plan plan = {.method = method};
+    const gn__fit_plan plan = {.method = method, .rows = rows};
     gn_tune_options t = options_of(b, &plan);
-    size_t batch = t.batch > 0 ? t.batch : 32, epoch = rows / batch + (rows % batch > 0);
-    size_t steps = epoch * (t.epochs > 0 ? t.epochs : 1);
+    size_t steps = (rows / t.batch + (rows % t.batch > 0)) * t.epochs;
     return t.max_steps > 0 && t.max_steps < steps ? t.max_steps : steps;
 }
 
