@@ -126,12 +126,12 @@ typedef struct gn_finetune_options {
     const gn_tune_options *tune; /* epochs, batch, rates, memory …; `what`, head_weight, head_bias, seed and
                             checkpoint are set for each fit. NULL: gn_tune's defaults, with decay, warm-up,
                             clipping, dropout and early stopping on */
-    size_t least_steps; /* optimiser steps that a fit takes at least, by more epochs, 20 at the most; 0: 100. Small sets
-                           need them (Mosbach, Andriushchenko & Klakow 2021, arXiv 2006.04884) */
-    double lora_rate;            /* 0: gn_tune's default for LoRA; tune->rate is for the other methods */
-    gn_probe_options probe;      /* of lp and of the head that lp-ft starts from */
-    const char *store; /* directory (made if missing): every finished fit's outcome is kept there, and an
-                            unfinished one's checkpoint, so that a stopped run goes on. NULL: none */
+    size_t least_steps; /* optimiser steps that a fit takes at least, by more epochs, 20 at the most; 0: 100.
+                           Small sets need them (Mosbach, Andriushchenko & Klakow 2021, arXiv 2006.04884) */
+    double lora_rate;   /* 0: gn_tune's default for LoRA; tune->rate is for the other methods */
+    gn_probe_options probe; /* of lp and of the head that lp-ft starts from */
+    const char *store;      /* directory (made if missing): every finished fit's outcome is kept there, and an
+                                 unfinished one's checkpoint, so that a stopped run goes on. NULL: none */
 } gn_finetune_options;
 
 typedef struct gn_finetune_input {

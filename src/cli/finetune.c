@@ -91,7 +91,8 @@ int cli_finetune_options(const cli_args *a, const char *which, gn_tune_options *
     if (status == CLI_OK) status = bits_of(a, "train-on", sources, a->train_on, &f->sources);
     if (status == CLI_OK) status = one_of(a, "save-method", methods, a->save_method, &method);
     if (status == CLI_OK) status = one_of(a, "save-on", sources, a->save_on, &source);
-    if (status == CLI_OK && a->save_method != NULL && method == GN_METHOD_LP) /* nothing of it could be saved */
+    if (status == CLI_OK && a->save_method != NULL &&
+        method == GN_METHOD_LP) /* nothing of it could be saved */
         status = unknown(a, "save-method", methods + 1, a->save_method, strlen(a->save_method));
     o->save = a->save;
     o->save_method = (gn_method)method;

@@ -14,5 +14,6 @@ __attribute__((weak)) size_t gn__learner_bytes(const gn_model *m, const gn__lear
     double texts = (double)o->most_texts * (2 * (double)m->info.dim + (double)o->classes);
     double linear = (double)r->stored * (d * triple + q * d + d * inner + (double)r->inner * d);
     double packed = o->tune->dtype == GN_DTYPE_BF16 ? 4 : 8; /* there and back */
-    return (size_t)(4 * (rows * (kept + wake + 3 * d) + texts + (double)m->info.parameters) + packed * linear);
+    return (size_t)(4 * (rows * (kept + wake + 3 * d) + texts + (double)m->info.parameters) +
+                    packed * linear);
 }

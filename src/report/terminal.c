@@ -361,15 +361,32 @@ static void put_difference(gn__buf *b, const gn_seeded *d, gn_lang lang)
     gn__buf_puts(b, lang == GN_LANG_JA ? "）" : ")");
 }
 
-/* "cannot tell (1,200 rows)" */
-static void put_tuning_answer(gn__buf *b, const gn_seeded *d, gn_lang lang)
+/* "LoRA, on train" */
+static void put_run(gn__buf *b, const gn_finetune_run *r, gn_lang lang)
 {
-    if (!d->available) return;
-    gn__buf_puts(b, gn__tuning_answer_text(d->answer, lang));
-    if (d->rows_needed == 0) return;
-    gn__buf_puts(b, lang == GN_LANG_JA ? "（" : " (");
-    gn__put_count(b, (double)d->rows_needed);
-    gn__buf_puts(b, lang == GN_LANG_JA ? "行あれば可）" : " rows would)");
+    gn__buf_printf(b, lang == GN_LANG_JA ? "%s（%s）" : "%s, on %s", gn__method_text(r->method, lang),
+                   gn__source_text(r->source, lang));
+}
+
+/* Where it cannot be told: how many test rows, or seeds, could tell. */
+static void finetune_needs(page *p)
+{
+    const gn_finetune_evidence *e = &p->r->finetune;
+    for (size_t i = 0; i < e->runs; i++) {
+        const gn_seeded *d = &e->run[i].vs_probe;
+        bool rows = d->rows_needed > 0;
+        if (!d->available || (!rows && d->seeds_needed == 0)) continue;
+        gn__buf b = {0};
+        put_run(&b, &e->run[i], p->lang);
+        gn__buf_puts(&b, p->lang != GN_LANG_JA ? ": " : rows ? "：評価データが" : "：シードが");
+        gn__put_count(&b, (double)(rows ? d->rows_needed : d->seeds_needed));
+        gn__buf_puts(&b, p->lang == GN_LANG_JA ? (rows ? "行あれば判断できる" : "個あれば判断できる")
+                         : rows                ? " test rows would tell"
+                                               : " seeds would tell");
+        p->out.failed |= b.failed;
+        if (!b.failed) item(p, "-", DIM, b.data);
+        gn__buf_free(&b);
+    }
 }
 
 static void finetune_table(page *p)
@@ -388,15 +405,16 @@ static void finetune_table(page *p)
     for (size_t i = 0; i < e->runs && t.rows < TABLE_ROWS; i++) {
         const gn_finetune_run *r = &e->run[i];
         const gn_finetune_judged *j = r->test_grouped.available ? &r->test_grouped : &r->test;
-        gn__buf_printf(cell(&t, 0), p->lang == GN_LANG_JA ? "%s（%s）" : "%s, on %s",
-                       gn__method_text(r->method, p->lang), gn__source_text(r->source, p->lang));
+        put_run(cell(&t, 0), r, p->lang);
         if (j->available) put_share(cell(&t, 1), &j->scores.accuracy, p->lang);
         put_difference(cell(&t, 2), &r->vs_probe, p->lang);
-        put_tuning_answer(cell(&t, 3), &r->vs_probe, p->lang);
+        if (r->vs_probe.available)
+            gn__buf_puts(cell(&t, 3), gn__tuning_answer_text(r->vs_probe.answer, p->lang));
         t.rows++;
     }
     gn__buf_putc(&p->out, '\n');
     put_table(p, &t);
+    finetune_needs(p);
 }
 
 /* ---- data -------------------------------------------------------------------------------------- */

@@ -172,13 +172,9 @@ static gn_status key_of(const gn__bench *b, const gn__fit_plan *p, char key[65])
     GN__TRY(gn__sha256_begin(&h, b->err));
     gn__sha256_update(&h, b->key, 64);
     uint64_t seed = p->method == GN_METHOD_LP ? 0 : p->seed; /* the probe has none */
-    const double numbers[] = {p->method,
-                              (double)p->rows,
-                              (double)p->judges,
-                              p->keep_embeddings,
-                              b->in->classes,
-                              (double)(seed >> 32),
-                              (double)(seed & UINT32_MAX)};
+    const double numbers[] = {
+        p->method,      (double)p->rows,      (double)p->judges,          p->keep_embeddings,
+        b->in->classes, (double)(seed >> 32), (double)(seed & UINT32_MAX)};
     gn__sha256_update(&h, numbers, sizeof numbers);
     if (p->method == GN_METHOD_LP || p->method == GN_METHOD_LP_FT) {
         put_probe(&h, &b->options->probe);
