@@ -13,6 +13,12 @@ if [ ! -f "$data/train_sample_20k.csv" ]; then
     exit 1
 fi
 model=$(scripts/fetch-demo-model.sh)
-exec "$genchi" check --preset sentiment140 --train "$data/train_sample_20k.csv" --test "$data/test_manual.csv" \
-    --model "$model" --dtype bfloat16 --fine-tune=full,lora,lp-ft --train-on train,test --seeds 5 --epochs 1 \
-    --checkpoint "$out/fits" --hide-texts --out "$out" --lang en
+common="--preset sentiment140 --train $data/train_sample_20k.csv --test $data/test_manual.csv --model $model --dtype bfloat16
+    --epochs 1 --checkpoint $out/fits --hide-texts --lang en"
+# Seed by seed, so that a stop leaves whole seeds: "finetune --seeds N" then shows what the first N say.
+for seeds in 1 2 3 4; do
+    # shellcheck disable=SC2086  # words
+    "$genchi" finetune $common --methods full,lora,lp-ft --train-on train,test --seeds $seeds --out "$out/seeds-$seeds"
+done
+# shellcheck disable=SC2086
+exec "$genchi" check $common --fine-tune=full,lora,lp-ft --train-on train,test --seeds 5 --out "$out"
