@@ -131,7 +131,7 @@ typedef struct gn_finetune_options {
     double lora_rate;   /* 0: gn_tune's default for LoRA; tune->rate is for the other methods */
     gn_probe_options probe; /* of lp and of the head that lp-ft starts from */
     const char *store;      /* directory (made if missing): every finished fit's outcome is kept there, and an
-                                 unfinished one's checkpoint, so that a stopped run goes on. NULL: none */
+                                 unfinished long one's checkpoint, so that a stopped run goes on. NULL: none */
 } gn_finetune_options;
 
 typedef struct gn_finetune_input {

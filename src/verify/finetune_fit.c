@@ -6,7 +6,14 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { FEWEST_ALIGNED = 8, LEAST_STEPS = 100, MOST_EPOCHS = 20 };
+enum {
+    FEWEST_ALIGNED = 8,
+    LEAST_STEPS = 100,
+    MOST_EPOCHS = 20,
+    LONG_FIT = 400,        /* steps; a shorter fit is begun anew rather than kept half-way: a checkpoint holds three
+                              times the weights */
+    CHECKPOINT_EVERY = 250 /* steps */
+};
 
 const gn__trainer gn__trainer_default = {gn_tune, gn_tuned_apply, gn_tuned_stats, gn_tuned_free};
 
@@ -223,6 +230,7 @@ static gn_tune_options options_of(const gn__bench *b, const gn__fit_plan *p)
     t.seed = p->seed;
     t.head_weight = t.head_bias = NULL;
     t.checkpoint = NULL;
+    if (t.checkpoint_every == 0) t.checkpoint_every = CHECKPOINT_EVERY;
     if (p->method == GN_METHOD_LORA) t.rate = b->options->lora_rate;
     gn_tune_defaults(&t);
     /* A few dozen steps teach a model nothing: small sets get more epochs. */
@@ -409,7 +417,9 @@ gn_status gn__fit_run(gn__bench *b, const gn__fit_plan *p, gn__fit *out)
             status = gn__no_memory(b->err, cells * sizeof *out->probability);
             goto done;
         }
-        GN__TRY_GOTO(p->method == GN_METHOD_LP ? fit_probe(b, p, out) : fit_tuned(b, p, checkpoint, out),
+        bool brief = gn__fit_steps(b, p->method, p->rows) < LONG_FIT;
+        GN__TRY_GOTO(p->method == GN_METHOD_LP ? fit_probe(b, p, out)
+                                               : fit_tuned(b, p, brief ? NULL : checkpoint, out),
                      done);
         if (file != NULL) {
             GN__TRY_GOTO(gn__store_write(file, key, out, p->judges, k, dim, b->err), done);
