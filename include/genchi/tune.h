@@ -70,7 +70,7 @@ typedef struct gn_tune_options {
     size_t evaluate_every; /* steps; 0: four times an epoch. Besides, before the first step and at the end */
     uint64_t seed;         /* of order, dropout, head and adapters; the context's seed is not used */
     gn_dtype dtype;        /* F32; BF16: products in bf16, weights and sums in float32; AUTO: the faster.
-                              INT8: GN_INVALID_ARGUMENT */
+                              float32 where the processor lacks it; INT8: GN_INVALID_ARGUMENT */
     size_t memory; /* bytes that weights, their gradients, the optimiser and activations may take together;
                       activations are computed twice instead of kept where that is needed; 0: no limit */
     const float *head_weight, *head_bias; /* [classes × dim], [classes]: where the head starts, over pooled

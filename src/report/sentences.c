@@ -72,7 +72,7 @@ const char *gn__method_text(gn_method method, gn_lang lang)
         [GN_METHOD_LP] = {{"linear probe", "線形プローブ"}},
         [GN_METHOD_FULL] = {{"full", "全体"}},
         [GN_METHOD_LORA] = {{"LoRA", "LoRA"}},
-        [GN_METHOD_LP_FT] = {{"probe, then full", "プローブ後に全体"}},
+        [GN_METHOD_LP_FT] = {{"probe then full", "プローブ後に全体"}},
         [GN_METHOD_LAST_K] = {{"last layers", "最後の層のみ"}},
     };
     return names[method].text[lang];

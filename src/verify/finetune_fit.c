@@ -10,8 +10,8 @@ enum {
     FEWEST_ALIGNED = 8,
     LEAST_STEPS = 100,
     MOST_EPOCHS = 20,
-    LONG_FIT = 400,        /* steps; a shorter fit is begun anew rather than kept half-way: a checkpoint holds three
-                              times the weights */
+    LONG_FIT = 400, /* steps; a shorter fit is begun anew rather than kept half-way: a checkpoint holds three
+                       times the weights */
     CHECKPOINT_EVERY = 250 /* steps */
 };
 

@@ -249,7 +249,8 @@ TEST(sentences_agree_with_their_ids)
         for (int lang = 0; lang < 2; lang++) {
             const char *s = templates[i].text[lang];
             while ((s = strchr(s, '{')) != NULL) {
-                if (s[1] < '0' || s[1] - '0' >= gn__reason_get(id)->values || strchr("%ntdp.l", s[2]) == NULL)
+                if (s[1] < '0' || s[1] - '0' >= gn__reason_get(id)->values ||
+                    strchr("%ntdp.lms", s[2]) == NULL)
                     test_fail(__FILE__, __LINE__, "%s: %.5s", lower, s);
                 char field[8] = {0};
                 memcpy(field, s, strcspn(s, "}") + 1);
