@@ -24,7 +24,7 @@ import sys
 import time
 
 CONTENDERS = ["genchi float32", "genchi bf16", "pytorch float32", "pytorch bf16"]
-WORKLOADS = {"minilm": {"batch": 32, "steps": 8}, "gpt2-124m": {"batch": 4, "steps": 4},
+WORKLOADS = {"minilm": {"batch": 32, "steps": 8}, "gpt2-124m": {"batch": 4, "steps": 3},
              "minilm-lora": {"batch": 32, "steps": 8}}
 
 

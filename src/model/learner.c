@@ -84,20 +84,22 @@ static gn_status make_linears(gn__learner *l, gn_error *err)
 }
 
 static gn_status make_outer(gn__learner *l, size_t outputs, size_t y_stride, size_t inputs, size_t x_stride,
-                            gn__outer **out, gn_error *err)
+                            bool narrow, gn__outer **out, gn_error *err)
 {
-    return gn__outer_create(l->m->engine, outputs, y_stride, inputs, x_stride, GN_DTYPE_F32, out, err);
+    return gn__outer_create(l->m->engine, outputs, y_stride, inputs, x_stride,
+                            narrow ? GN_DTYPE_BF16 : GN_DTYPE_F32, out, err);
 }
 
-static gn_status outers_of(gn__learner *l, const gn__learnt_linear *x, gn__outer **outer, gn__outer **outer_a,
-                           gn__outer **outer_b, gn_error *err)
+static gn_status outers_of(gn__learner *l, const gn__learnt_linear *x, bool narrow, gn__outer **outer,
+                           gn__outer **outer_a, gn__outer **outer_b, gn_error *err)
 {
     size_t rank = l->tune.lora_rank, all = rank * x->adapters;
     if (x->weight == NULL) return GN_OK;
-    if (x->weight->trained) GN__TRY(make_outer(l, x->outputs, x->outputs, x->inputs, x->inputs, outer, err));
-    if (x->adapters > 0) GN__TRY(make_outer(l, rank, all, x->inputs, x->inputs, outer_a, err));
+    if (x->weight->trained)
+        GN__TRY(make_outer(l, x->outputs, x->outputs, x->inputs, x->inputs, narrow, outer, err));
+    if (x->adapters > 0) GN__TRY(make_outer(l, rank, all, x->inputs, x->inputs, false, outer_a, err));
     for (size_t k = 0; k < x->adapters; k++)
-        GN__TRY(make_outer(l, x->adapter[k]->outputs, x->outputs, rank, all, &outer_b[k], err));
+        GN__TRY(make_outer(l, x->adapter[k]->outputs, x->outputs, rank, all, false, &outer_b[k], err));
     return GN_OK;
 }
 
@@ -108,14 +110,14 @@ static gn_status make_outers(gn__learner *l, gn_error *err)
     while (top > 0 && !l->layer[top - 1].trained) top--;
     if (l->counting) return GN_OK;
     if (l->projection.weight != NULL && l->embeds)
-        GN__TRY(outers_of(l, &l->projection, &l->outer_projection, NULL, NULL, err));
+        GN__TRY(outers_of(l, &l->projection, false, &l->outer_projection, NULL, NULL, err));
     if (top == 0) return GN_OK;
     const gn__learnt_layer *y = &l->layer[top - 1];
     for (int k = 0; k < GN__PRODUCTS; k++)
-        GN__TRY(outers_of(l, &y->linear[k], &l->outer[k], &l->outer_a[k], l->outer_b[k], err));
+        GN__TRY(outers_of(l, &y->linear[k], l->narrow, &l->outer[k], &l->outer_a[k], l->outer_b[k], err));
     int which = y->position[0].adapters > 0 || y->position[1].weight == NULL ? 0 : 1;
-    return outers_of(l, &y->position[which], &l->outer_position, &l->outer_position_a, &l->outer_position_b,
-                     err);
+    return outers_of(l, &y->position[which], false, &l->outer_position, &l->outer_position_a,
+                     &l->outer_position_b, err);
 }
 
 /* ---- buffers ------------------------------------------------------------------------------------------- */
@@ -218,6 +220,21 @@ static void make_positions(gn__learner *l)
             if (l->layer[i].position[k].weight != NULL) l->layer[i].positions[k] = own(l, rows, width);
 }
 
+/* Half as wide as floats. */
+static uint16_t *own_narrow(gn__learner *l, size_t rows, size_t cols)
+{
+    return (uint16_t *)(void *)own(l, rows, (cols + 1) / 2);
+}
+
+static void make_narrow(gn__learner *l)
+{
+    for (int k = 0; k < GN__PRODUCTS; k++) {
+        const gn__learnt_linear *x = &l->layer[0].linear[k];
+        l->wake.narrow[k][0] = own_narrow(l, l->capacity_rows, x->outputs);
+        l->wake.narrow[k][1] = own_narrow(l, l->capacity_rows, x->inputs);
+    }
+}
+
 static void make_wake(gn__learner *l)
 {
     const gn__recipe *r = l->r;
@@ -225,12 +242,16 @@ static void make_wake(gn__learner *l)
     size_t rows = l->capacity_rows, q = r->heads * r->head_dim;
     if (l->lowest == r->layers && l->tune.what == GN_TUNE_HEAD) return;
     w->by_hidden = own(l, rows, r->dim);
-    w->by_out = own(l, rows, r->dim);
-    w->by_mlp_out = own(l, rows, r->dim);
-    w->by_u = own(l, rows, inner_of(r));
-    w->a = own(l, rows, r->inner);
-    w->m = own(l, rows, r->dim);
-    w->n = own(l, rows, r->dim);
+    if (l->narrow) {
+        make_narrow(l);
+    } else {
+        w->by_out = own(l, rows, r->dim);
+        w->by_mlp_out = own(l, rows, r->dim);
+        w->by_u = own(l, rows, inner_of(r));
+        w->a = own(l, rows, r->inner);
+        w->m = own(l, rows, r->dim);
+        w->n = own(l, rows, r->dim);
+    }
     w->by_mixed = own(l, rows, q);
     w->by_triple = own(l, rows, triple_of(r));
     if (l->embeds) {
@@ -328,6 +349,8 @@ static gn_status make_bench(gn__learner *l, gn__bench *b, gn_error *err)
     size_t wide = most(most(inner_of(r), dim), most(triple_of(r), s.widest));
     size_t attention = gn__attending_scratch(l->longest, r->head_dim, 2 * r->span);
     l->bytes += (GN__ROWS * (3 * dim + (rank ? 3 : 1) * wide + rank) + attention) * sizeof(float) + s.outer;
+    const size_t room[GN__ROOMS] = {r->dim, r->dim, inner_of(r), r->inner, r->dim, r->dim};
+    for (int k = 0; k < GN__ROOMS && l->narrow; k++) l->bytes += GN__ROWS * room[k] * sizeof(float);
     if (l->counting) return GN_OK;
     b->y = gn__aligned(GN__ROWS * dim, sizeof *b->y);
     b->h = gn__aligned(GN__ROWS * dim, sizeof *b->h);
@@ -338,6 +361,10 @@ static gn_status make_bench(gn__learner *l, gn__bench *b, gn_error *err)
     b->attention = gn__aligned(attention, sizeof(float));
     b->pool = gn__aligned(gn__learner_pool_scratch(l), sizeof *b->pool);
     b->outer = gn__aligned(s.outer, 1);
+    for (int k = 0; k < GN__ROOMS && l->narrow; k++) {
+        b->room[k] = gn__aligned(GN__ROWS * room[k], sizeof *b->room[k]);
+        if (b->room[k] == NULL) return gn__no_memory(err, GN__ROWS * room[k] * sizeof *b->room[k]);
+    }
     if (!b->y || !b->h || !b->m || !b->wide || !b->low || !b->high || !b->attention || !b->pool || !b->outer)
         return gn__no_memory(err, GN__ROWS * (3 * dim + wide) * sizeof(float));
     return gn__lane_create(l->m->engine, s.all, s.count, &b->lane, err);
@@ -385,6 +412,7 @@ static gn_status make(gn_context *ctx, const gn_model *m, const gn__learner_opti
     l->longest =
         m->info.max_length && m->info.max_length < l->most_tokens ? m->info.max_length : l->most_tokens;
     l->capacity_rows = whole_blocks(l->most_tokens);
+    l->narrow = l->tune.dtype == GN_DTYPE_BF16 && l->tune.what != GN_TUNE_LORA;
     l->counting = ctx == NULL;
     l->threads = threads;
     *out = l;
@@ -406,12 +434,13 @@ gn_status gn__learner_create(gn_context *ctx, const gn_model *m, const gn__learn
     return GN_OK;
 }
 
-size_t gn__learner_bytes(const gn_model *m, const gn__learner_options *options)
+size_t gn__learner_bytes(const gn_model *m, const gn__learner_options *options, size_t *trained)
 {
     gn__learner *l = NULL;
     gn_status status =
         m->control != NULL || m->endpoint != NULL ? GN_UNSUPPORTED : make(NULL, m, options, 1, &l, NULL);
     size_t bytes = status == GN_OK ? l->bytes : 0;
+    if (trained != NULL) *trained = status == GN_OK ? l->trained : 0;
     gn__learner_free(l);
     return bytes;
 }
@@ -450,6 +479,7 @@ void gn__learner_free(gn__learner *l)
         gn__lane_free(b->lane);
         free(b->y), free(b->h), free(b->m), free(b->wide), free(b->low), free(b->high);
         free(b->attention), free(b->pool), free(b->outer);
+        for (int k = 0; k < GN__ROOMS; k++) free(b->room[k]);
     }
     for (size_t i = 0; i < l->owns; i++) free(l->owned[i]);
     gn__positions_free(&l->places);

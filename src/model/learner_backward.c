@@ -70,22 +70,17 @@ static void run_back(const block *k, size_t i, gn__product product, const float 
                          by_x, w->taken[product], w->z[product], w->by_z[product]);
 }
 
-static void add_to(float *y, const float *x, size_t n)
+/* Where a block of something that weights' gradients are made of is computed … */
+static float *room_for(const block *k, gn__room which, float *whole, size_t cols)
 {
-    for (size_t i = 0; i < n; i++) y[i] += x[i];
+    return k->l->narrow ? k->b->room[which] : whole + k->row * cols;
 }
 
-/* The MLP's inner values from before the activation, for adapters that need them early. */
-static void activate(const gn__learner *l, const float *u, float *a, float *spare)
+/* … and, in bf16, kept. */
+static void keep(const block *k, gn__product product, int which, const float *x, size_t cols)
 {
-    const gn__recipe *r = l->r;
-    size_t inner = r->gated ? 2 * r->inner : r->inner;
-    memcpy(spare, u, GN__ROWS * inner * sizeof *u);
-    if (r->gated)
-        l->ops->gate(r->activation, spare, GN__ROWS, r->inner);
-    else
-        l->ops->activate(r->activation, spare, GN__ROWS * r->inner);
-    memcpy(a, spare, GN__ROWS * r->inner * sizeof *a);
+    if (k->l->narrow)
+        k->l->ops->to_bf16(k->l->wake.narrow[product][which] + k->row * cols, x, GN__ROWS * cols);
 }
 
 static void to_attention(const block *k, size_t i)
@@ -96,8 +91,10 @@ static void to_attention(const block *k, size_t i)
     const gn__tape *t = &l->tape[i];
     const gn__wake *w = &l->wake;
     size_t at = k->row * r->dim, n = GN__ROWS * r->dim, inner = r->gated ? 2 * r->inner : r->inner;
-    float *by = w->by_hidden + at, *by_mlp_out = w->by_mlp_out + at, *by_out = w->by_out + at;
-    float *by_u = w->by_u + k->row * inner, *a = w->a + k->row * r->inner, *by_m = k->b->y;
+    float *by = w->by_hidden + at, *by_m = k->b->y;
+    float *by_mlp_out = room_for(k, GN__BY_MLP_OUT, w->by_mlp_out, r->dim);
+    float *by_out = room_for(k, GN__BY_OUT, w->by_out, r->dim), *m = room_for(k, GN__M, w->m, r->dim);
+    float *by_u = room_for(k, GN__BY_U, w->by_u, inner), *a = room_for(k, GN__A, w->a, r->inner);
     const float *u = t->u + k->row * inner, *state, *base, *input;
     memset(w->partial + k->row / GN__ROWS * w->partial_width, 0, w->partial_width * sizeof *w->partial);
     if (y->norm[GN__MLP_POST].gamma != NULL)
@@ -107,28 +104,37 @@ static void to_attention(const block *k, size_t i)
         norm_back(k, &y->norm[GN__MLP_INSIDE], GN__MLP_INSIDE, t->inside[1] + at, by_mlp_out, GN__ROWS,
                   r->dim);
     gn__learner_drop(l, l->drop.hidden, gn__drop_place(GN__DROP_MLP_OUT, i), k->row, by_mlp_out, r->dim);
-    if (y->linear[GN__MLP_OUT].adapters > 0) activate(l, u, a, k->b->wide);
+    if (y->linear[GN__MLP_OUT].adapters > 0 && r->gated) /* these look at a before the rest gets there */
+        l->back->gate(r->activation, u, a, GN__ROWS, r->inner);
+    else if (y->linear[GN__MLP_OUT].adapters > 0)
+        l->back->activation(r->activation, u, a, GN__ROWS * r->inner);
     run_back(k, i, GN__MLP_OUT, a, by_mlp_out, k->b->wide);
     if (r->gated)
         l->back->gate_back(r->activation, u, k->b->wide, by_u, a, GN__ROWS, r->inner);
     else
         l->back->activation_back(r->activation, u, k->b->wide, by_u, a, GN__ROWS * r->inner);
-    gn__learner_mlp_input(l, i, k->row, k->b->h, w->m + at, &state, &base, &input);
-    if (input != w->m + at) memcpy(w->m + at, input, n * sizeof *input);
-    run_back(k, i, GN__MLP_IN, w->m + at, by_u, by_m);
+    gn__learner_mlp_input(l, i, k->row, k->b->h, m, &state, &base, &input);
+    if (input != m) memcpy(m, input, n * sizeof *input);
+    run_back(k, i, GN__MLP_IN, m, by_u, by_m);
     if (base != NULL) norm_back(k, &y->norm[GN__MLP_BEFORE], GN__MLP_BEFORE, base, by_m, GN__ROWS, r->dim);
     bool aside = base != NULL && r->parallel; /* the MLP takes the layer's input */
-    if (!aside) add_to(by, by_m, n);
+    if (!aside) l->back->add(by, by_m, n);
     if (y->norm[GN__ATTENTION_POST].gamma != NULL)
         norm_back(k, &y->norm[GN__ATTENTION_POST], GN__ATTENTION_POST, t->sum[0] + at, by, GN__ROWS, r->dim);
     memcpy(by_out, by, n * sizeof *by);
-    if (aside) add_to(by, by_m, n);
+    if (aside) l->back->add(by, by_m, n);
     if (y->norm[GN__ATTENTION_INSIDE].gamma != NULL)
         norm_back(k, &y->norm[GN__ATTENTION_INSIDE], GN__ATTENTION_INSIDE, t->inside[0] + at, by_out,
                   GN__ROWS, r->dim);
     gn__learner_drop(l, l->drop.hidden, gn__drop_place(GN__DROP_OUT, i), k->row, by_out, r->dim);
     size_t q = r->heads * r->head_dim;
     run_back(k, i, GN__OUT, t->mixed + k->row * q, by_out, w->by_mixed + k->row * q);
+    keep(k, GN__MLP_OUT, 0, by_mlp_out, r->dim);
+    keep(k, GN__MLP_OUT, 1, a, r->inner);
+    keep(k, GN__MLP_IN, 0, by_u, inner);
+    keep(k, GN__MLP_IN, 1, m, r->dim);
+    keep(k, GN__OUT, 0, by_out, r->dim);
+    keep(k, GN__OUT, 1, t->mixed + k->row * q, q);
 }
 
 /* ---- attention
@@ -193,6 +199,7 @@ static void to_start(const block *k, size_t i)
     size_t pairs = r->rotary[local].pairs;
     float *by = w->by_triple + k->row * width;
     const float *x = t->x + at;
+    float *normed = room_for(k, GN__N, w->n, r->dim);
     for (size_t row = k->row; row < k->row + GN__ROWS && row < l->rows; row++) {
         float *by_row = w->by_triple + row * width;
         size_t turn = l->at[row] * pairs;
@@ -207,16 +214,18 @@ static void to_start(const block *k, size_t i)
     const gn__learnt_norm *norm = &y->norm[GN__ATTENTION_BEFORE];
     if (norm->gamma != NULL) {
         if (r->norm == GN__NORM_LAYER)
-            l->ops->layer_norm(w->n + at, x, norm->gamma->value, gn__learner_beta(l, norm), GN__ROWS, r->dim,
+            l->ops->layer_norm(normed, x, norm->gamma->value, gn__learner_beta(l, norm), GN__ROWS, r->dim,
                                r->eps);
         else
-            l->ops->rms_norm(w->n + at, x, norm->gamma->value, GN__ROWS, r->dim, r->eps);
+            l->ops->rms_norm(normed, x, norm->gamma->value, GN__ROWS, r->dim, r->eps);
     } else {
-        memcpy(w->n + at, x, n * sizeof *x);
+        memcpy(normed, x, n * sizeof *x);
     }
-    run_back(k, i, GN__QKV, w->n + at, by, k->b->y);
+    run_back(k, i, GN__QKV, normed, by, k->b->y);
+    keep(k, GN__QKV, 0, by, width);
+    keep(k, GN__QKV, 1, normed, r->dim);
     if (norm->gamma != NULL) norm_back(k, norm, GN__ATTENTION_BEFORE, x, k->b->y, GN__ROWS, r->dim);
-    add_to(w->by_hidden + at, k->b->y, n);
+    l->back->add(w->by_hidden + at, k->b->y, n);
 }
 
 typedef void (*stage)(const block *k, size_t layer);
@@ -246,17 +255,12 @@ static gn_status for_blocks(gn_context *ctx, gn__learner *l, stage run, gn_error
 /* ---- gradients of a layer's weights
  * ------------------------------------------------------------------------ */
 
-static void sum_rows(const float *x, size_t rows, size_t cols, float *out)
-{
-    for (size_t i = 0; i < rows; i++)
-        for (size_t j = 0; j < cols; j++) out[j] += x[i * cols + j];
-}
-
 /* Weights += by_yᵀ x over rows, in pieces; NULL out: nothing to do. */
 typedef struct task {
     const gn__outer *outer;
-    const float *by_y, *x;
+    const void *by_y, *x;
     size_t rows;
+    bool narrow; /* by_y and x are bf16 */
     float *out;
     float *bias; /* Σ by_y: [columns]; by piece 0; NULL: none */
     size_t columns;
@@ -306,6 +310,19 @@ static void add_linear(tasks *t, const gn__learnt_linear *x, const gn__outer *ou
     }
 }
 
+static void add_narrow(tasks *t, const gn__learnt_linear *x, const gn__outer *outer, const uint16_t *by_y,
+                       const uint16_t *from)
+{
+    add_task(t, (task){.outer = outer,
+                       .by_y = by_y,
+                       .x = from,
+                       .rows = t->l->padded,
+                       .narrow = true,
+                       .out = gn__gradient_of(t->l, x->weight),
+                       .bias = gn__gradient_of(t->l, x->bias),
+                       .columns = x->outputs});
+}
+
 static void sum_norms(const gn__learner *l)
 {
     const gn__learnt_layer *y = layer_of(l, l->current);
@@ -329,7 +346,10 @@ static void run_piece(tasks *t, size_t piece, gn__bench *b)
         }
         if (!gn__outer_run(one->outer, piece, one->by_y, one->x, one->rows, one->out, b->outer))
             atomic_store(&t->l->failed, true);
-        if (piece == 0 && one->bias != NULL) sum_rows(one->by_y, one->rows, one->columns, one->bias);
+        if (piece == 0 && one->bias != NULL && one->narrow)
+            t->l->back->sum_rows_bf16(one->by_y, one->rows, one->columns, one->bias);
+        else if (piece == 0 && one->bias != NULL)
+            t->l->back->sum_rows(one->by_y, one->rows, one->columns, one->bias);
         return;
     }
     if (t->norms) sum_norms(t->l);
@@ -363,8 +383,11 @@ static gn_status weigh_layer(gn_context *ctx, gn__learner *l, gn_error *err)
         [GN__QKV] = w->n, [GN__OUT] = l->tape[l->current].mixed, [GN__MLP_IN] = w->m, [GN__MLP_OUT] = w->a};
     if (!y->trained) return GN_OK;
     for (int k = 0; k < GN__PRODUCTS; k++)
-        add_linear(&t, &y->linear[k], l->outer[k], l->outer_a[k], l->outer_b[k], by_y[k], from[k], l->padded,
-                   w->taken[k], w->z[k], w->by_z[k]);
+        if (l->narrow)
+            add_narrow(&t, &y->linear[k], l->outer[k], w->narrow[k][0], w->narrow[k][1]);
+        else
+            add_linear(&t, &y->linear[k], l->outer[k], l->outer_a[k], l->outer_b[k], by_y[k], from[k],
+                       l->padded, w->taken[k], w->z[k], w->by_z[k]);
     return finish_tasks(ctx, &t, err);
 }
 
@@ -383,7 +406,7 @@ static void relative_back(const block *k, size_t i)
         gn__learner_run_back(l, k->b, &y->position[which], i, GN__PRODUCTS, k->row, l->relative_input + at,
                              w->by_position[which] + k->row * width, k->b->y, w->taken[GN__QKV],
                              w->position_z[which], w->position_by_z[which]);
-        add_to(w->by_relative + at, k->b->y, GN__ROWS * l->r->dim);
+        l->back->add(w->by_relative + at, k->b->y, GN__ROWS * l->r->dim);
     }
 }
 
@@ -430,7 +453,7 @@ static gn_status tables_back(gn_context *ctx, gn__learner *l, gn_error *err)
         sum_slot(l, l->relative_norm.beta, 0, true);
         l->padded = padded;
     }
-    if (relative != NULL) add_to(relative, l->wake.by_relative, 2 * r->span * r->dim);
+    if (relative != NULL) l->back->add(relative, l->wake.by_relative, 2 * r->span * r->dim);
     if (buckets == NULL) return GN_OK;
     for (size_t i = 0; i < 2 * l->places.tokens - 1; i++) {
         size_t bucket = gn__positions_bucket(r, (ptrdiff_t)l->places.tokens - 1 - (ptrdiff_t)i);

@@ -161,7 +161,7 @@ static void add_part(const block *k, size_t i, gn__product product, const float 
         memcpy(inside, part, n * sizeof *part);
         norm_rows(l, norm, part, part, GN__ROWS, l->r->dim);
     }
-    for (size_t j = 0; j < n; j++) sum[j] = x[j] + part[j];
+    l->back->sum(sum, x, part, n);
 }
 
 void gn__learner_mlp_input(const gn__learner *l, size_t i, size_t row, float *h, float *m,
@@ -198,11 +198,10 @@ static void after_attention(const block *k, size_t i)
     gn__learner_run(l, k->b, &y->linear[GN__MLP_IN], i, GN__MLP_IN, k->row, input, u);
     bool post = y->norm[GN__MLP_POST].gamma != NULL;
     if (l->again && !post && t->inside[1] == NULL) return; /* nothing looks at the rest */
-    memcpy(k->b->wide, u, GN__ROWS * inner * sizeof *u);
     if (r->gated)
-        l->ops->gate(r->activation, k->b->wide, GN__ROWS, r->inner);
+        l->back->gate(r->activation, u, k->b->wide, GN__ROWS, r->inner);
     else
-        l->ops->activate(r->activation, k->b->wide, GN__ROWS * r->inner);
+        l->back->activation(r->activation, u, k->b->wide, GN__ROWS * r->inner);
     float *sum = post ? t->sum[1] + at : next;
     add_part(k, i, GN__MLP_OUT, k->b->wide, state, t->inside[1] ? t->inside[1] + at : NULL, sum);
     if (post) norm_rows(l, &y->norm[GN__MLP_POST], next, sum, GN__ROWS, r->dim);

@@ -82,15 +82,18 @@ typedef struct gn__tape {
     float *u;         /* inner, or gate|up: before the activation */
 } gn__tape;
 
+typedef enum gn__room { GN__BY_OUT, GN__BY_MLP_OUT, GN__BY_U, GN__A, GN__M, GN__N, GN__ROOMS } gn__room;
+
 /* One thread's things. */
 typedef struct gn__bench {
     gn__lane *lane;
-    float *y, *h, *m;  /* [GN__ROWS × dim or embedding] */
-    float *wide;       /* [GN__ROWS × the widest of all] */
-    float *attention;  /* scratch */
-    float *pool;       /* see learner_pool.c */
-    float *low, *high; /* [GN__ROWS × rank], [GN__ROWS × the widest of all], for adapters */
-    void *outer;       /* scratch */
+    float *y, *h, *m;       /* [GN__ROWS × dim or embedding] */
+    float *wide;            /* [GN__ROWS × the widest of all] */
+    float *attention;       /* scratch */
+    float *pool;            /* see learner_pool.c */
+    float *low, *high;      /* [GN__ROWS × rank], [GN__ROWS × the widest of all], for adapters */
+    void *outer;            /* scratch */
+    float *room[GN__ROOMS]; /* see gn__wake.narrow */
 } gn__bench;
 
 /* What the way back leaves for the weights' gradients, of one layer at a time; [rows × …]. */
@@ -101,7 +104,10 @@ typedef struct gn__wake {
     float *m;                   /* dim: into the MLP */
     float *n;                   /* dim: into attention_in */
     float *by_mixed, *by_triple;
-    float *by_embedded, *normed;                 /* embedding: before the projection */
+    float *by_embedded, *normed; /* embedding: before the projection */
+    /* BF16: what products' weight gradients are made of, by_y and x of each; the float32 of by_out,
+     * by_mlp_out, by_u, a, m and n is then a bench's, one block of it. */
+    uint16_t *narrow[GN__PRODUCTS][2];
     float *by_bias;                              /* heads × bias_stride: over all layers */
     float *by_position[2];                       /* relative_rows × (heads head_dim) */
     float *by_relative;                          /* relative_rows × dim: over all layers */
@@ -119,7 +125,7 @@ struct gn__learner {
     const gn__gradients *back;
     gn_tune_options tune;
     size_t classes, most_tokens, most_texts, longest;
-    bool recompute;
+    bool recompute, narrow; /* narrow: see gn__wake.narrow */
 
     gn__weight *weight; /* in the flat arrays' order */
     size_t weights, capacity;

@@ -110,6 +110,18 @@ static gn_status choose_rows(gn__tune_run *r, gn_error *err)
     return status;
 }
 
+/* The faster type, or the one asked for; float32 where the processor lacks it. */
+static gn_dtype choose_dtype(const gn_model *m, gn_dtype wish)
+{
+    const float one = 1;
+    gn__linear *probe = NULL;
+    gn_dtype dtype = wish == GN_DTYPE_AUTO ? gn__best_dtype() : wish;
+    if (dtype == GN_DTYPE_F32) return dtype;
+    gn_status status = gn__linear_create(m->engine, &one, NULL, 1, 1, false, dtype, &probe, NULL);
+    gn__linear_free(probe);
+    return status == GN_OK ? dtype : GN_DTYPE_F32;
+}
+
 /* Steps are known once the rows are. */
 static void count_steps(gn__tune_run *r)
 {
@@ -151,13 +163,9 @@ static gn_status create_learner(gn__tune_run *r, gn_error *err)
                              .most_tokens = t->plan.most_tokens,
                              .most_texts = t->plan.most_texts,
                              .recompute = t->plan.recompute};
-    gn__learner_free(t->learner);
-    t->learner = NULL;
     return gn__learner_create(r->ctx, t->m, &o, &t->learner, err);
 }
 
-/* Where memory is limited, a first learner tells how many numbers are trained, the second one is as large as
- * they allow. */
 static gn_status plan(gn__tune_run *r, gn_error *err)
 {
     gn_tuned *t = r->t;
@@ -169,11 +177,6 @@ static gn_status plan(gn__tune_run *r, gn_error *err)
                             .best = r->helds > 0};
     GN__TRY(most_in_a_step(r, &needs.tokens, err));
     GN__TRY(gn__tune_plan_make(&needs, &t->plan, err));
-    gn__tune_plan first = t->plan;
-    GN__TRY(create_learner(r, err));
-    needs.trained = gn__learner_trained(t->learner);
-    GN__TRY(gn__tune_plan_make(&needs, &t->plan, err));
-    if (t->plan.most_tokens == first.most_tokens && t->plan.recompute == first.recompute) return GN_OK;
     return create_learner(r, err);
 }
 
@@ -362,6 +365,10 @@ static gn_status finish(gn__tune_run *r, gn_error *err)
     stats->points = s->points;
     s->step_loss = NULL;
     s->point = NULL;
+    gn__optimiser_free(&r->optimiser); /* measuring takes room for the largest tensor */
+    free(r->gradient);
+    free(r->best);
+    r->gradient = r->best = NULL;
     return gn__tuned_measure(r->ctx, t, err);
 }
 
@@ -411,6 +418,7 @@ gn_status gn_tune(gn_context *ctx, const gn_model *m, const gn_tune_rows *rows,
     gn_tune_defaults(&t->options);
     gn__tune_run r = {.ctx = ctx, .t = t, .rows = rows, .options = &t->options};
     gn_status status = check_options(&t->options, rows->classes, err);
+    t->options.dtype = choose_dtype(m, t->options.dtype);
     if (status == GN_OK) status = run_all(&r, err);
     free_run(&r);
     t->options.class_weight = NULL;

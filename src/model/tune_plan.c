@@ -9,9 +9,9 @@ static size_t bytes_of(const gn__tune_needs *n, size_t tokens, bool recompute)
                              .most_tokens = tokens,
                              .most_texts = n->texts,
                              .recompute = recompute};
-    size_t learner = gn__learner_bytes(n->m, &o), arrays;
+    size_t trained, learner = gn__learner_bytes(n->m, &o, &trained), arrays;
     /* The gradient, the optimiser's two, and the best weights. */
-    if (!gn__mul_size(n->trained, (n->best ? 4 : 3) * sizeof(float), &arrays)) return SIZE_MAX;
+    if (!gn__mul_size(trained, (n->best ? 4 : 3) * sizeof(float), &arrays)) return SIZE_MAX;
     return learner > SIZE_MAX - arrays ? SIZE_MAX : learner + arrays;
 }
 

@@ -52,7 +52,6 @@ typedef struct gn__tune_needs {
     size_t longest; /* tokens of the longest text: no pass can hold fewer */
     size_t tokens;  /* that a pass could make use of */
     size_t texts;   /* likewise */
-    size_t trained; /* numbers; 0: not known yet */
     bool best;      /* the best weights are kept beside the last */
 } gn__tune_needs;
 

@@ -5,136 +5,158 @@
 
 #include <stdio.h>
 
-enum { NAME = 320 };
+enum { NAME = 320, KINDS = 16 };
 
-/* One adapter: a layer's A [rank × inputs] and B [outputs × rank]. */
-typedef struct adapter {
-    const gn__parameter *a, *b;
-} adapter;
+/* Adapted layers that differ only in their number: what stands behind it in their path, and A's rows. */
+typedef struct kind {
+    char end[NAME];
+    size_t rank;
+} kind;
 
-static bool next_adapter(const gn_tuned *t, size_t *at, adapter *out)
+typedef struct adapters {
+    const gn__saving *s;
+    gn__tensor_file file;
+    kind kind[KINDS];
+    size_t kinds;
+} adapters;
+
+static const char mark_a[] = ".lora_A.weight", mark_b[] = ".lora_B.weight";
+
+/* The layer's path in the base model, without the checkpoint's prefix; false: no adapter. */
+static bool layer_path(const gn_model *m, const char *name, char out[NAME])
 {
-    size_t count;
-    const gn__parameter *p = gn__learner_parameters(t->learner, &count);
-    for (; *at + 1 < count; ++*at)
-        if (gn__is_adapter(&p[*at], &p[*at + 1])) {
-            *out = (adapter){&p[*at], &p[*at + 1]};
-            *at += 2;
-            return true;
-        }
-    return false;
-}
-
-/* The layer's path in the base model, without the checkpoint's prefix. */
-static void layer_path(const gn_model *m, const gn__parameter *a, char out[NAME])
-{
-    size_t prefix = gn__prefix_length(m), n = strlen(a->name) - strlen(".lora_A");
-    if (strncmp(a->name, m->words->name, prefix) != 0) prefix = 0;
-    snprintf(out, NAME, "%.*s", (int)(n - prefix), a->name + prefix);
-    n = strlen(out);
-    if (n > 7 && strcmp(out + n - 7, ".weight") == 0) out[n - 7] = '\0';
+    size_t n = strlen(name), tail = sizeof mark_a - 1, prefix = gn__prefix_length(m);
+    if (n <= tail) return false;
+    if (strcmp(name + n - tail, mark_a) != 0 && strcmp(name + n - tail, mark_b) != 0) return false;
+    if (strncmp(name, m->words->name, prefix) != 0) prefix = 0;
+    snprintf(out, NAME, "%.*s", (int)(n - tail - prefix), name + prefix);
+    return true;
 }
 
 /* ---- adapter_model.safetensors ------------------------------------------------------------------------- */
 
-static gn_status declare(const gn__saving *s, gn__tensor_file *f, const gn__parameter *p, const char *part,
-                         gn_error *err)
+static void add_kind(adapters *x, const char *path, size_t rank)
 {
-    const gn_model *m = s->t->m;
-    char path[NAME], name[2 * NAME];
-    layer_path(m, p, path);
-    snprintf(name, sizeof name, "base_model.model.%s%s.%s.weight",
-             s->classifier ? m->recipe.names->prefix[1] : "", path, part);
-    const size_t shape[] = {p->rows, p->cols};
-    return gn__tensor_file_declare(f, name, "F32", shape, 2, p->rows * p->cols * sizeof(float), err);
+    const char *layer = x->s->t->m->recipe.names->layer, *end = path + strlen(layer);
+    end += strspn(end, "0123456789");
+    for (size_t i = 0; i < x->kinds; i++)
+        if (strcmp(x->kind[i].end, end) == 0) return;
+    if (x->kinds == KINDS) return; /* no recipe has so many */
+    snprintf(x->kind[x->kinds].end, NAME, "%s", end);
+    x->kind[x->kinds++].rank = rank;
 }
 
-static gn_status save_tensors(const gn__saving *s, gn_error *err)
+static gn_status declare(void *arg, const char *name, const size_t *shape, size_t dims, const float *value,
+                         gn_error *err)
 {
-    const float *value = gn__learner_values(s->t->learner);
+    adapters *x = arg;
+    const gn_model *m = x->s->t->m;
+    char path[NAME], full[2 * NAME];
+    (void)value;
+    if (!layer_path(m, name, path)) return GN_OK;
+    if (strstr(name, mark_a) != NULL) add_kind(x, path, shape[0]);
+    snprintf(full, sizeof full, "base_model.model.%s%s%s", x->s->classifier ? m->recipe.names->prefix[1] : "",
+             path, name + strlen(name) - (sizeof mark_a - 1));
+    return gn__tensor_file_declare(&x->file, full, "F32", shape, dims, shape[0] * shape[1] * sizeof(float),
+                                   err);
+}
+
+static gn_status put(void *arg, const char *name, const size_t *shape, size_t dims, const float *value,
+                     gn_error *err)
+{
+    adapters *x = arg;
+    char path[NAME];
+    (void)dims, (void)err;
+    if (layer_path(x->s->t->m, name, path))
+        gn__writer_put(&x->file.writer, value, shape[0] * shape[1] * sizeof *value);
+    return GN_OK;
+}
+
+static gn_status save_tensors(adapters *x, gn_error *err)
+{
+    const gn__saving *s = x->s;
     const size_t head[] = {(size_t)s->t->classes, s->t->m->info.dim};
     size_t bytes = head[0] * head[1] * sizeof(float);
-    gn__tensor_file f = {0};
-    adapter x;
+    GN__TRY(gn__learner_export(s->t->learner, declare, x, err));
+    if (s->classifier != NULL)
+        GN__TRY(
+            gn__tensor_file_declare(&x->file, "base_model.model.score.weight", "F32", head, 2, bytes, err));
+    GN__TRY(gn__tensor_file_note(&x->file, "format", "pt", err));
     char *path = gn__path_join(s->aside, "adapter_model.safetensors");
-    gn_status status = path ? GN_OK : gn__no_memory(err, 64);
-    for (size_t at = 0; status == GN_OK && next_adapter(s->t, &at, &x);) {
-        status = declare(s, &f, x.a, "lora_A", err);
-        if (status == GN_OK) status = declare(s, &f, x.b, "lora_B", err);
-    }
-    if (status == GN_OK && s->classifier != NULL)
-        status = gn__tensor_file_declare(&f, "base_model.model.score.weight", "F32", head, 2, bytes, err);
-    if (status == GN_OK) status = gn__tensor_file_note(&f, "format", "pt", err);
-    if (status == GN_OK) status = gn__tensor_file_begin(&f, path, err);
-    if (status == GN_OK) {
-        for (size_t at = 0; next_adapter(s->t, &at, &x);) {
-            gn__writer_put(&f.writer, value + x.a->offset, x.a->rows * x.a->cols * sizeof *value);
-            gn__writer_put(&f.writer, value + x.b->offset, x.b->rows * x.b->cols * sizeof *value);
-        }
-        if (s->classifier != NULL) gn__writer_put(&f.writer, gn__tuned_head(s->t, false), bytes);
-        status = gn__tensor_file_commit(&f, err);
-    }
-    gn__tensor_file_free(&f);
+    if (path == NULL) return gn__no_memory(err, 64);
+    gn_status status = gn__tensor_file_begin(&x->file, path, err);
     free(path);
-    return status;
+    if (status == GN_OK) status = gn__learner_export(s->t->learner, put, x, err);
+    if (status != GN_OK) return status;
+    if (s->classifier != NULL) gn__writer_put(&x->file.writer, gn__tuned_head(s->t, false), bytes);
+    return gn__tensor_file_commit(&x->file, err);
 }
 
 /* ---- adapter_config.json ----------------------------------------------------------------------------------
  */
 
-static void put_literally(gn__buf *b, const char *s, size_t n)
+static void put_literally(gn__buf *b, const char *s)
 {
-    for (size_t i = 0; i < n; i++) {
-        if (s[i] == '.') gn__buf_putc(b, '\\');
-        gn__buf_putc(b, s[i]);
+    for (; *s != '\0'; s++) {
+        if (*s == '.') gn__buf_putc(b, '\\');
+        gn__buf_putc(b, *s);
     }
 }
 
 /* A pattern of the layers' paths. A list of their ends would not do: BERT's output.dense ends
  * attention.output.dense too. */
-static gn_status pattern(const gn_tuned *t, gn__buf *out, gn_error *err)
+static void pattern(const adapters *x, gn__buf *out)
 {
-    const char *layer = t->m->recipe.names->layer;
-    gn__map seen = {0};
-    adapter x;
     gn__buf_puts(out, "(.*\\.)?");
-    put_literally(out, layer, strlen(layer));
+    put_literally(out, x->s->t->m->recipe.names->layer);
     gn__buf_puts(out, "[0-9]+(");
-    for (size_t at = 0; next_adapter(t, &at, &x);) {
-        char path[NAME];
-        uint32_t found, number = (uint32_t)seen.count;
-        layer_path(t->m, x.a, path);
-        const char *end = path + strlen(layer);
-        end += strspn(end, "0123456789");
-        if (!gn__map_put(&seen, end, strlen(end), number, &found)) out->failed = true;
-        if (found != number || seen.count == number) continue;
-        if (number > 0) gn__buf_putc(out, '|');
-        put_literally(out, end, strlen(end));
+    for (size_t i = 0; i < x->kinds; i++) {
+        if (i > 0) gn__buf_putc(out, '|');
+        put_literally(out, x->kind[i].end);
     }
     gn__buf_putc(out, ')');
-    gn__map_free(&seen);
-    return out->failed ? gn__no_memory(err, NAME) : GN_OK;
 }
 
-static gn_status save_config(const gn__saving *s, gn_error *err)
+/* Ranks other than the usual one, of layers whose parts have adapters of their own; scales stay alike. */
+static bool set_ranks(const adapters *x, json_t *config)
 {
-    const gn_tuned *t = s->t;
+    const gn_tune_options *o = &x->s->t->options;
+    json_t *rank = json_object(), *alpha = json_object();
+    bool good = rank != NULL && alpha != NULL;
+    for (size_t i = 0; i < x->kinds && good; i++) {
+        const char *end = x->kind[i].end + strspn(x->kind[i].end, ".");
+        size_t r = x->kind[i].rank;
+        if (r == o->lora_rank) continue;
+        good =
+            json_object_set_new(rank, end, json_integer((json_int_t)r)) == 0 &&
+            json_object_set_new(alpha, end, json_real(o->lora_alpha * (double)r / (double)o->lora_rank)) == 0;
+    }
+    bool set = json_object_set_new(config, "rank_pattern", rank) == 0;
+    return json_object_set_new(config, "alpha_pattern", alpha) == 0 && set && good;
+}
+
+static gn_status save_config(const adapters *x, gn_error *err)
+{
+    const gn_tuned *t = x->s->t;
     const gn_model_info *info = &t->m->info;
     const gn_tune_options *o = &t->options;
+    bool classifies = x->s->classifier != NULL;
     gn__buf target = {0};
     char *real = strchr(info->name, '/') != NULL ? gn__strdup(info->name) : realpath(info->path, NULL);
-    gn_status status = pattern(t, &target, err);
-    json_t *c = NULL;
-    if (status == GN_OK)
-        c = json_pack("{s:s, s:s, s:s, s:I, s:f, s:f, s:s, s:s, s:b, s:b, s:o}", "peft_type", "LORA",
-                      "task_type", s->classifier ? "SEQ_CLS" : "FEATURE_EXTRACTION",
-                      "base_model_name_or_path", real ? real : info->path, "r", (json_int_t)o->lora_rank,
-                      "lora_alpha", o->lora_alpha, "lora_dropout", o->dropout > 0 ? o->dropout : 0.0,
-                      "target_modules", target.data, "bias", "none", "fan_in_fan_out",
-                      (int)t->m->recipe.names->transposed, "inference_mode", 1, "modules_to_save",
-                      s->classifier ? json_pack("[s]", "score") : json_null());
-    if (status == GN_OK)
-        status = c ? gn__save_json(s->aside, "adapter_config.json", c, err) : gn__no_memory(err, 256);
+    pattern(x, &target);
+    json_t *c =
+        target.failed
+            ? NULL
+            : json_pack("{s:s, s:s, s:s, s:I, s:f, s:f, s:s, s:s, s:b, s:b, s:o}", "peft_type", "LORA",
+                        "task_type", classifies ? "SEQ_CLS" : "FEATURE_EXTRACTION", "base_model_name_or_path",
+                        real ? real : info->path, "r", (json_int_t)o->lora_rank, "lora_alpha", o->lora_alpha,
+                        "lora_dropout", o->dropout > 0 ? o->dropout : 0.0, "target_modules", target.data,
+                        "bias", "none", "fan_in_fan_out", (int)t->m->recipe.names->transposed,
+                        "inference_mode", 1, "modules_to_save",
+                        classifies ? json_pack("[s]", "score") : json_null());
+    gn_status status = c != NULL && set_ranks(x, c)
+                           ? gn__save_json(x->s->aside, "adapter_config.json", c, err)
+                           : gn__no_memory(err, 256);
     json_decref(c);
     gn__buf_free(&target);
     free(real);
@@ -143,6 +165,9 @@ static gn_status save_config(const gn__saving *s, gn_error *err)
 
 gn_status gn__save_adapter(const gn__saving *s, gn_error *err)
 {
-    GN__TRY(save_config(s, err));
-    return save_tensors(s, err);
+    adapters x = {.s = s};
+    gn_status status = save_tensors(&x, err);
+    if (status == GN_OK) status = save_config(&x, err);
+    gn__tensor_file_free(&x.file);
+    return status;
 }

@@ -22,6 +22,10 @@ typedef struct gn__drop {
 typedef struct gn__gradients {
     const char *name;
     void (*norm_back)(const gn__norm_back *n);
+    /* y = f(u), n numbers; u: [rows × 2 cols], y = f(first half) · second half, [rows × cols]. Elsewhere than
+     * in place, as the way back needs u. */
+    void (*activation)(gn__activation kind, const float *u, float *y, size_t n);
+    void (*gate)(gn__activation kind, const float *u, float *y, size_t rows, size_t cols);
     /* by_u = by_y f'(u), y = f(u), n numbers; by_u may be by_y, y may be NULL. */
     void (*activation_back)(gn__activation kind, const float *u, const float *by_y, float *by_u, float *y,
                             size_t n);
@@ -34,6 +38,11 @@ typedef struct gn__gradients {
     /* The heads of one kv_head. */
     void (*attend)(const gn__attending *a, size_t kv_head);
     void (*attend_back)(const gn__attending *a, size_t kv_head);
+    void (*add)(float *y, const float *x, size_t n);                 /* y += x */
+    void (*sum)(float *y, const float *a, const float *b, size_t n); /* y = a + b */
+    /* out[j] += Σ of column j of x, [rows × cols]; of bf16 likewise. */
+    void (*sum_rows)(const float *x, size_t rows, size_t cols, float *out);
+    void (*sum_rows_bf16)(const uint16_t *x, size_t rows, size_t cols, float *out);
     /* Drops elements of row t in place: x[0 … n). */
     void (*drop)(const gn__drop *d, uint32_t t, float *x, size_t n);
 } gn__gradients;

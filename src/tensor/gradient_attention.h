@@ -204,41 +204,42 @@ static void fill_scores(const desk *d, size_t head, few *f)
     }
 }
 
-static inline vi seen_by(const NAME(attending) * a, size_t t, size_t j)
+/* The lanes from j on that the query sees: all, where the vector lies between `first` and `end`. */
+static inline vr seen_or(REAL otherwise, vr x, size_t j, size_t first, size_t end)
 {
-    whole first = (whole)first_seen(a, t), end = (whole)end_seen(a, t);
+    if (j >= first && j + W <= end) return x;
     vi at;
     for (int i = 0; i < W; i++) at[i] = (whole)j + i;
-    return (at >= first) & (at < end);
+    return choose((at >= (whole)first) & (at < (whole)end), x, all(otherwise));
 }
 
-/* Scores become exp(score − level), 0 where the query sees nothing. */
-static void to_probabilities(const desk *d, few *f, const REAL level[QUERIES])
-{
-    for (size_t r = 0; r < QUERIES; r++)
-        for (size_t j = f->begin; j < f->padded; j += W) {
-            REAL *s = f->score[r] + j;
-            vi there = seen_by(d->a, f->t[r], j);
-            vr x = choose(there, load(s) - level[r], all(0));
-            store(s, (vr)(there & (vi)exponential(within(-87, x, 87))));
-        }
-}
+/* Below every score; exp of it is 0 here. */
+static const REAL nothing = (REAL)-1e30;
 
-static REAL level_of(const desk *d, const few *f, size_t r)
+/* Scores become exp(score − level), 0 where the query sees nothing; returns their sum. */
+static inline REAL exponentials(const desk *d, const few *f, size_t r, REAL level)
 {
-    const REAL *s = f->score[r];
-    vr best = all(s[first_seen(d->a, f->t[r])]), total = {0};
+    size_t first = first_seen(d->a, f->t[r]), end = end_seen(d->a, f->t[r]);
+    vr total = {0};
     for (size_t j = f->begin; j < f->padded; j += W) {
-        vr x = choose(seen_by(d->a, f->t[r], j), load(s + j), best);
+        REAL *s = f->score[r] + j;
+        vr e = exponential(within(-87, seen_or(nothing, load(s), j, first, end) - level, 87));
+        e = seen_or(0, e, j, first, end);
+        store(s, e);
+        total += e;
+    }
+    return sum(total);
+}
+
+static inline REAL highest(const desk *d, const few *f, size_t r)
+{
+    size_t first = first_seen(d->a, f->t[r]), end = end_seen(d->a, f->t[r]);
+    vr best = all(nothing);
+    for (size_t j = f->begin; j < f->padded; j += W) {
+        vr x = seen_or(nothing, load(f->score[r] + j), j, first, end);
         best = choose(x > best, x, best);
     }
-    REAL top = largest(best);
-    for (size_t j = f->begin; j < f->padded; j += W) {
-        vi there = seen_by(d->a, f->t[r], j);
-        vr x = choose(there, load(s + j) - top, all(0));
-        total += (vr)(there & (vi)exponential(within(-87, x, 87)));
-    }
-    return top + logarithm(sum(total));
+    return largest(best);
 }
 
 static void fill_masks(const desk *d, size_t head, const few *f)
@@ -297,11 +298,13 @@ static void attend_few(const desk *d, size_t head, size_t first)
     const NAME(attending) *a = d->a;
     few f = take(d, head, first);
     const REAL *weight[QUERIES];
-    REAL level[QUERIES], *out[QUERIES];
+    REAL total[QUERIES], *out[QUERIES];
     fill_scores(d, head, &f);
-    for (size_t r = 0; r < QUERIES; r++) level[r] = level_of(d, &f, r);
-    for (size_t r = 0; r < f.count; r++) a->level[f.t[r] * a->heads + head] = level[r];
-    to_probabilities(d, &f, level);
+    for (size_t r = 0; r < QUERIES; r++) {
+        REAL top = highest(d, &f, r);
+        total[r] = exponentials(d, &f, r, top);
+        if (r < f.count) a->level[f.t[r] * a->heads + head] = top + logarithm(total[r]);
+    }
     if (a->drop != NULL) {
         fill_masks(d, head, &f);
         apply_masks(d, &f, d->score);
@@ -313,9 +316,10 @@ static void attend_few(const desk *d, size_t head, size_t first)
         }
         tile(weight, d->v + f.begin * d->width + i, d->width, f.seen - f.begin, out);
     }
-    for (size_t r = 0; r < f.count; r++)
-        memcpy(a->out + f.t[r] * a->out_stride + head * d->D, d->result + r * d->width,
-               d->D * sizeof *a->out);
+    for (size_t r = 0; r < f.count; r++) {
+        REAL *y = a->out + f.t[r] * a->out_stride + head * d->D, share = 1 / total[r];
+        for (size_t i = 0; i < d->D; i++) y[i] = d->result[r * d->width + i] * share;
+    }
 }
 
 static void attend(const NAME(attending) * a, size_t kv_head)
@@ -391,7 +395,7 @@ static void attend_few_back(const desk *d, size_t head, size_t first)
         weighted[r] = 0;
         for (size_t i = 0; i < d->D; i++) weighted[r] += by_out[r][i] * a->out[at + i];
     }
-    to_probabilities(d, &f, level);
+    for (size_t r = 0; r < QUERIES; r++) (void)exponentials(d, &f, r, level[r]);
     for (size_t j = f.begin; j < f.padded; j += STEP) {
         for (size_t r = 0; r < QUERIES; r++) out[r] = d->by_score + r * d->score_stride + j;
         tile(by_out, d->values + j, d->columns, d->D, out);

@@ -1,6 +1,7 @@
 /* The gradient operations, written once over vectors of REAL: of float for each instruction set, of double
  * for the tests, which take differences there: they define REAL_IS_DOUBLE. a*b+c is fused in the float files
  * (-ffp-contract=fast). */
+#include "core/float16.h"
 #include "tensor/gradient.h"
 
 #include <math.h>
@@ -10,7 +11,7 @@
 #define REAL double
 #define NAME(x) wide_##x
 #include "tensor/gradient_types.h"
-enum { W = 4 };
+enum { W = 2 };
 typedef int64_t whole;
 #else
 #define REAL float
@@ -268,6 +269,112 @@ static void gate_back(gn__activation kind, const REAL *u, const REAL *by_y, REAL
         break;
     }
 }
+
+#if !defined(REAL_IS_DOUBLE)
+/* ---- what goes forward, and sums: float only -------------------------------------------------------------
+ */
+
+static inline vr value_of(gn__activation kind, vr x)
+{
+    vr value, slope;
+    activation(kind, x, &value, &slope); /* the slope is never computed */
+    return value;
+}
+
+static inline void activation_forth_as(gn__activation kind, const float *u, float *y, size_t n)
+{
+    size_t i = 0;
+    for (; i + W <= n; i += W) store(y + i, value_of(kind, load(u + i)));
+    if (i < n) store_part(y + i, value_of(kind, load_part(u + i, n - i)), n - i);
+}
+
+static inline void gate_forth_as(gn__activation kind, const float *u, float *y, size_t rows, size_t cols)
+{
+    for (size_t i = 0; i < rows; i++, u += 2 * cols, y += cols) {
+        size_t j = 0;
+        for (; j + W <= cols; j += W) store(y + j, value_of(kind, load(u + j)) * load(u + cols + j));
+        if (j < cols)
+            store_part(y + j, value_of(kind, load_part(u + j, cols - j)) * load_part(u + cols + j, cols - j),
+                       cols - j);
+    }
+}
+
+/* The kind is a constant in each loop. */
+#define EACH_KIND(call)                     \
+    switch (kind) {                         \
+    case GN__GELU:                          \
+        call(GN__GELU, ARGUMENTS);          \
+        break;                              \
+    case GN__GELU_TANH:                     \
+        call(GN__GELU_TANH, ARGUMENTS);     \
+        break;                              \
+    case GN__RELU:                          \
+        call(GN__RELU, ARGUMENTS);          \
+        break;                              \
+    case GN__SILU:                          \
+        call(GN__SILU, ARGUMENTS);          \
+        break;                              \
+    case GN__NO_ACTIVATION:                 \
+        call(GN__NO_ACTIVATION, ARGUMENTS); \
+        break;                              \
+    }
+
+static void activation_forth(gn__activation kind, const float *u, float *y, size_t n)
+{
+#define ARGUMENTS u, y, n
+    EACH_KIND(activation_forth_as)
+#undef ARGUMENTS
+}
+
+static void gate_forth(gn__activation kind, const float *u, float *y, size_t rows, size_t cols)
+{
+#define ARGUMENTS u, y, rows, cols
+    EACH_KIND(gate_forth_as)
+#undef ARGUMENTS
+}
+
+static void add_numbers(float *y, const float *x, size_t n)
+{
+    for (size_t i = 0; i < n; i++) y[i] += x[i];
+}
+
+static void sum_numbers(float *y, const float *a, const float *b, size_t n)
+{
+    for (size_t i = 0; i < n; i++) y[i] = a[i] + b[i];
+}
+
+static void sum_rows(const float *x, size_t rows, size_t cols, float *out)
+{
+    size_t j = 0;
+    for (; j + 4 * W <= cols; j += 4 * W) { /* four vectors of columns stay in registers */
+        vr s[4];
+        for (int k = 0; k < 4; k++) s[k] = load(out + j + k * W);
+        for (size_t i = 0; i < rows; i++)
+            for (int k = 0; k < 4; k++) s[k] += load(x + i * cols + j + k * W);
+        for (int k = 0; k < 4; k++) store(out + j + k * W, s[k]);
+    }
+    for (size_t i = 0; i < rows; i++)
+        for (size_t c = j; c < cols; c++) out[c] += x[i * cols + c];
+}
+
+static void sum_rows_bf16(const uint16_t *x, size_t rows, size_t cols, float *out)
+{
+    typedef uint16_t half __attribute__((vector_size(2 * W), aligned(2)));
+    size_t j = 0;
+    for (; j + 4 * W <= cols; j += 4 * W) {
+        vr s[4];
+        for (int k = 0; k < 4; k++) s[k] = load(out + j + k * W);
+        for (size_t i = 0; i < rows; i++)
+            for (int k = 0; k < 4; k++) {
+                natural wide = __builtin_convertvector(*(const half *)(x + i * cols + j + k * W), natural);
+                s[k] += (vr)(wide << 16);
+            }
+        for (int k = 0; k < 4; k++) store(out + j + k * W, s[k]);
+    }
+    for (size_t i = 0; i < rows; i++)
+        for (size_t c = j; c < cols; c++) out[c] += gn__bf16_to_f32(x[i * cols + c]);
+}
+#endif
 
 /* ---- norms, rotary positions, dropout ------------------------------------------------------------------ */
 

@@ -129,9 +129,43 @@ def run(kind, lora):
             "embedding": vectors.numpy()}
 
 
+class Fused(torch.nn.Module):
+    """GPT-2's c_attn with adapters of its own for query and value, each rank wide."""
+
+    def __init__(self, inner, adapters):
+        super().__init__()
+        self.inner, dim = inner, adapters[0].shape[1]
+        self.query_a, self.value_a = (torch.nn.Parameter(a) for a in adapters)
+        self.query_b, self.value_b = (torch.nn.Parameter(torch.zeros(dim, RANK)) for _ in range(2))
+
+    def forward(self, x):
+        q, k, v = self.inner(x).chunk(3, dim=-1)
+        scale = ALPHA / RANK
+        q = q + scale * (x @ self.query_a.T @ self.query_b.T)
+        return torch.cat([q, k, v + scale * (x @ self.value_a.T @ self.value_b.T)], dim=-1)
+
+
 def adapted(kind, model):
-    """PEFT's LoRA on query and value, A as genchi draws it."""
-    raise NotImplementedError
+    """LoRA on query and value, A as genchi draws it: PEFT's for BERT."""
+    dim = model.config.hidden_size
+    start = []
+    for i in range(2 * model.config.num_hidden_layers):
+        stream = Stream(SEED, "learner/adapter", i)
+        a = [stream.normal() / math.sqrt(RANK) for _ in range(RANK * dim)]
+        start.append(torch.tensor(a, dtype=torch.float32).reshape(RANK, dim))
+    if kind == "bert":
+        model = get_peft_model(model, LoraConfig(r=RANK, lora_alpha=ALPHA, target_modules=["query", "value"],
+                                                 lora_dropout=0.0, bias="none")).eval()
+        left = iter(start)
+        for name, p in model.named_parameters():
+            if "lora_A" in name:
+                p.data = next(left).clone()
+        return model
+    for p in model.parameters():
+        p.requires_grad = False
+    for i, block in enumerate(model.h):
+        block.attn.c_attn = Fused(block.attn.c_attn, start[2 * i:2 * i + 2])
+    return model.eval()
 
 
 def main():
@@ -139,7 +173,7 @@ def main():
     with open(os.path.join(HERE, "tune", "texts.txt"), "w") as f:
         f.writelines(f"{label} {text}\n" for label, text in zip(LABELS, TEXTS))
     for kind in ("bert", "gpt2"):
-        for lora in (False,):
+        for lora in (False, True):
             out = run(kind, lora)
             write(os.path.join(HERE, "tune", f"{kind}_{'lora' if lora else 'full'}.txt"), out)
 

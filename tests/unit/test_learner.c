@@ -379,3 +379,192 @@ TEST(every_familys_adapters_agree_with_pytorch)
     }
     gn_context_free(ctx);
 }
+
+/* ---- what does not depend on any number ---------------------------------------------------------------- */
+
+typedef struct outcome {
+    float logit[TEXTS * CLASSES];
+    float *gradient;
+    size_t n;
+} outcome;
+
+/* Forward and backward with `threads`; backwards order of texts where `turned`. */
+static outcome step(const char *folder, const char *name, unsigned threads, gn_tune_options tune,
+                    bool recompute, const gn__dropout *dropout, size_t first, size_t texts)
+{
+    gn_context *ctx = context(threads);
+    gn_error err = {0};
+    gn_model *m = load(ctx, folder, name);
+    batch b;
+    fill(m, &b);
+    gn__learner *l;
+    gn__learner_options o = {
+        .tune = &tune, .classes = CLASSES, .most_tokens = ALL, .most_texts = TEXTS, .recompute = recompute};
+    CHECK_OK(gn__learner_create(ctx, m, &o, &l, &err), err);
+    float by_logit[TEXTS * CLASSES];
+    fill_pattern(by_logit, TEXTS * CLASSES, 1, 1);
+    size_t count;
+    const gn__parameter *p = gn__learner_parameters(l, &count);
+    for (size_t k = 0; k < count; k++)
+        if (strstr(p[k].name, "lora_B") != NULL && tune.seed > 0)
+            fill_pattern(gn__learner_values(l) + p[k].offset, p[k].rows * p[k].cols, 0.2, 5);
+    outcome out = {.n = gn__learner_trained(l)};
+    out.gradient = gn__calloc(out.n, sizeof *out.gradient);
+    CHECK_OK(gn__learner_refresh(ctx, l, &err), err);
+    CHECK_OK(gn__learner_forward(ctx, l, b.sequence + first, texts, dropout, out.logit, NULL, &err), err);
+    CHECK_OK(gn__learner_backward(ctx, l, by_logit, out.gradient, &err), err);
+    gn__learner_free(l);
+    gn_model_free(m);
+    gn_context_free(ctx);
+    return out;
+}
+
+static void check_same_bits(const char *name, outcome a, outcome b)
+{
+    CHECK_INT(a.n, b.n);
+    if (memcmp(a.logit, b.logit, sizeof a.logit) != 0 ||
+        memcmp(a.gradient, b.gradient, a.n * sizeof(float)) != 0)
+        test_fail(__FILE__, __LINE__, "%s: other bits", name);
+    free(a.gradient), free(b.gradient);
+}
+
+static const size_t text_rows[TEXTS] = {4, 90, 17, 3, 55, 1000, 6};
+static const gn__dropout dropping = {
+    .hidden = 0.2, .attention = 0.1, .adapter = 0.3, .seed = 3, .step = 5, .row = text_rows};
+
+TEST(bits_do_not_depend_on_threads_or_recomputation)
+{
+    static const gn_dtype dtypes[] = {GN_DTYPE_F32, GN_DTYPE_BF16};
+    for (size_t k = 0; k < MODELS; k++)
+        for (size_t d = 0; d < 2; d++)
+            for (int lora = 0; lora < 2; lora++) {
+                gn_tune_options tune = all_adapters;
+                if (!lora) tune.what = GN_TUNE_FULL;
+                tune.dtype = dtypes[d], tune.seed = 1;
+                const char *folder = models[k].folder, *name = models[k].name;
+                check_same_bits(name, step(folder, name, 1, tune, false, &dropping, 0, TEXTS),
+                                step(folder, name, 3, tune, false, &dropping, 0, TEXTS));
+                check_same_bits(name, step(folder, name, 1, tune, false, &dropping, 0, TEXTS),
+                                step(folder, name, 2, tune, true, &dropping, 0, TEXTS));
+            }
+}
+
+/* Also with dropout, which a text's row names. */
+TEST(a_texts_bits_do_not_depend_on_its_neighbours)
+{
+    for (size_t k = 0; k < MODELS; k++) {
+        gn__dropout alone = dropping;
+        alone.row = text_rows + 2;
+        outcome all = step(models[k].folder, models[k].name, 2, all_adapters, false, &dropping, 0, TEXTS);
+        outcome some = step(models[k].folder, models[k].name, 2, all_adapters, false, &alone, 2, 3);
+        if (memcmp(all.logit + 2 * CLASSES, some.logit, 3 * CLASSES * sizeof(float)) != 0)
+            test_fail(__FILE__, __LINE__, "%s: other bits", models[k].name);
+        free(all.gradient), free(some.gradient);
+    }
+}
+
+TEST(adapters_of_zero_change_nothing)
+{
+    gn_tune_options head = {.what = GN_TUNE_HEAD}, lora = all_adapters;
+    for (size_t k = 0; k < MODELS; k++) {
+        outcome a = step(models[k].folder, models[k].name, 1, head, false, NULL, 0, TEXTS);
+        outcome b = step(models[k].folder, models[k].name, 1, lora, false, NULL, 0, TEXTS);
+        if (memcmp(a.logit, b.logit, sizeof a.logit) != 0)
+            test_fail(__FILE__, __LINE__, "%s: other bits", models[k].name);
+        free(a.gradient), free(b.gradient);
+    }
+}
+
+/* Along its gradient the value grows as it says, also where elements are dropped: the way back drops the
+ * same. */
+TEST(dropout_goes_both_ways)
+{
+    gn_context *ctx = context(2);
+    gn_error err = {0};
+    static const char *const names[] = {"bert", "gpt2"};
+    for (size_t k = 0; k < 2; k++)
+        for (int lora = 0; lora < 2; lora++) {
+            gn_model *m = load(ctx, "model", names[k]);
+            batch b;
+            fill(m, &b);
+            gn_tune_options tune = all_adapters;
+            if (!lora) tune.what = GN_TUNE_FULL;
+            gn__learner *l = learner(ctx, m, tune);
+            size_t n = gn__learner_trained(l), count;
+            float *values = gn__learner_values(l), *gradient = gn__calloc(n, sizeof *gradient),
+                  weight[TEXTS * CLASSES];
+            const gn__parameter *p = gn__learner_parameters(l, &count);
+            fill_pattern(weight, TEXTS * CLASSES, 1, 1);
+            for (size_t i = 0; i < count; i++) {
+                if (strstr(p[i].name, "lora_B"))
+                    fill_pattern(values + p[i].offset, p[i].rows * p[i].cols, 0.2, 5);
+                if (strcmp(p[i].name, "head.weight") == 0)
+                    fill_pattern(values + p[i].offset, p[i].rows * p[i].cols, 0.5, 3);
+            }
+            float *kept = gn__aligned(n, sizeof *kept), logit[TEXTS * CLASSES];
+            memcpy(kept, values, n * sizeof *kept);
+            double square = 0, found[3];
+            for (int side = 0; side < 3; side++) { /* at the place itself, behind, before */
+                double step = side == 0 ? 0 : (side == 1 ? -2e-4 : 2e-4) / sqrt(square);
+                for (size_t i = 0; i < n; i++) values[i] = kept[i] + (float)(step * (double)gradient[i]);
+                CHECK_OK(gn__learner_refresh(ctx, l, &err), err);
+                CHECK_OK(gn__learner_forward(ctx, l, b.sequence, TEXTS, &dropping, logit, NULL, &err), err);
+                found[side] = 0;
+                for (size_t i = 0; i < TEXTS * CLASSES; i++)
+                    found[side] += (double)weight[i] * (double)logit[i];
+                if (side == 0) CHECK_OK(gn__learner_backward(ctx, l, weight, gradient, &err), err);
+                for (size_t i = 0; i < n && side == 0; i++)
+                    square += (double)gradient[i] * (double)gradient[i];
+            }
+            double by = (found[2] - found[1]) / 4e-4 * sqrt(square);
+            if (!(fabs(by - square) <= 0.01 * square))
+                test_fail(__FILE__, __LINE__, "%s: %g by differences, %g by gradient", names[k], by, square);
+            free(kept), free(gradient);
+            gn__learner_free(l);
+            gn_model_free(m);
+        }
+    gn_context_free(ctx);
+}
+
+/* bf16 keeps 8 digits in 2: the direction of the whole gradient stays. */
+TEST(bf16_is_close)
+{
+    for (size_t k = 0; k < MODELS; k++) {
+        gn_tune_options tune = {.what = GN_TUNE_FULL};
+        outcome a = step(models[k].folder, models[k].name, 2, tune, false, NULL, 0, TEXTS);
+        tune.dtype = GN_DTYPE_BF16;
+        outcome b = step(models[k].folder, models[k].name, 2, tune, false, NULL, 0, TEXTS);
+        double ab = 0, aa = 0, bb = 0;
+        for (size_t i = 0; i < a.n; i++) {
+            ab += (double)a.gradient[i] * (double)b.gradient[i];
+            aa += (double)a.gradient[i] * (double)a.gradient[i];
+            bb += (double)b.gradient[i] * (double)b.gradient[i];
+        }
+        if (!(ab / sqrt(aa * bb) > 0.995) || !(fabs(sqrt(bb / aa) - 1) < 0.05))
+            test_fail(__FILE__, __LINE__, "%s: cosine %g, length %g", models[k].name, ab / sqrt(aa * bb),
+                      sqrt(bb / aa));
+        free(a.gradient), free(b.gradient);
+    }
+}
+
+/* What is planned is what is taken: recomputation and fewer trained layers take less. */
+TEST(bytes_are_planned)
+{
+    gn_context *ctx = context(1);
+    gn_model *m = load(ctx, "architecture", "gemma3_text");
+    gn_tune_options full = {.what = GN_TUNE_FULL}, head = {.what = GN_TUNE_HEAD};
+    gn__learner_options o = {.tune = &full, .classes = 2, .most_tokens = 4000, .most_texts = 10};
+    size_t kept = gn__learner_bytes(m, &o, NULL);
+    o.recompute = true;
+    size_t again = gn__learner_bytes(m, &o, NULL);
+    o.tune = &head;
+    size_t least = gn__learner_bytes(m, &o, NULL);
+    CHECK(kept > again && again > least && least > 0);
+    const gn__recipe *r =
+        &m->recipe; /* a tape's widths: q|k raw, q|k|v, level, mixed, 2 inside, sum, 2 inner */
+    size_t q = r->heads * r->head_dim, kv = r->kv_heads * r->head_dim, rows = 4032;
+    size_t tape = (q + kv) + (q + 2 * kv) + r->heads + q + 3 * r->dim + 2 * r->inner;
+    CHECK_INT(kept - again, rows * tape * (r->layers - 1) * sizeof(float));
+    gn_model_free(m);
+    gn_context_free(ctx);
+}

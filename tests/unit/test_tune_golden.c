@@ -88,3 +88,15 @@ TEST(ten_steps_of_gpt2_agree_with_pytorch)
 {
     check_run("gpt2", "gpt2_full", (gn_tune_options){.what = GN_TUNE_FULL, .rate = 2e-3});
 }
+
+static const gn_tune_options lora = {.what = GN_TUNE_LORA, .rate = 1e-2, .lora_rank = 4, .lora_alpha = 12};
+
+TEST(ten_steps_of_adapters_on_bert_agree_with_peft)
+{
+    check_run("bert", "bert_lora", lora);
+}
+
+TEST(ten_steps_of_adapters_on_gpt2_agree_with_pytorch)
+{
+    check_run("gpt2", "gpt2_lora", lora);
+}

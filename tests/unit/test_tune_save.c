@@ -173,3 +173,64 @@ TEST(nothing_half_written_is_left)
     gn_model_free(m);
     gn_context_free(ctx);
 }
+
+static void check_tensor(const gn__weights *w, const char *name, size_t rows, size_t cols)
+{
+    const gn__tensor *t = gn__weights_find(w, name);
+    if (t == NULL) test_fail(__FILE__, __LINE__, "there is no %s", name);
+    CHECK_INT(t->rank, 2);
+    CHECK_INT(t->shape[0], rows);
+    CHECK_INT(t->shape[1], cols);
+}
+
+/* PEFT reads them in tests/tools/tuned_interop.py; here the names, shapes and ranks. */
+TEST(adapters_are_saved_as_peft_names_them)
+{
+    static const struct {
+        const char *model, *task, *target, *a, *b;
+        size_t dim, rows, rank, kinds;
+    } cases[] = {{"bert", "FEATURE_EXTRACTION",
+                  "(.*\\.)?encoder\\.layer\\.[0-9]+(\\.attention\\.self\\.query|\\.attention\\.self\\.value)",
+                  "base_model.model.encoder.layer.1.attention.self.value.lora_A.weight",
+                  "base_model.model.encoder.layer.1.attention.self.value.lora_B.weight", 32, 32, 8, 0},
+                 {"gpt2", "SEQ_CLS", "(.*\\.)?h\\.[0-9]+(\\.attn\\.c_attn)",
+                  "base_model.model.transformer.h.1.attn.c_attn.lora_A.weight",
+                  "base_model.model.transformer.h.1.attn.c_attn.lora_B.weight", 24, 72, 16, 1}};
+    gn_context *ctx = context();
+    gn_error err = {0};
+    for (size_t k = 0; k < 2; k++) {
+        char relative[200];
+        snprintf(relative, sizeof relative, "tests/golden/model/%s", cases[k].model);
+        gn_model *m = load(ctx, test_path(relative));
+        gn_tuned *t = train(ctx, m, GN_TUNE_LORA);
+        CHECK(gn_tuned_stats(t)->layer_change[0] == 0 && gn_tuned_stats(t)->layer_change[1] > 0);
+        char name[32];
+        snprintf(name, sizeof name, "adapter%zu", k);
+        char *path = saved_path(name), *file = gn__path_join(path, "adapter_model.safetensors");
+        CHECK_OK(gn_tuned_save(ctx, t, path, names, &err), err);
+        gn__mapping bytes;
+        gn__weights w = {0};
+        CHECK_OK(gn__map_file(file, &bytes, &err), err);
+        CHECK_OK(gn__safetensors_parse(&w, 0, file, bytes.data, bytes.size, &err), err);
+        check_tensor(&w, cases[k].a, cases[k].rank, cases[k].dim);
+        check_tensor(&w, cases[k].b, cases[k].rows, cases[k].rank);
+        if (cases[k].kinds > 0) check_tensor(&w, "base_model.model.score.weight", 2, cases[k].dim);
+        gn__weights_free(&w);
+        gn__unmap_file(&bytes);
+        gn__config c;
+        CHECK_OK(gn__config_read(path, "adapter_config.json", JSON_OBJECT, &c, &err), err);
+        CHECK_STR(gn__config_string(&c, "task_type"), cases[k].task);
+        CHECK_STR(gn__config_string(&c, "target_modules"), cases[k].target);
+        CHECK_INT(json_object_size(json_object_get(c.root, "rank_pattern")), cases[k].kinds);
+        CHECK_INT(json_object_size(json_object_get(c.root, "alpha_pattern")), cases[k].kinds);
+        gn__config_free(&c);
+        check_head(t, path);
+        char *whole = gn__path_join(path, "model.safetensors");
+        CHECK(!gn__file_exists(whole));
+        free(whole);
+        gn_tuned_free(t);
+        gn_model_free(m);
+        free(path), free(file);
+    }
+    gn_context_free(ctx);
+}
