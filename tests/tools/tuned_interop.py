@@ -96,6 +96,7 @@ def compare(folder, what, causal):
         head = load_file(os.path.join(saved, "genchi_head.safetensors"))
         # AutoTokenizer makes a tokenizer of its own for some architectures, whatever the file says.
         tokenizer = Tokenizer.from_file(os.path.join(saved, "tokenizer.json"))
+        tokenizer.no_padding()  # MiniLM's file pads to 128
         classifier = None
         if what == 2:
             from peft import PeftModel
