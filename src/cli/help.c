@@ -351,7 +351,7 @@ static const struct {
       "モデルをいくつかの方法で微調整し、同じ評価データの行で線形プローブと比べる。\n"
       "結論は、良くなる、悪くなる、判断できない(何行あれば判断できるか)のどれか。\n"
       "  --methods LIST       lp,full,lora,lp-ft,last-k から (lp,full,lora,lp-ft)\n"
-      "  --train-on LIST      train,test,mix から(すべて)  --seeds N (3)  --folds N (5)\n"
+      "  --train-on LIST      train,test,mix から(すべて) --seeds N (3)  --folds N (5)\n"
       "  --epochs N (3)  --batch N (32)  --rate X  --lora-rate X  --lora-rank N (8)\n"
       "  --last-k N (2)       last-k が学習する層の数\n"
       "  --heldout N          判定用に取り分ける学習データの行数(5 分の 1、最大 2000)\n"

@@ -364,8 +364,9 @@ static void put_difference(gn__buf *b, const gn_seeded *d, gn_lang lang)
 /* "LoRA, on train" */
 static void put_run(gn__buf *b, const gn_finetune_run *r, gn_lang lang)
 {
+    static const char *const ja[GN_SOURCE_COUNT] = {"学習", "評価", "両方"}; /* room is short */
     gn__buf_printf(b, lang == GN_LANG_JA ? "%s（%s）" : "%s, on %s", gn__method_text(r->method, lang),
-                   gn__source_text(r->source, lang));
+                   lang == GN_LANG_JA ? ja[r->source] : gn__source_text(r->source, lang));
 }
 
 /* Where it cannot be told: how many test rows, or seeds, could tell. */
