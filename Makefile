@@ -77,6 +77,7 @@ $(BUILD)/src/tensor/gradient_avx512.o: override CFLAGS += $(KERNEL_FLAGS) $(AVX5
 
 # Loops over arrays are vectorised; additions keep their order, so results do not change.
 $(BUILD)/src/detect/%.o: override CFLAGS += $(if $(DEBUG)$(SANITIZE),,-O3)
+$(BUILD)/src/tensor/optimiser.o: override CFLAGS += $(if $(DEBUG)$(SANITIZE),,-O3)
 
 $(STATIC): $(LIB_OBJ)
 	@rm -f $@

@@ -12,6 +12,7 @@
 #include "genchi/detect.h"
 #include "genchi/embed.h"
 #include "genchi/error.h"
+#include "genchi/finetune.h"
 #include "genchi/hub.h"
 #include "genchi/kind.h"
 #include "genchi/matrix.h"

@@ -56,7 +56,8 @@ typedef struct gn_tune_options {
     double decay;     /* decoupled weight decay (Loshchilov & Hutter 2019), none on biases, norms and
                          embeddings of positions; negative: 0.01 */
     double beta1, beta2, eps; /* of Adam; 0: 0.9, 0.999, 1e-8 */
-    double warmup;            /* share of the steps; negative: 0.1 */
+    double warmup;            /* share of the steps, rounded up; the first step's rate is then 0, as in
+                                 transformers; negative: 0.1 */
     gn_schedule schedule;
     double clip;    /* largest norm of the gradient; 0: none; negative: 1 */
     double dropout; /* negative: as the config says; 0: off. One number for hidden states, attention and
@@ -66,20 +67,23 @@ typedef struct gn_tune_options {
                               negative: 0.1 */
     size_t patience;       /* evaluations without a better held-out loss before training stops; 0: never stops
                               early, and still keeps the best */
-    size_t evaluate_every; /* steps; 0: four times an epoch */
+    size_t evaluate_every; /* steps; 0: four times an epoch. Besides, before the first step and at the end */
     uint64_t seed;         /* of order, dropout, head and adapters; the context's seed is not used */
     gn_dtype dtype;        /* F32; BF16: products in bf16, weights and sums in float32; AUTO: the faster.
-                              INT8: GN_INVALID_ARGUMENT */
+                              float32 where the processor lacks it; INT8: GN_INVALID_ARGUMENT */
     size_t memory; /* bytes that weights, their gradients, the optimiser and activations may take together;
                       activations are computed twice instead of kept where that is needed; 0: no limit */
     const float *head_weight, *head_bias; /* [classes × dim], [classes]: where the head starts, over pooled
-                          vectors as gn_model_embed gives them; NULL: small random numbers and zeros */
+                          vectors as gn_model_embed gives them; NULL: small random numbers and zeros. Without
+                          head_bias the bias stays 0 where transformers' classifier has none: causal models
+                          pooled by their last token alone */
     const char *checkpoint;  /* file; NULL: none. Written aside and renamed; where it stands from a run with
-                                the  same model, rows and options, training goes on from it, to the same bits */
+                                the same model, rows and options, training goes on from it, to the same bits.
+                                It stays when training has ended: delete it then */
     size_t checkpoint_every; /* steps; 0: 100 */
 } gn_tune_options;
 
-/* Fills in what 0, or a negative number, stands for. `rows`: of training. */
+/* Fills in what 0, or a negative number, stands for; all but evaluate_every, which depends on the rows. */
 GN_API void gn_tune_defaults(gn_tune_options *options);
 
 typedef struct gn_tune_rows {
@@ -104,7 +108,7 @@ typedef struct gn_tune_stats {
     size_t steps, best_step; /* taken; whose weights were kept */
     size_t planned_steps;
     bool stopped_early, resumed;
-    size_t trained, parameters;   /* numbers that were trained; all there are, the head included */
+    size_t trained, parameters;   /* numbers that were trained; all that the model has, the head included */
     size_t tokens;                /* through forward and backward */
     size_t heldout_tokens;        /* through forward only */
     double seconds, core_seconds; /* wall; of all threads */
@@ -113,8 +117,8 @@ typedef struct gn_tune_stats {
     double *step_loss;            /* [steps] mean training loss of each step, nats */
     gn_tune_point *point;         /* [points] */
     size_t points;
-    double *layer_change; /* [layers + 2]: embeddings, each layer, what follows: ‖W − W₀‖ / ‖W₀‖ (Frobenius,
-                             all of its weights together; adapters multiplied out) */
+    double *layer_change; /* [stored layers + 2]: embeddings, each layer, what follows: ‖W − W₀‖ / ‖W₀‖
+                             (Frobenius, all of its weights together; adapters multiplied out) */
     size_t layer_changes;
 } gn_tune_stats;
 
@@ -131,8 +135,9 @@ GN_API gn_status gn_tune(gn_context *ctx, const gn_model *m, const gn_tune_rows 
 GN_API void gn_tuned_free(gn_tuned *t);
 GN_API const gn_tune_stats *gn_tuned_stats(const gn_tuned *t);
 
-/* Dropout off. A text's bits do not depend on the texts beside it. probability: [texts × classes] or NULL;
- * embedding: texts × dim, pooled as the model pools, before the head; or NULL. Free with gn_matrix_free. */
+/* Dropout off; no progress is reported. A text's bits do not depend on the texts beside it. probability:
+ * [texts × classes] or NULL; embedding: texts × dim, pooled as the model pools, before the head; or NULL.
+ * Free with gn_matrix_free. */
 GN_API gn_status gn_tuned_apply(gn_context *ctx, const gn_tuned *t, const char *const *text,
                                 const uint32_t *length, size_t texts, float *probability,
                                 gn_matrix *embedding, gn_error *err);
@@ -140,8 +145,10 @@ GN_API gn_status gn_tuned_apply(gn_context *ctx, const gn_tuned *t, const char *
 /* Writes a directory that `transformers` loads: full, last-k, head: model.safetensors (float32, the
  * checkpoint's own names and a classifier where the architecture has one of the linear kind), config.json
  * with num_labels, id2label and label2id, the tokenizer's files copied, and genchi_head.safetensors with the
- * head as it was trained; lora: adapter_model.safetensors and adapter_config.json of PEFT. class_name:
- * [classes]. Written aside and renamed. Errors: GN_IO. */
+ * head as it was trained; lora: adapter_model.safetensors and adapter_config.json of PEFT, and the same head.
+ * class_name: [classes], UTF-8. Written aside and renamed; files of the model's own folder are copied, which
+ * must still be there. Errors: GN_IO (also: there is something at `directory` already, other than an empty
+ * folder). */
 GN_API gn_status gn_tuned_save(gn_context *ctx, const gn_tuned *t, const char *directory,
                                const char *const *class_name, gn_error *err);
 

@@ -438,12 +438,13 @@ gn_status gn__learner_create(gn_context *ctx, const gn_model *m, const gn__learn
     return GN_OK;
 }
 
-size_t gn__learner_bytes(const gn_model *m, const gn__learner_options *options)
+size_t gn__learner_bytes(const gn_model *m, const gn__learner_options *options, size_t *trained)
 {
     gn__learner *l = NULL;
     gn_status status =
         m->control != NULL || m->endpoint != NULL ? GN_UNSUPPORTED : make(NULL, m, options, 1, &l, NULL);
     size_t bytes = status == GN_OK ? l->bytes : 0;
+    if (trained != NULL) *trained = status == GN_OK ? l->trained : 0;
     gn__learner_free(l);
     return bytes;
 }

@@ -47,8 +47,9 @@ typedef struct gn__learner_options {
 gn_status gn__learner_create(gn_context *ctx, const gn_model *m, const gn__learner_options *options,
                              gn__learner **out, gn_error *err);
 void gn__learner_free(gn__learner *l);
-/* Bytes that a learner would take, without gradients and optimiser. */
-size_t gn__learner_bytes(const gn_model *m, const gn__learner_options *options);
+/* Bytes that a learner would take, without gradients and optimiser; 0: it cannot be. trained: receives what
+ * gn__learner_trained would say; may be NULL. */
+size_t gn__learner_bytes(const gn_model *m, const gn__learner_options *options, size_t *trained);
 
 size_t gn__learner_trained(const gn__learner *l); /* floats in the flat arrays */
 const gn__parameter *gn__learner_parameters(const gn__learner *l, size_t *count);

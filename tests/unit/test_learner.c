@@ -554,11 +554,11 @@ TEST(bytes_are_planned)
     gn_model *m = load(ctx, "architecture", "gemma3_text");
     gn_tune_options full = {.what = GN_TUNE_FULL}, head = {.what = GN_TUNE_HEAD};
     gn__learner_options o = {.tune = &full, .classes = 2, .most_tokens = 4000, .most_texts = 10};
-    size_t kept = gn__learner_bytes(m, &o);
+    size_t kept = gn__learner_bytes(m, &o, NULL);
     o.recompute = true;
-    size_t again = gn__learner_bytes(m, &o);
+    size_t again = gn__learner_bytes(m, &o, NULL);
     o.tune = &head;
-    size_t least = gn__learner_bytes(m, &o);
+    size_t least = gn__learner_bytes(m, &o, NULL);
     CHECK(kept > again && again > least && least > 0);
     const gn__recipe *r =
         &m->recipe; /* a tape's widths: q|k raw, q|k|v, level, mixed, 2 inside, sum, 2 inner */
