@@ -349,9 +349,9 @@ static const struct {
       "    --model ./all-MiniLM-L6-v2 --methods full,lora --checkpoint fits\n",
       "使い方: genchi finetune --train FILE --test FILE --model DIR|NAME [オプション]...\n"
       "モデルをいくつかの方法で微調整し、同じ評価データの行で線形プローブと比べる。\n"
-      "結論は、良くなる、悪くなる、判断できない(何行あれば判断できるか)のどれか。\n"
+      "結論は、良くなる、悪くなる、判断できない(必要な行数も示す)のどれか。\n"
       "  --methods LIST       lp,full,lora,lp-ft,last-k から (lp,full,lora,lp-ft)\n"
-      "  --train-on LIST      train,test,mix から(すべて) --seeds N (3)  --folds N (5)\n"
+      "  --train-on LIST      train,test,mix から(全部)  --seeds N (3)  --folds N (5)\n"
       "  --epochs N (3)  --batch N (32)  --rate X  --lora-rate X  --lora-rank N (8)\n"
       "  --last-k N (2)       last-k が学習する層の数\n"
       "  --heldout N          判定用に取り分ける学習データの行数(5 分の 1、最大 2000)\n"
