@@ -347,7 +347,7 @@ static const struct {
       "Example:\n"
       "  genchi finetune --train train.csv --test field.csv --test-group customer \\\n"
       "    --model ./all-MiniLM-L6-v2 --methods full,lora --checkpoint fits\n",
-      "使い方: genchi finetune --train FILE --test FILE --model DIR|NAME [オプション]...\n"
+      "使い方: genchi finetune --train FILE --test FILE --model DIR [オプション]...\n"
       "モデルをいくつかの方法で微調整し、同じ評価データの行で線形プローブと比べる。\n"
       "結論は、良くなる、悪くなる、判断できない(必要な行数も示す)のどれか。\n"
       "  --methods LIST       lp,full,lora,lp-ft,last-k から (lp,full,lora,lp-ft)\n"
