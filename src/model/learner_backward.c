@@ -62,8 +62,8 @@ static void sum_slot(const gn__learner *l, const gn__weight *w, int slot, bool b
  * ----------------------------------------------------------------------- */
 
 /* Of one of the layer's four products. from: what it took. */
-static void run_back(const block *k, size_t i, gn__product product, const float *from, const float *by_y,
-                     float *by_x)
+static void run_back(const block *k, size_t i, gn__learnt_product product, const float *from,
+                     const float *by_y, float *by_x)
 {
     gn__wake *w = &k->l->wake;
     gn__learner_run_back(k->l, k->b, &layer_of(k->l, i)->linear[product], i, (int)product, k->row, from, by_y,
@@ -77,7 +77,7 @@ static float *room_for(const block *k, gn__room which, float *whole, size_t cols
 }
 
 /* … and, in bf16, kept. */
-static void keep(const block *k, gn__product product, int which, const float *x, size_t cols)
+static void keep(const block *k, gn__learnt_product product, int which, const float *x, size_t cols)
 {
     if (k->l->narrow)
         k->l->ops->to_bf16(k->l->wake.narrow[product][which] + k->row * cols, x, GN__ROWS * cols);
