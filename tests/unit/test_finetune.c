@@ -13,7 +13,7 @@ enum { TRAIN = 150, TEST = 90, DIM = 6, TOPIC = 6 };
 
 /* Texts name their row: "train 17" and "test 5", so that the trainer knows what it sees. */
 typedef struct world {
-    char text[TRAIN + TEST][16];
+    char text[TRAIN + TEST][24];
     const char *train_text[TRAIN], *test_text[TEST];
     uint32_t train_length[TRAIN], test_length[TEST], test_group[TEST], train_group[TRAIN];
     int train_label[TRAIN], test_label[TEST];
