@@ -39,6 +39,7 @@ _genchi()
     --pooling) COMPREPLY=($(compgen -W 'auto mean cls last max weighted-mean mean-sqrt' -- "$cur")); return ;;
     --output-type) COMPREPLY=($(compgen -W 'float32 float16 bfloat16' -- "$cur")); return ;;
     --dtype) COMPREPLY=($(compgen -W 'auto float32 bfloat16 int8' -- "$cur")); return ;;
+    --offsets) COMPREPLY=($(compgen -W 'chars bytes' -- "$cur")); return ;;
     --statistic) COMPREPLY=($(compgen -W 'auto mmd-exact mmd-rff mmd-fuse mmd-agg energy sliced-wasserstein ks c2st' -- "$cur")); return ;;
     --bandwidth) COMPREPLY=($(compgen -W 'isj silverman' -- "$cur")); return ;;
     --preset) COMPREPLY=($(compgen -W 'sentiment140' -- "$cur")); return ;;
@@ -73,7 +74,7 @@ _genchi()
     report) options='--out --json' ;;
     model) options="--json $model" ;;
     cache) options='--json --cache' ;;
-    tokenize) options="--model --max-length --preset --strict"
+    tokenize) options="--model --max-length --offsets --preset --strict"
         for c in $columns; do options+=" --$c"; done ;;
     *) options= ;;
     esac

@@ -60,6 +60,7 @@ typedef struct cli_args {
     double rate, lora_rate, worthwhile;
     bool restart, merge;
     int output_type;
+    int offsets;               /* tokenize's: CLI_OFFSETS_… */
     const char *shard;         /* "i/n" */
     const char *cache;         /* a folder, or "off" */
     const char *operand[1024]; /* what stands on the command line beside options */
@@ -67,6 +68,8 @@ typedef struct cli_args {
     int argc; /* the whole command line, for the record */
     char **argv;
 } cli_args;
+
+enum { CLI_OFFSETS_CHARS, CLI_OFFSETS_BYTES };
 
 /* X(ID, English, Japanese): formats may reorder with %1$s. */
 typedef enum cli_string {

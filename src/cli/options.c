@@ -58,6 +58,7 @@ static const choice bandwidths[] = {
 
 static const choice output_types[] = {
     {"float32", GN_OUTPUT_F32}, {"float16", GN_OUTPUT_F16}, {"bfloat16", GN_OUTPUT_BF16}, {NULL, 0}};
+static const choice offsets[] = {{"chars", CLI_OFFSETS_CHARS}, {"bytes", CLI_OFFSETS_BYTES}, {NULL, 0}};
 static const choice statistics[] = {{"auto", GN_TEST_AUTO},
 #define STATISTIC(name, method) {method, GN_TEST_##name},
                                     GN_TEST_LIST(STATISTIC)
@@ -116,6 +117,7 @@ static const option_row rows[] = {
     {"prompt", CLI_READS | CLI_MODEL, STRING, AT(prompt), NULL, 0, 0},
     {"dtype", CLI_READS | CLI_MODEL, CHOICE, AT(dtype), dtypes, 0, 0},
     {"max-length", CLI_READS | CLI_MODEL | CLI_TOKENIZE, SIZE, AT(max_length), NULL, 1, 1048576},
+    {"offsets", CLI_TOKENIZE, CHOICE, AT(offsets), offsets, 0, 0},
     {"alpha", CLI_CHECK | CLI_DETECT | CLI_COMPARE, NUMBER, AT(alpha), NULL, 1e-6, 0.5},
     {"tolerance", CLI_CHECK | CLI_DETECT | CLI_COMPARE, NUMBER, AT(tolerance), NULL, 0.5, 0.99},
     {"permutations", CLI_CHECK | CLI_DETECT | CLI_COMPARE, SIZE, AT(permutations), NULL, 19, 1e6},

@@ -27,6 +27,7 @@ value() {
     --dtype) echo float32 ;;
     --bandwidth) echo isj ;;
     --statistic) echo energy ;;
+    --offsets) echo bytes ;;
     --output-type) echo float16 ;;
     --time-limit | --threads | --seed | --max-length | --permutations | --folds | --seeds | --epochs | --batch | \
         --lora-rank | --last-k | --heldout | --max-train | --mix-rows) echo 20 ;;
