@@ -67,7 +67,7 @@ static float *room_for(const block *k, gn__room which, float *whole, size_t cols
 }
 
 /* … and, in bf16, kept. */
-static uint16_t *keep(const block *k, gn__product product, int which, const float *x, size_t cols)
+static uint16_t *keep(const block *k, gn__learnt_product product, int which, const float *x, size_t cols)
 {
     uint16_t *y = k->l->wake.narrow[product][which] + k->row * cols;
     k->l->ops->to_bf16(y, x, GN__ROWS * cols);
@@ -75,8 +75,8 @@ static uint16_t *keep(const block *k, gn__product product, int which, const floa
 }
 
 /* Through one of the layer's four products, and what its weight's gradient is made of. from: what it took. */
-static void run_back(const block *k, size_t i, gn__product product, const float *from, const float *by_y,
-                     float *by_x)
+static void run_back(const block *k, size_t i, gn__learnt_product product, const float *from,
+                     const float *by_y, float *by_x)
 {
     gn__learner *l = k->l;
     const gn__learnt_linear *x = &layer_of(l, i)->linear[product];

@@ -145,7 +145,7 @@ static void attend(void *arg, size_t begin, size_t end, unsigned worker)
 }
 
 /* sum = x + what `product` makes of `from`, through the norm inside if there is one. */
-static void add_part(const block *k, size_t i, gn__product product, const float *from, const float *x,
+static void add_part(const block *k, size_t i, gn__learnt_product product, const float *from, const float *x,
                      float *inside, float *sum)
 {
     gn__learner *l = k->l;

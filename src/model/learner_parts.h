@@ -40,7 +40,13 @@ typedef struct gn__learnt_norm {
     gn__weight *gamma, *beta;
 } gn__learnt_norm;
 
-typedef enum gn__product { GN__QKV, GN__OUT, GN__MLP_IN, GN__MLP_OUT, GN__PRODUCTS } gn__product;
+typedef enum gn__learnt_product {
+    GN__QKV,
+    GN__OUT,
+    GN__MLP_IN,
+    GN__MLP_OUT,
+    GN__PRODUCTS
+} gn__learnt_product;
 
 /* A low-rank addition to some outputs of a linear layer: y += scale · B A x. */
 typedef struct gn__adapter {
