@@ -141,14 +141,20 @@ def padded(model, ids, left, pad):
 
 
 def far(a, b):
-    """The largest difference; infinite where the shapes differ."""
-    return float(np.abs(a - b).max()) if a.shape == b.shape else float("inf")
+    """The largest difference, as a part of the largest element of its row of b where that is above 1; infinite where
+    the shapes differ."""
+    if a.shape != b.shape:
+        return float("inf")
+    return float((np.abs(a - b) / np.maximum(1, np.abs(b).max(-1, keepdims=True))).max())
 
 
 def by_sentence_transformers(folder, texts):
     from sentence_transformers import SentenceTransformer
     from sentence_transformers.models import Pooling, Transformer
     t = Transformer(folder, max_seq_length=LONGEST, model_kwargs={"attn_implementation": "eager"})
+    # AutoTokenizer builds the tokenizers of some families (Qwen2) anew from vocabulary and merges, with that family's
+    # own pipeline; the folder's is what the ids were checked with.
+    t.processor = PreTrainedTokenizerFast.from_pretrained(folder)
     width = t.auto_model(torch.tensor([[2]])).last_hidden_state.shape[-1]
     model = SentenceTransformer(modules=[t, Pooling(width, pooling_mode=tuple(POOLINGS))], device="cpu")
     longrope = "longrope" in str(getattr(t.auto_model.config, "rope_parameters", ""))

@@ -161,7 +161,7 @@ def states(model, ids, mask=None):
     extra = {}
     if mask is not None:
         extra["attention_mask"] = torch.tensor(mask)
-        counts = type(model).__name__ in ("RobertaModel", "XLMRobertaModel", "MPNetModel")
+        counts = type(model).__name__ in ("RobertaModel", "XLMRobertaModel", "CamembertModel", "MPNetModel")
         if "position_ids" in inspect.signature(model.forward).parameters and not counts:
             extra["position_ids"] = (torch.tensor(mask).cumsum(-1) - 1).clamp(min=0)
     with torch.no_grad():
