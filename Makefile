@@ -95,6 +95,8 @@ $(BUILD)/tests/%: $(BUILD)/tests/unit/%.o $(TEST_LIB_OBJ) $(STATIC)
 	$(say) LD $@
 	$(Q)$(CC) $(LDFLAGS) -o $@ $< $(TEST_LIB_OBJ) $(STATIC) $(LDLIBS)
 
+$(BUILD)/tests/test_tls: LDLIBS += -lssl
+
 # One unit test by name: make check-unit T=core
 check-unit: $(BUILD)/tests/test_$(T)
 	$<
