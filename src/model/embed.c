@@ -183,7 +183,7 @@ static gn_status run_chunk(const job *j, hand *h, const item *items, size_t coun
 static void embed_chunk(const job *j, hand *h, const item *items, size_t count)
 {
     const gn_model *m = j->m;
-    size_t dim = m->recipe.dim;
+    size_t dim = m->recipe.output;
     gn_error err = {.lang = h->error.lang};
     if (run_chunk(j, h, items, count, &err) != GN_OK) {
         note(h, items[0].text, &err);
@@ -393,8 +393,8 @@ gn_status gn_model_hidden(gn_context *ctx, const gn_model *m, const char *text, 
     GN__TRY_GOTO(tokenize_one(&j, &h, &x, err), done);
     GN__TRY_GOTO(gn__workspace_create(m, x.count, &h.workspace, err), done);
     GN__TRY_GOTO(gn__model_forward(ctx, m, &h.workspace, &(gn__sequence){x.id, x.count}, 1, err), done);
-    GN__TRY_GOTO(gn_matrix_create(x.count, m->recipe.dim, &rows, err), done);
-    memcpy(rows.data, h.workspace.hidden, x.count * m->recipe.dim * sizeof *rows.data);
+    GN__TRY_GOTO(gn_matrix_create(x.count, m->recipe.output, &rows, err), done);
+    memcpy(rows.data, h.workspace.hidden, x.count * m->recipe.output * sizeof *rows.data);
     *out = rows;
 done:
     free_hand(&h);

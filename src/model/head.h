@@ -13,11 +13,19 @@ typedef enum gn__head_activation {
     GN__HEAD_SILU
 } gn__head_activation;
 
-/* A dense layer, or (weight NULL) scaling to unit length. */
+typedef enum gn__head_kind {
+    GN__HEAD_UNIT,  /* scaling to unit length */
+    GN__HEAD_DENSE, /* activation(weight x + bias), where residual: + x, or residual_weight x */
+    GN__HEAD_NORM   /* a layer norm, eps 1e-5: weight is its gamma, [outputs], bias its beta */
+} gn__head_kind;
+
 typedef struct gn__head_step {
+    gn__head_kind kind;
     float *weight, *bias; /* [outputs × inputs], [outputs]; bias NULL: none */
     size_t inputs, outputs;
     gn__head_activation activation;
+    bool residual;
+    float *residual_weight; /* [outputs × inputs]; NULL: inputs = outputs */
 } gn__head_step;
 
 enum { GN__MOST_POOLINGS = 6, GN__MOST_STEPS = 8 };

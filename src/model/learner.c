@@ -394,6 +394,24 @@ static gn_status set_up(gn_context *ctx, gn__learner *l, gn_error *err)
     return l->counting ? GN_OK : gn__learner_pack(ctx, l, true, err);
 }
 
+/* What the forward pass computes and the way back does not know; NULL: nothing. */
+static const char *unknown_part(const gn_model *m, size_t longest)
+{
+    const gn__recipe *r = &m->recipe;
+    for (size_t i = 0; i < m->head.steps; i++) {
+        if (m->head.step[i].kind == GN__HEAD_NORM) return "LayerNorm module";
+        if (m->head.step[i].residual) return "Dense use_residual";
+    }
+    for (int kind = 0; kind < 2; kind++)
+        if (r->rotary[kind].long_from > 0 && longest > r->rotary[kind].long_from) return "longrope";
+    if (r->conv > 0) return "convolution";
+    if (r->group > 1) return "inner_group_num";
+    if (r->norm_projected || r->add_projected || r->output != r->dim ||
+        (r->projected && r->embedding == r->dim))
+        return "embedding projection";
+    return NULL;
+}
+
 static gn_status make(gn_context *ctx, const gn_model *m, const gn__learner_options *options,
                       unsigned threads, gn__learner **out, gn_error *err)
 {
@@ -420,6 +438,10 @@ static gn_status make(gn_context *ctx, const gn_model *m, const gn__learner_opti
     l->counting = ctx == NULL;
     l->threads = threads;
     *out = l;
+    const char *unknown = unknown_part(m, l->longest);
+    if (unknown != NULL)
+        return gn__fail(err, GN_UNSUPPORTED, "%s cannot be trained here: no gradient for its part %s",
+                        m->info.name, unknown);
     return set_up(ctx, l, err);
 }
 

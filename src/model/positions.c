@@ -4,7 +4,8 @@
 
 #include <math.h>
 
-static gn_status turn(const gn__rotary *r, size_t tokens, float **cosine, float **sine, gn_error *err)
+static gn_status turn(const gn__rotary *r, const float *inverse, size_t tokens, float **cosine, float **sine,
+                      gn_error *err)
 {
     size_t n = 0;
     if (r->pairs == 0) return GN_OK;
@@ -14,7 +15,7 @@ static gn_status turn(const gn__rotary *r, size_t tokens, float **cosine, float 
     if (*cosine == NULL || *sine == NULL) return gn__no_memory(err, n * sizeof **sine);
     for (size_t t = 0; t < tokens; t++)
         for (size_t i = 0; i < r->pairs; i++) {
-            float angle = (float)t * r->inverse[i];
+            float angle = (float)t * inverse[i];
             (*cosine)[t * r->pairs + i] = cosf(angle) * r->scale;
             (*sine)[t * r->pairs + i] = sinf(angle) * r->scale;
         }
@@ -92,8 +93,12 @@ gn_status gn__positions_create(const gn_model *m, size_t tokens, gn__positions *
     const gn__recipe *r = &m->recipe;
     gn_status status = GN_OK;
     gn__positions p = {.tokens = tokens};
-    for (int kind = 0; kind < 2; kind++)
-        GN__TRY_GOTO(turn(&r->rotary[kind], tokens, &p.cosine[kind], &p.sine[kind], err), done);
+    for (int kind = 0; kind < 2; kind++) {
+        const gn__rotary *t = &r->rotary[kind];
+        GN__TRY_GOTO(turn(t, t->inverse, tokens, &p.cosine[kind], &p.sine[kind], err), done);
+        if (t->long_from == 0 || tokens <= t->long_from) continue;
+        GN__TRY_GOTO(turn(t, t->longer, tokens, &p.cosine_longer[kind], &p.sine_longer[kind], err), done);
+    }
     if (r->bias != GN__BIAS_NONE) GN__TRY_GOTO(make_bias(m, tokens, &p, err), done);
     if (r->span > 0) GN__TRY_GOTO(fill_rows(r, tokens, &p, err), done);
     *out = p;
@@ -108,6 +113,8 @@ void gn__positions_free(gn__positions *p)
     for (int kind = 0; kind < 2; kind++) {
         free(p->cosine[kind]);
         free(p->sine[kind]);
+        free(p->cosine_longer[kind]);
+        free(p->sine_longer[kind]);
     }
     free(p->bias);
     free(p->row);
