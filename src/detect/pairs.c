@@ -179,7 +179,7 @@ static double unbiased_from(double v, double linear, double all, double m, doubl
     return v + (row_small - c) / (m * m * (m - 1)) + (row_large - c) / (n * n * (n - 1));
 }
 
-static void reduce(const pairs_job *job, double small, bool unbiased, double *statistic, double *square)
+static void reduce(const pairs_job *job, double small, double *statistic, double *square)
 {
     size_t labels = job->labellings, blocks = (job->s->n + BLOCK - 1) / BLOCK;
     double large = (double)job->s->n - small;
@@ -194,7 +194,8 @@ static void reduce(const pairs_job *job, double small, bool unbiased, double *st
                 v += job->partial[(b * job->kernels + w) * 2 * labels + l];
                 linear += job->partial[((b * job->kernels + w) * 2 + 1) * labels + l];
             }
-            statistic[w * labels + l] = unbiased ? unbiased_from(v, linear, total[0], small, large) : v;
+            statistic[w * labels + l] =
+                job->kernel[w].unbiased ? unbiased_from(v, linear, total[0], small, large) : v;
         }
     }
 }
@@ -216,8 +217,8 @@ static void copy_centred(pairs_job *job, const gn__labels *labels)
     }
 }
 
-gn_status gn__pairs(const gn__sample *s, const gn__kernel *kernel, size_t kernels, bool unbiased,
-                    double *statistic, double *square, gn_error *err)
+gn_status gn__pairs(const gn__sample *s, const gn__kernel *kernel, size_t kernels, double *statistic,
+                    double *square, gn_error *err)
 {
     size_t n = s->n, blocks = (n + BLOCK - 1) / BLOCK, slots = blocks * kernels * 2;
     pairs_job job = {.s = s, .kernel = kernel, .kernels = kernels, .labellings = s->labellings};
@@ -242,7 +243,7 @@ gn_status gn__pairs(const gn__sample *s, const gn__kernel *kernel, size_t kernel
     GN__TRY_GOTO(gn__labels_dense(s->ctx, s->n_a, n - s->n_a, s->labellings, s->purpose, &labels, err), done);
     copy_centred(&job, &labels);
     GN__TRY_GOTO(gn__parallel_for(s->ctx, n, BLOCK, pairs_piece, &job, err), done);
-    reduce(&job, (double)labels.small, unbiased, statistic, square);
+    reduce(&job, (double)labels.small, statistic, square);
 done:
     gn__labels_free(&labels);
     free(job.x);

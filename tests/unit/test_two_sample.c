@@ -108,11 +108,14 @@ TEST(pair_statistics_are_their_definitions)
         gn__labels labels;
         CHECK_OK(gn__labels_dense(ctx, A, B, L, 5, &labels, &err), err);
         double h = sqrt((double)dim);
-        const gn__kernel kernel[] = {
-            {GN__GAUSS, h}, {GN__LAPLACE, 2 * h * h}, {GN__GAUSS, 0.5 * h}, {GN__DISTANCE, 0}};
+        gn__kernel kernel[] = {{GN__GAUSS, h, false},
+                               {GN__LAPLACE, 2 * h * h, false},
+                               {GN__GAUSS, 0.5 * h, false},
+                               {GN__DISTANCE, 0, false}};
         double v[4 * L], u[4 * L], square[4];
-        CHECK_OK(gn__pairs(&s, kernel, 4, false, v, NULL, &err), err);
-        CHECK_OK(gn__pairs(&s, kernel, 4, true, u, square, &err), err);
+        CHECK_OK(gn__pairs(&s, kernel, 4, v, NULL, &err), err);
+        for (size_t w = 0; w < 4; w++) kernel[w].unbiased = true;
+        CHECK_OK(gn__pairs(&s, kernel, 4, u, square, &err), err);
         for (size_t w = 0; w < 4; w++) {
             double squares = 0;
             for (size_t l = 0; l < L; l++) {
@@ -231,6 +234,49 @@ TEST(every_test_finds_what_it_is_for)
     CHECK(gn_test_name(GN_TEST_COUNT) == NULL);
     gn_matrix_free(&a), gn_matrix_free(&moved), gn_matrix_free(&wide);
     gn_context_free(ctx);
+}
+
+/* One pass for all is each one's own, to the bit. */
+TEST(all_tests_together_are_each_alone)
+{
+    gn_context *ctx = context(2);
+    gn_error err = {0};
+    gn_matrix a = normals(210, 40, 0, 1, 1), b = normals(90, 40, 0.1, 1, 2);
+    gn_test_result all[GN_TESTS];
+    gn_detect_options o = {.permutations = 60, .purpose = 3};
+    CHECK_OK(gn_test_all(ctx, &a, &b, &o, all, &err), err);
+    for (size_t k = 0; k < GN_TESTS; k++) {
+        gn_shift one = run(ctx, (gn_test)(k + 1), &a, &b, 60, 3);
+        CHECK(one.p_value == all[k].p_value && one.statistic == all[k].statistic);
+    }
+    gn_matrix_free(&a), gn_matrix_free(&b);
+    gn_context_free(ctx);
+}
+
+/* Against qsort, with ties, both signs, and both zeros; stable. */
+TEST(items_are_sorted_by_value)
+{
+    static const size_t sizes[] = {0, 1, 2, 255, 5000};
+    gn__rng r = gn__rng_make(4, 0, 0);
+    for (size_t k = 0; k < sizeof sizes / sizeof *sizes; k++) {
+        size_t n = sizes[k];
+        float *x = gn__calloc(n + 1, sizeof *x), *sorted = gn__calloc(n + 1, sizeof *sorted);
+        uint64_t *item = gn__calloc(2 * n + 1, sizeof *item);
+        for (size_t i = 0; i < n; i++) {
+            double v = gn__rng_normal(&r);
+            x[i] = sorted[i] = i % 3 == 0 ? (float)round(2 * v) : (float)(v * pow(10, (double)(i % 60) - 30));
+            item[i] = gn__sort_item(x[i], (uint32_t)i);
+            CHECK(gn__sorted_value(item[i]) == x[i]);
+        }
+        qsort(sorted, n, sizeof *sorted, ascending);
+        const uint64_t *out = gn__sort_items(item, item + n, n);
+        for (size_t i = 0; i < n; i++) {
+            CHECK(gn__sorted_value(out[i]) == sorted[i] && x[gn__sorted_row(out[i])] == sorted[i]);
+            if (i > 0 && out[i] >> 32 == out[i - 1] >> 32)
+                CHECK(gn__sorted_row(out[i]) > gn__sorted_row(out[i - 1]));
+        }
+        free(x), free(sorted), free(item);
+    }
 }
 
 /* Bins of several rows (both sets above 2048 rows), and the sparse sums (a small part of many). */
