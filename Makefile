@@ -196,9 +196,9 @@ fuzz: fuzz-build
 	mkdir -p $(FUZZ_BUILD)/corpus/$(FUZZ)
 	$(FUZZ_BUILD)/fuzz_$(FUZZ) -max_total_time=$(FUZZ_SECONDS) $(FUZZ_BUILD)/corpus/$(FUZZ) fuzz/corpus/$(FUZZ)
 
-$(BUILD)/bench/%: $(BUILD)/bench/%.o $(STATIC)
+$(BUILD)/bench/%: $(BUILD)/bench/%.o $(BUILD)/bench/study.o $(STATIC)
 	$(say) LD $@
-	$(Q)$(CC) $(LDFLAGS) -o $@ $< $(STATIC) $(LDLIBS)
+	$(Q)$(CC) $(LDFLAGS) -o $@ $< $(BUILD)/bench/study.o $(STATIC) $(LDLIBS)
 
 bench: all
 	bench/check.sh $(GENCHI)

@@ -7,7 +7,7 @@
 
 #include <cblas.h>
 
-enum { BLOCK = 128, DIRECT_DIM = 32, STRIP = 512, LANES = 8 };
+enum { BLOCK = 128, DIRECT_DIM = 32, STRIP = 512, LANES = 8, WIDE = 64 };
 
 typedef struct pairs_job {
     const gn__sample *s;
@@ -68,22 +68,24 @@ GN__CLONES static void pairs_minus_root(const float *d, size_t n, float *k)
 
 GN__CLONES static void pairs_sums(const float *k, size_t n, float *sum, float *square)
 {
-    float a[16] = {0}, b[16] = {0};
+    float a[WIDE] = {0}, b[WIDE] = {0}; /* several vectors: one would wait for each addition */
     size_t j = 0;
-    for (; j + 16 <= n; j += 16)
-        for (size_t t = 0; t < 16; t++) {
+    for (; j + WIDE <= n; j += WIDE)
+        for (size_t t = 0; t < WIDE; t++) {
             a[t] += k[j + t];
             b[t] += k[j + t] * k[j + t];
         }
     for (; j < n; j++) {
-        a[0] += k[j];
-        b[0] += k[j] * k[j];
+        a[j % WIDE] += k[j];
+        b[j % WIDE] += k[j] * k[j];
     }
-    *sum = *square = 0;
-    for (size_t t = 0; t < 16; t++) {
-        *sum += a[t];
-        *square += b[t];
-    }
+    for (size_t half = WIDE / 2; half > 0; half /= 2)
+        for (size_t t = 0; t < half; t++) {
+            a[t] += a[t + half];
+            b[t] += b[t + half];
+        }
+    *sum = a[0];
+    *square = b[0];
 }
 
 /* quadratic += s_i (inner_i + 2 outer_i), linear += inner_i + outer_i + s_i × (row sum of the outer part). */
