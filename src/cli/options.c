@@ -114,6 +114,7 @@ static const option_row rows[] = {
     {"folds", CLI_CHECK | CLI_DETECT | CLI_PROBE | CLI_COMPARE, SIZE, AT(folds), NULL, 2, 100},
     {"statistic", CLI_CHECK | CLI_DETECT, CHOICE, AT(statistic), statistics, 0, 0},
     {"all-tests", CLI_DETECT, FLAG, AT(all_tests), NULL, 0, 0},
+    {"kernel-tolerance", CLI_DETECT, NUMBER, AT(kernel_tolerance), NULL, 1e-9, 0.5},
     {"bandwidth", CLI_CHECK | CLI_SEE | CLI_COMPARE, CHOICE, AT(bandwidth), bandwidths, 0, 0},
 };
 /* FIRST_VALUE: what getopt returns for row 0, beyond every character that it returns itself. */
