@@ -29,7 +29,7 @@ value() {
     --statistic) echo energy ;;
     --output-type) echo float16 ;;
     --time-limit | --threads | --seed | --max-length | --permutations | --folds) echo 20 ;;
-    --alpha) echo 0.1 ;;
+    --alpha | --kernel-tolerance) echo 0.1 ;;
     --tolerance) echo 0.7 ;;
     --help | --version | --quiet | --no-color | --json | --gate | --strict | --keep-duplicates | --hide-texts | \
         --merge | --restart | --insecure-http | --all-tests) ;;
