@@ -340,12 +340,11 @@ static gn_interval widened(gn_interval i, double ratio, size_t df)
                          fmin(1, i.estimate + by * (i.high - i.estimate))};
 }
 
-/* How many times the variance that the influence functions show the variance over other data is. The
- * jackknife itself varies by a third: beyond these bounds it is luck. */
-static double times(double known, double shown)
+/* The jackknife's quotient is uncertain itself: beyond these bounds it is luck. */
+static double bounded(double ratio)
 {
-    static const double least = 0.7, most = 9;
-    return known > 0 && shown > 0 ? fmin(most, fmax(least, known / shown)) : 1;
+    static const double least = 0.5, most = 9;
+    return ratio > 0 ? fmin(most, fmax(least, ratio)) : 1;
 }
 
 static void fill_scores(table *t, const double *known, gn_scores *out)
@@ -358,7 +357,7 @@ static void fill_scores(table *t, const double *known, gn_scores *out)
     size_t df = GN__JACKKNIFE_PARTS - 1, auc_units;
     for (int f = 0; f < FIGURES; f++) {
         variance[f] = variance_of(t, t->influence + (size_t)f * t->rows, &skewness[f]);
-        ratio[f] = known != NULL ? times(known[f], variance[f]) : 1;
+        ratio[f] = known != NULL ? bounded(known[f]) : 1;
     }
     if (known == NULL || isnan(known[ACCURACY])) known = NULL;
     if (known != NULL && units < 2 * (df + 1)) df = units / 2 - 1;
@@ -463,8 +462,8 @@ static void average(table *t, size_t repeats)
 }
 
 gn_status gn__scores_of(gn_context *ctx, const float *const *probability, size_t repeats, const int *y,
-                        size_t rows, int classes, const uint32_t *group, const double *variance,
-                        gn_scores *out, gn_error *err)
+                        size_t rows, int classes, const uint32_t *group, const double *ratio, gn_scores *out,
+                        gn_error *err)
 {
     table t = {0};
     gn_status status;
@@ -478,7 +477,7 @@ gn_status gn__scores_of(gn_context *ctx, const float *const *probability, size_t
         calibrate(&t);
     }
     average(&t, repeats);
-    fill_scores(&t, variance, out);
+    fill_scores(&t, ratio, out);
 done:
     table_free(&t);
     return status;

@@ -61,7 +61,7 @@ static const uint32_t *resampled_by(const verification *v, gn_eval_kind kind)
 
 /* Scores the logits of a sample's positions, one table a repeat. */
 static gn_status judge(verification *v, gn_eval_kind kind, const gn__sample *s, const float *const *logits,
-                       size_t repeats, const double *variance)
+                       size_t repeats, const double *ratio)
 {
     gn_evaluation *e = v->out->eval + kind;
     size_t k = (size_t)s->classes, cells = 0, table = s->n * k;
@@ -89,7 +89,7 @@ static gn_status judge(verification *v, gn_eval_kind kind, const gn__sample *s, 
         memcpy(e->probability + s->row[at] * k, all + at * k, k * sizeof *all);
         e->correct[s->row[at]] = v->right[kind][at] /= (float)repeats;
     }
-    GN__TRY_GOTO(gn__scores_of(v->ctx, of, repeats, s->y, s->n, s->classes, resampled_by(v, kind), variance,
+    GN__TRY_GOTO(gn__scores_of(v->ctx, of, repeats, s->y, s->n, s->classes, resampled_by(v, kind), ratio,
                                &e->scores, v->err),
                  done);
     e->repeats = repeats;
@@ -115,7 +115,7 @@ static gn_status repeat(verification *v, gn_eval_kind kind, const gn__sample *s,
     gn_evaluation *e = v->out->eval + kind;
     size_t k = (size_t)s->classes, repeats = gn__repeats(&v->plan, s->n);
     gn_status status;
-    double variance[GN__FIGURES];
+    double ratio[GN__FIGURES];
     const float **logits = gn__calloc(repeats, sizeof *logits);
     float *others = gn__calloc((repeats - 1) * s->n, k * sizeof *others);
     if (logits == NULL || others == NULL) {
@@ -142,9 +142,9 @@ static gn_status repeat(verification *v, gn_eval_kind kind, const gn__sample *s,
     e->majority = share_of(c->majority_right, s->n);
     if (s->n <= GN__NESTED_ROWS)
         GN__TRY_GOTO(gn__jackknife(v->ctx, &v->plan, s, c, resampled_by(v, kind), gn__purpose(KEY[kind]),
-                                   variance, v->err),
+                                   ratio, v->err),
                      done);
-    status = judge(v, kind, s, logits, repeats, s->n <= GN__NESTED_ROWS ? variance : NULL);
+    status = judge(v, kind, s, logits, repeats, s->n <= GN__NESTED_ROWS ? ratio : NULL);
 done:
     gn__crossfit_free(&again);
     free(logits);
