@@ -377,8 +377,7 @@ static void fill_scores(table *t, const double *known, gn_scores *out)
     out->auc = gn__odds(t->figure[AUC], ratio[AUC] * variance[AUC], auc_units, least);
     out->log_loss = gn__skewed(t->figure[LOG_LOSS], ratio[LOG_LOSS] * variance[LOG_LOSS], skewness[LOG_LOSS],
                                known != NULL && units > df + 1 ? df + 1 : units);
-    if (known != NULL) {
-        out->accuracy = widened(out->accuracy, ratio[ACCURACY], df);
+    if (known != NULL) { /* not the accuracy: Wilson's interval holds it better, see docs/coverage.md */
         out->balanced_accuracy = widened(out->balanced_accuracy, ratio[BALANCED], df);
         out->macro_f1 = widened(out->macro_f1, ratio[MACRO_F1], df);
     }
