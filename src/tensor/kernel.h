@@ -35,6 +35,11 @@ static inline vf all(float x)
     return x - (vf){0};
 }
 
+static inline vi all_int(int32_t x)
+{
+    return x - (vi){0};
+}
+
 static inline vf choose(vi where, vf yes, vf no)
 {
     return (vf)((where & (vi)yes) | (~where & (vi)no));
@@ -632,7 +637,8 @@ static void attention(const gn__attention *a)
 }
 
 #include "tensor/kernel_logistic.h"
+#include "tensor/kernel_pairs.h"
 
-const gn__ops KERNEL_NAME = {KERNEL_LABEL, layer_norm, rms_norm,      activate,    gate,
-                             rotate,       to_bf16,    attention,     to_u8,       from_sums,
-                             margins,      add_rows,   binomial_loss, softmax_loss};
+const gn__ops KERNEL_NAME = {KERNEL_LABEL,  layer_norm,   rms_norm,    activate,       gate,    rotate,
+                             to_bf16,       attention,    to_u8,       from_sums,      margins, add_rows,
+                             binomial_loss, softmax_loss, signed_sums, strip_distances};

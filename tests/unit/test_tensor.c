@@ -595,6 +595,69 @@ TEST(rows_stand_alone_on_lesser_processors)
     }
 }
 
+/* Sums over labellings by tables against sums term by term; distances to a strip against their definition. */
+TEST(pair_kernels_agree_with_the_reference)
+{
+    enum { CHUNKS = 3, COLS = CHUNKS * GN__CHUNK, LABELS = 37, ROWS = 7, DIM = 19, STRIDE = 2 * GN__STRIP };
+    static float k[COLS * GN__STRIP], lanes[2][2][LABELS * GN__SUM_LANES], strip[DIM * GN__STRIP],
+        x[ROWS * DIM], out[2][ROWS * STRIDE];
+    static uint16_t code[CHUNKS * LABELS * GN__CODES];
+    static float table[GN__TABLE_FLOATS] __attribute__((aligned(64)));
+    uint32_t mask[LABELS];
+    gn__rng r = gn__rng_make(3, gn__purpose("test/pair-kernels"), 0);
+    for (size_t i = 0; i < COLS * GN__STRIP; i++) k[i] = (float)gn__rng_normal(&r);
+    for (size_t i = 0; i < DIM * GN__STRIP; i++) strip[i] = (float)gn__rng_normal(&r);
+    for (size_t i = 0; i < ROWS * DIM; i++) x[i] = (float)gn__rng_normal(&r);
+    for (size_t i = 0; i < CHUNKS * LABELS * GN__CODES; i++)
+        code[i] = (uint16_t)(gn__rng_below(&r, 1 << GN__CODE_BITS) * GN__CODE_UNIT);
+    for (size_t i = 0; i < LABELS; i++) mask[i] = gn__rng_u32(&r);
+    const gn__ops *ops;
+    for (size_t t = 0; (ops = gn__cpu_ops_at(t)) != NULL; t++)
+        for (int linear = 0; linear < 2; linear++) {
+            const gn__ops *pair[] = {&gn__ops_reference, ops};
+            for (size_t p = 0; p < 2; p++) {
+                for (size_t i = 0; i < LABELS * GN__SUM_LANES; i++) lanes[p][0][i] = lanes[p][1][i] = 1;
+                gn__signed s = {k,       code,        mask,
+                                CHUNKS,  LABELS,      0.25F,
+                                -0.125F, lanes[p][0], linear ? lanes[p][1] : NULL,
+                                table};
+                pair[p]->signed_sums(&s);
+                pair[p]->strip_distances(strip, x, ROWS, DIM, linear, out[p] + GN__STRIP, STRIDE);
+            }
+            for (size_t i = 0; i < LABELS * GN__SUM_LANES; i++) {
+                CHECK_NEAR(lanes[0][0][i], lanes[1][0][i], 2e-6);
+                CHECK_NEAR(lanes[0][1][i], lanes[1][1][i], 2e-5);
+                CHECK(linear || lanes[1][1][i] == 1);
+            }
+            for (size_t i = 0; i < ROWS * STRIDE; i++) CHECK_NEAR(out[0][i], out[1][i], 2e-5);
+        }
+}
+
+/* The product on one thread against sums in double precision, over odd shapes and both transpositions. */
+TEST(products_are_their_definition)
+{
+    static const size_t shape[][3] = {{1, 1, 1}, {3, 17, 5}, {65, 130, 33}, {128, 7, 300}};
+    static float a[128 * 300], b[300 * 130], c[128 * 130];
+    gn__rng r = gn__rng_make(3, gn__purpose("test/product"), 0);
+    for (size_t i = 0; i < 128 * 300; i++) a[i] = (float)gn__rng_normal(&r);
+    for (size_t i = 0; i < 300 * 130; i++) b[i] = (float)gn__rng_normal(&r);
+    for (size_t s = 0; s < 4; s++)
+        for (int way = 0; way < 4; way++) {
+            size_t m = shape[s][0], n = shape[s][1], k = shape[s][2];
+            bool ta = way & 1, tb = way & 2;
+            for (size_t i = 0; i < m * n; i++) c[i] = (float)i;
+            gn__product(m, n, k, 0.5F, (gn__factor){a, ta ? m : k, ta}, (gn__factor){b, tb ? k : n, tb}, 2, c,
+                        n);
+            for (size_t i = 0; i < m; i++)
+                for (size_t j = 0; j < n; j++) {
+                    double sum = 4.0 * (double)(i * n + j);
+                    for (size_t t = 0; t < k; t++)
+                        sum += (double)a[ta ? t * m + i : i * k + t] * (double)b[tb ? j * k + t : t * n + j];
+                    CHECK_NEAR(c[i * n + j], 0.5 * sum, 1e-4 + 1e-6 * fabs(sum));
+                }
+        }
+}
+
 /* The four of the logistic regression, odd widths and extreme margins included. */
 TEST(logistic_kernels_agree_with_the_reference)
 {
