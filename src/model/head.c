@@ -97,6 +97,16 @@ gn_status gn__head_check(gn__head *h, const char *path, size_t dim, size_t *out,
     return GN_OK;
 }
 
+void gn__head_step_run(const gn__head_step *s, const float *x, size_t width, float *out)
+{
+    if (s->weight != NULL) {
+        dense(s, x, out);
+        return;
+    }
+    memcpy(out, x, width * sizeof *out);
+    unit_length(out, width);
+}
+
 void gn__head_run(const gn__head *h, const float *hidden, size_t tokens, size_t dim, float *spare, float *out)
 {
     float *x = spare, *y = spare + h->widest;

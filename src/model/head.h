@@ -35,6 +35,8 @@ gn_status gn__head_check(gn__head *h, const char *path, size_t dim, size_t *out,
 /* hidden: [tokens × dim], tokens > 0; spare: [2 × widest]; out: [the embedding's width]. */
 void gn__head_run(const gn__head *h, const float *hidden, size_t tokens, size_t dim, float *spare,
                   float *out);
+/* One of its steps: x is [width], out another array. */
+void gn__head_step_run(const gn__head_step *s, const float *x, size_t width, float *out);
 void gn__head_free(gn__head *h); /* a zeroed struct is allowed */
 
 /* One pooling: out is [dim], of unit length if normalize. */

@@ -53,6 +53,10 @@ typedef struct gn__positions {
     uint16_t *row; /* distance 0 at tokens − 1 */
 } gn__positions;
 gn_status gn__positions_create(const gn_model *m, size_t tokens, gn__positions *out, gn_error *err);
+/* The bucket of a distance (GN__BIAS_BUCKETS), and the bias for other numbers in the buckets: [heads ×
+ * buckets]. */
+size_t gn__positions_bucket(const gn__recipe *r, ptrdiff_t distance);
+void gn__positions_fill_bias(const gn__recipe *r, const float *buckets, gn__positions *p);
 void gn__positions_free(gn__positions *p); /* a zeroed struct is allowed */
 
 /* What one thread needs for the forward pass of up to `rows` tokens. */

@@ -22,7 +22,7 @@ static gn_status turn(const gn__rotary *r, size_t tokens, float **cosine, float 
 }
 
 /* T5's: half of the buckets for each direction; of those half one a distance, the rest logarithmic. */
-static size_t bucket_of(const gn__recipe *r, ptrdiff_t distance)
+size_t gn__positions_bucket(const gn__recipe *r, ptrdiff_t distance)
 {
     size_t half = r->buckets / 2, exact = half / 2, far = (size_t)(distance < 0 ? -distance : distance);
     size_t first = distance < 0 ? half : 0;
@@ -42,20 +42,25 @@ static float slope_of(size_t head, size_t heads)
     return (float)pow(exp2(-4.0 / (double)even), (double)(2 * (head - even) + 1));
 }
 
-static gn_status fill_bias(const gn_model *m, size_t tokens, gn__positions *p, gn_error *err)
+void gn__positions_fill_bias(const gn__recipe *r, const float *buckets, gn__positions *p)
+{
+    for (size_t i = 0; i < 2 * p->tokens - 1; i++) {
+        ptrdiff_t distance = (ptrdiff_t)p->tokens - 1 - (ptrdiff_t)i;
+        size_t bucket = r->bias == GN__BIAS_BUCKETS ? gn__positions_bucket(r, distance) : 0;
+        for (size_t h = 0; h < r->heads; h++)
+            p->bias[h * p->bias_stride + i] = r->bias == GN__BIAS_BUCKETS
+                                                  ? buckets[h * r->buckets + bucket]
+                                                  : -slope_of(h, r->heads) * (float)distance;
+    }
+}
+
+static gn_status make_bias(const gn_model *m, size_t tokens, gn__positions *p, gn_error *err)
 {
     const gn__recipe *r = &m->recipe;
     p->bias_stride = 2 * tokens - 1 + GN__BIAS_SLACK;
     p->bias = gn__calloc(r->heads, p->bias_stride * sizeof *p->bias);
     if (p->bias == NULL) return gn__no_memory(err, r->heads * p->bias_stride * sizeof *p->bias);
-    for (size_t i = 0; i < 2 * tokens - 1; i++) {
-        ptrdiff_t distance = (ptrdiff_t)tokens - 1 - (ptrdiff_t)i;
-        size_t bucket = r->bias == GN__BIAS_BUCKETS ? bucket_of(r, distance) : 0;
-        for (size_t h = 0; h < r->heads; h++)
-            p->bias[h * p->bias_stride + i] = r->bias == GN__BIAS_BUCKETS
-                                                  ? m->buckets[h * r->buckets + bucket]
-                                                  : -slope_of(h, r->heads) * (float)distance;
-    }
+    gn__positions_fill_bias(r, m->buckets, p);
     return GN_OK;
 }
 
@@ -89,7 +94,7 @@ gn_status gn__positions_create(const gn_model *m, size_t tokens, gn__positions *
     gn__positions p = {.tokens = tokens};
     for (int kind = 0; kind < 2; kind++)
         GN__TRY_GOTO(turn(&r->rotary[kind], tokens, &p.cosine[kind], &p.sine[kind], err), done);
-    if (r->bias != GN__BIAS_NONE) GN__TRY_GOTO(fill_bias(m, tokens, &p, err), done);
+    if (r->bias != GN__BIAS_NONE) GN__TRY_GOTO(make_bias(m, tokens, &p, err), done);
     if (r->span > 0) GN__TRY_GOTO(fill_rows(r, tokens, &p, err), done);
     *out = p;
     return GN_OK;

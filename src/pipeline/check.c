@@ -27,6 +27,7 @@ typedef struct run {
     gn_matrix pooled, control; /* embeddings, train rows first */
     gn_npy file[2];            /* train and test, mapped, where nothing needs them pooled */
     float *score_train, *score_test;
+    gn__embed_cost embed_cost; /* of the model's embeddings */
     gn_result *result;
     gn_error *err;
 } run;
@@ -137,6 +138,7 @@ static gn_status embed(run *r, const char *name, const gn_model_options *model_o
     GN__TRY_GOTO(gn_model_load(r->ctx, name, model_options, &model, r->err), done);
     GN__TRY_GOTO(model_info_copy(gn_model_get_info(model), &evidence->model, r->err), done);
     double t1 = gn__now();
+    clock_t spent = clock(); /* of all threads */
     timing->load = t1 - t0;
     timing->peak_after.load = gn__peak_memory();
     GN__TRY_GOTO(
@@ -147,6 +149,10 @@ static gn_status embed(run *r, const char *name, const gn_model_options *model_o
     for (size_t i = 0; i < n; i++)
         *(i < n_train ? &evidence->model.cut_train : &evidence->model.cut_test) += cut[i];
     evidence->model.tokens = stats.tokens;
+    if (evidence == &r->result->main)
+        r->embed_cost = (gn__embed_cost){.tokens = stats.tokens,
+                                         .seconds = timing->embed,
+                                         .core_seconds = (double)(clock() - spent) / CLOCKS_PER_SEC};
 done:
     gn_model_free(model);
     free(text);
@@ -274,7 +280,8 @@ static void decide(run *r)
                            .cut_texts = q->main.model.cut_train + q->main.model.cut_test,
                            .grouped = r->test.group != NULL,
                            .kind = &q->kind,
-                           .where = &q->where};
+                           .where = &q->where,
+                           .finetune = r->steps & GN_STEP_FINETUNE ? &q->finetune : NULL};
     gn_decide(&e, &r->result->verdict);
 }
 
@@ -446,6 +453,7 @@ static gn_status run_all(run *r)
         GN__TRY(examples_make(r, &r->test, r->score_test, true, &q->only_test, &q->examples_test));
         GN__TRY(gn__explain(r->ctx, &space, o, r->score_train, r->score_test, q, r->err));
     }
+    if (r->steps & GN_STEP_FINETUNE) GN__TRY(gn__finetune_step(r->ctx, &space, o, &r->embed_cost, q, r->err));
     gn_matrix_free(&r->pooled);
     if (r->steps & GN_STEP_DECIDE) {
         if (!vectors && strcmp(q->main.model.architecture, "char-ngram") != 0) GN__TRY(run_control(r));
@@ -464,7 +472,7 @@ gn_status gn_check(gn_context *ctx, const gn_check_options *options, gn_result *
              .steps = options->steps ? options->steps : (unsigned)GN_STEP_ALL,
              .result = &result,
              .err = err};
-    if (r.steps & GN_STEP_DECIDE) r.steps = GN_STEP_ALL;
+    if (r.steps & GN_STEP_DECIDE) r.steps |= GN_STEP_ALL;
     gn_status status = run_all(&r);
     gn_dataset_free(&r.train);
     gn_dataset_free(&r.test);

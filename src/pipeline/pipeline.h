@@ -38,6 +38,17 @@ gn_status gn__picture_make(gn_context *ctx, const gn__space *space, const gn_che
 gn_status gn__explain(gn_context *ctx, const gn__space *space, const gn_check_options *options,
                       const float *score_train, const float *score_test, gn_result *result, gn_error *err);
 
+/* The comparison of fine-tuning with the probe, how it moves the picture, and the model that is to be saved:
+ * result->finetune. tokens, seconds, core_seconds: what the embeddings of space took. */
+typedef struct gn__embed_cost {
+    size_t tokens;
+    double seconds, core_seconds;
+} gn__embed_cost;
+gn_status gn__finetune_step(gn_context *ctx, const gn__space *space, const gn_check_options *options,
+                            const gn__embed_cost *cost, gn_result *result, gn_error *err);
+/* auc_… and overlap_… and the points of every run that kept its embeddings (finetune.c; tests). */
+gn_status gn__finetune_moved(gn_context *ctx, const gn__space *space, gn_finetune_evidence *e, gn_error *err);
+
 /* The first `max` code points of a text, with an ellipsis where it was longer; NULL: no memory. */
 char *gn__shorten(const char *text, size_t length, size_t max);
 

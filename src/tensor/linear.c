@@ -10,7 +10,7 @@ extern int omp_get_max_threads(void);
 
 struct gn__linear {
     size_t inputs, outputs;
-    bool add;
+    bool add, borrowed; /* borrowed: the weight lies with the caller, [inputs × outputs] */
     gn_dtype dtype;
     dnnl_engine_t engine;
     dnnl_primitive_desc_t description;
@@ -23,7 +23,7 @@ struct gn__linear {
 /* Memory objects carry the address they point at, so every lane has its own, one set a shape. */
 typedef struct shape {
     size_t inputs, outputs;
-    bool add;
+    bool add, borrowed;
     gn_dtype dtype;
     dnnl_memory_t x, y, scratch;
 } shape;
@@ -96,7 +96,9 @@ static gn_status describe(gn__linear *l, bool with_bias, gn_error *err)
     dnnl_primitive_attr_t attributes = NULL;
     dnnl_post_ops_t after = NULL;
     DNNL_TRY(dnnl_memory_desc_init_by_tag(&x, 2, xd, types[l->dtype].x, dnnl_ab), done);
-    DNNL_TRY(dnnl_memory_desc_init_by_tag(&w, 2, wd, types[l->dtype].w, dnnl_format_tag_any), done);
+    DNNL_TRY(dnnl_memory_desc_init_by_tag(&w, 2, wd, types[l->dtype].w,
+                                          l->borrowed ? dnnl_ab : dnnl_format_tag_any),
+             done);
     DNNL_TRY(dnnl_memory_desc_init_by_tag(&b, 2, bd, dnnl_f32, dnnl_ab), done);
     DNNL_TRY(dnnl_memory_desc_init_by_tag(&y, 2, yd, types[l->dtype].y, dnnl_ab), done);
     DNNL_TRY(dnnl_matmul_desc_init(&matmul, &x, &w, with_bias ? &b : NULL, &y), done);
@@ -115,9 +117,10 @@ done:
     return status;
 }
 
-/* Copies the weight (of type `given_type`) and the bias into the layout and type of the product. */
-static gn_status pack(gn__linear *l, const void *weight, dnnl_data_type_t given_type, const float *bias,
-                      gn_error *err)
+/* Copies the weight (of type `given_type`; turned: [inputs × outputs]) and the bias into the layout and type
+ * of the product. */
+static gn_status pack(gn__linear *l, const void *weight, bool turned, dnnl_data_type_t given_type,
+                      const float *bias, gn_error *err)
 {
     gn_status status = GN_OK;
     dnnl_dims_t wd = {(dnnl_dim_t)l->inputs, (dnnl_dim_t)l->outputs};
@@ -127,9 +130,10 @@ static gn_status pack(gn__linear *l, const void *weight, dnnl_data_type_t given_
     dnnl_primitive_t reorder = NULL;
     dnnl_stream_t stream = NULL;
     const dnnl_memory_desc_t *packed = dnnl_primitive_desc_query_md(l->description, dnnl_query_weights_md, 0);
-    DNNL_TRY(dnnl_memory_desc_init_by_tag(&given, 2, wd, given_type, dnnl_ba), done);
+    DNNL_TRY(dnnl_memory_desc_init_by_tag(&given, 2, wd, given_type, turned ? dnnl_ab : dnnl_ba), done);
     DNNL_TRY(dnnl_memory_create(&from, &given, l->engine, (void *)(uintptr_t)weight), done);
-    DNNL_TRY(dnnl_memory_create(&l->weight, packed, l->engine, DNNL_MEMORY_ALLOCATE), done);
+    if (l->weight == NULL)
+        DNNL_TRY(dnnl_memory_create(&l->weight, packed, l->engine, DNNL_MEMORY_ALLOCATE), done);
     DNNL_TRY(
         dnnl_reorder_primitive_desc_create(&reorder_description, &given, l->engine, packed, l->engine, NULL),
         done);
@@ -143,7 +147,8 @@ static gn_status pack(gn__linear *l, const void *weight, dnnl_data_type_t given_
         dnnl_memory_desc_t b;
         void *copy;
         DNNL_TRY(dnnl_memory_desc_init_by_tag(&b, 2, bd, dnnl_f32, dnnl_ab), done);
-        DNNL_TRY(dnnl_memory_create(&l->bias, &b, l->engine, DNNL_MEMORY_ALLOCATE), done);
+        if (l->bias == NULL)
+            DNNL_TRY(dnnl_memory_create(&l->bias, &b, l->engine, DNNL_MEMORY_ALLOCATE), done);
         DNNL_TRY(dnnl_memory_get_data_handle(l->bias, &copy), done);
         memcpy(copy, bias, l->outputs * sizeof *bias);
     }
@@ -198,7 +203,7 @@ static gn_status pack_int8(gn__linear *l, const float *weight, const float *bias
     } else {
         round_weights(l, weight, q);
         for (size_t j = 0; j < l->outputs; j++) l->shift[j] = bias != NULL ? bias[j] : 0;
-        status = pack(l, q, dnnl_s8, NULL, err);
+        status = pack(l, q, false, dnnl_s8, NULL, err);
     }
     free(q);
     return status;
@@ -220,13 +225,49 @@ gn_status gn__linear_create(gn__engine *engine, const float *weight, const float
     GN__TRY_GOTO(describe(l, bias != NULL && dtype != GN_DTYPE_INT8, err), done);
     if (dtype == GN_DTYPE_INT8)
         GN__TRY_GOTO(pack_int8(l, weight, bias, err), done);
-    else
-        GN__TRY_GOTO(pack(l, weight, dnnl_f32, bias, err), done);
+    else if (weight != NULL)
+        GN__TRY_GOTO(pack(l, weight, false, dnnl_f32, bias, err), done);
     *out = l;
     l = NULL;
 done:
     gn__serial_end(before);
     gn__linear_free(l);
+    return status;
+}
+
+gn_status gn__linear_borrow(gn__engine *engine, size_t inputs, size_t outputs, gn__linear **out,
+                            gn_error *err)
+{
+    gn_status status = GN_OK;
+    gn__linear *l = gn__calloc(1, sizeof *l);
+    if (l == NULL) return gn__no_memory(err, sizeof *l);
+    *l = (gn__linear){
+        .engine = engine, .inputs = inputs, .outputs = outputs, .borrowed = true, .dtype = GN_DTYPE_F32};
+    int before = gn__serial_begin();
+    GN__TRY_GOTO(describe(l, false, err), done);
+    DNNL_TRY(dnnl_memory_create(&l->weight,
+                                dnnl_primitive_desc_query_md(l->description, dnnl_query_weights_md, 0),
+                                engine, DNNL_MEMORY_NONE),
+             done);
+    *out = l;
+    l = NULL;
+done:
+    gn__serial_end(before);
+    gn__linear_free(l);
+    return status;
+}
+
+gn_status gn__linear_lend(gn__linear *l, const float *weight, gn_error *err)
+{
+    dnnl_status_t status = dnnl_memory_set_data_handle(l->weight, (void *)(uintptr_t)weight);
+    return status == dnnl_success ? GN_OK : dnnl_failed(status, err);
+}
+
+gn_status gn__linear_renew(gn__linear *l, const float *weight, bool turned, const float *bias, gn_error *err)
+{
+    int before = gn__serial_begin();
+    gn_status status = pack(l, weight, turned, dnnl_f32, bias, err);
+    gn__serial_end(before);
     return status;
 }
 
@@ -257,7 +298,8 @@ static shape *find_shape(gn__lane *lane, const gn__linear *l)
 {
     for (size_t i = 0; i < lane->count; i++) {
         shape *s = &lane->shapes[i];
-        if (s->inputs == l->inputs && s->outputs == l->outputs && s->add == l->add && s->dtype == l->dtype)
+        if (s->inputs == l->inputs && s->outputs == l->outputs && s->add == l->add &&
+            s->borrowed == l->borrowed && s->dtype == l->dtype)
             return s;
     }
     return NULL;
@@ -267,7 +309,11 @@ static gn_status add_shape(gn__lane *lane, const gn__linear *l, gn_error *err)
 {
     gn_status status = GN_OK;
     shape *s = &lane->shapes[lane->count++];
-    *s = (shape){.inputs = l->inputs, .outputs = l->outputs, .add = l->add, .dtype = l->dtype};
+    *s = (shape){.inputs = l->inputs,
+                 .outputs = l->outputs,
+                 .add = l->add,
+                 .borrowed = l->borrowed,
+                 .dtype = l->dtype};
     dnnl_primitive_desc_t d = l->description;
     DNNL_TRY(dnnl_memory_create(&s->x, dnnl_primitive_desc_query_md(d, dnnl_query_src_md, 0), lane->engine,
                                 DNNL_MEMORY_NONE),
@@ -366,6 +412,11 @@ bool gn__linear_run(const gn__linear *l, gn__lane *lane, const float *x, float *
     if (l->dtype != GN_DTYPE_BF16) return multiply(l, lane, x, y);
     lane->ops->to_bf16(lane->narrow, x, GN__ROWS * l->inputs);
     return multiply(l, lane, lane->narrow, y);
+}
+
+bool gn__linear_run_bf16(const gn__linear *l, gn__lane *lane, const uint16_t *x, float *y)
+{
+    return l->dtype == GN_DTYPE_BF16 && multiply(l, lane, x, y);
 }
 
 bool gn__linear_run_activated(const gn__linear *l, gn__lane *lane, const float *x, float *y,
