@@ -581,6 +581,17 @@ static gn_status top_back(gn_context *ctx, gn__learner *l, gn_error *err)
     return GN_OK;
 }
 
+/* Where queries and values have a bias and keys none (DeBERTa), the third between stays zero. */
+static void hold_absent_bias(const gn__learner *l)
+{
+    size_t width = l->r->heads * l->r->head_dim;
+    for (size_t i = 0; i < l->r->stored && l->r->names->query_bias != NULL; i++) {
+        const gn__weight *bias = l->layer[i].linear[GN__QKV].bias;
+        float *by = bias != NULL ? gn__gradient_of(l, bias) : NULL;
+        if (by != NULL) memset(by + width, 0, width * sizeof *by);
+    }
+}
+
 gn_status gn__learner_backward(gn_context *ctx, gn__learner *l, const float *by_logit, float *gradient,
                                gn_error *err)
 {
@@ -606,6 +617,7 @@ gn_status gn__learner_backward(gn_context *ctx, gn__learner *l, const float *by_
         if (l->wake.by_relative != NULL) GN__TRY(positions_back(ctx, l, err));
     }
     GN__TRY(tables_back(ctx, l, err));
+    hold_absent_bias(l);
     if (l->embeds) GN__TRY(embeddings_back(ctx, l, err));
     if (!atomic_load(&l->failed)) return GN_OK;
     return gn__fail(err, GN_NUMERIC, "oneDNN failed in a matrix product of %s", l->m->info.name);

@@ -420,6 +420,8 @@ static bool quantifier(translator *t, bool hollow)
             t->at++;
         }
     } else if (c == '*' || c == '+' || c == '?') {
+        /* likewise; where such loops nest, the two were seen to part */
+        if (hollow && c != '?') return refuse(t, "an endless repetition of what may be empty");
         gn__buf_putc(t->out, c);
         *solid |= !hollow && c == '+';
         bool of_group = t->at > 0 && t->s[t->at - 1] == ')';

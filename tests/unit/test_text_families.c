@@ -515,6 +515,8 @@ TEST(what_is_refused)
         {"{" SPLIT("Regex", "[&&a]", "Isolated", "false") "}", "an intersection of classes with nothing",
          GN_UNSUPPORTED},
         {"{" SPLIT("Regex", "x(?:a?|b){2}", "Isolated", "false") "}", "of what may be empty", GN_UNSUPPORTED},
+        {"{" SPLIT("Regex", "x(?:a?|b)*", "Isolated", "false") "}",
+         "an endless repetition of what may be empty", GN_UNSUPPORTED},
         {"{" SPLIT("Regex", "[[:letter:]]", "Isolated", "false") "}", "a POSIX bracket", GN_UNSUPPORTED},
         {"{" SPLIT("Regex", "[[[[[[[[[[a]]]]]]]]]]", "Isolated", "false") "}", "more classes within classes",
          GN_UNSUPPORTED},
