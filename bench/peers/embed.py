@@ -169,6 +169,9 @@ def make_random(shape, folder, data):
                                                          eos_token="<|endoftext|>", model_max_length=1024)
         tokenizer.save_pretrained(folder)
     model.save_pretrained(folder)
+    config = json.load(open(f"{folder}/config.json"))
+    config.setdefault("position_embedding_type", "absolute")  # CTranslate2's converter asks for it
+    json.dump(config, open(f"{folder}/config.json", "w"), indent=1)
 
 
 def convert(a):
@@ -194,7 +197,8 @@ def convert(a):
         quantize_dynamic(f"{a.converted}/float32.onnx", f"{a.converted}/int8.onnx", weight_type=QuantType.QInt8)
     if "gpt2" not in a.model and not os.path.exists(f"{a.converted}/ctranslate2"):
         import ctranslate2
-        ctranslate2.converters.TransformersConverter(a.model).convert(f"{a.converted}/ctranslate2")
+        ctranslate2.converters.TransformersConverter(a.model).convert(f"{a.converted}/ctranslate2.part")
+        os.rename(f"{a.converted}/ctranslate2.part", f"{a.converted}/ctranslate2")
 
 
 # ---- a contender's process ---------------------------------------------------------------------------------------

@@ -180,8 +180,14 @@ typedef struct product {
 /* Its numbers, for a moment. */
 typedef struct numbers {
     float *weight, *bias, *row; /* [rows × inputs], [rows], [inputs or outputs] */
+    const float *mapped;        /* instead of weight: the file's own floats */
     size_t rows;
 } numbers;
+
+static const float *weight_of(const numbers *n)
+{
+    return n->mapped != NULL ? n->mapped : n->weight;
+}
 
 static void free_numbers(numbers *n)
 {
@@ -212,7 +218,12 @@ static gn_status read_linear(const binder *b, const char *name, bool bias, size_
     bool transposed = b->names->transposed;
     size_t first = transposed ? inputs : outputs, second = transposed ? outputs : inputs;
     GN__TRY(find_part(b, name, false, 2, first, second, &w, err));
-    read_weight(w, transposed, inputs, outputs, n->row, n->weight + at * inputs);
+    bool as_is = !transposed && w->type == GN__WEIGHT_F32 && outputs == n->rows &&
+                 !b->m->recipe.interleaved && (uintptr_t)w->data % sizeof(float) == 0;
+    if (as_is)
+        n->mapped = (const float *)(const void *)w->data;
+    else
+        read_weight(w, transposed, inputs, outputs, n->row, n->weight + at * inputs);
     if (!bias) return GN_OK;
     GN__TRY(find_part(b, name, true, 1, outputs, 0, &v, err));
     gn__tensor_read(v, 0, outputs, n->bias + at);
@@ -283,7 +294,7 @@ static gn_status pack(const binder *b, size_t layer, const product *p, gn_error 
     }
     if (attention_in) GN__TRY_GOTO(finish_attention_in(b, layer, p, &n, err), done);
     bool bias = p->bias || (attention_in && b->names->query_bias != NULL);
-    status = gn__linear_create(b->m->engine, n.weight, bias ? n.bias : NULL, p->inputs, rows, p->add,
+    status = gn__linear_create(b->m->engine, weight_of(&n), bias ? n.bias : NULL, p->inputs, rows, p->add,
                                b->m->info.dtype, p->out, err);
 done:
     free_numbers(&n);
@@ -300,8 +311,8 @@ static gn_status pack_projection(const binder *b, gn_error *err)
     GN__TRY_GOTO(make_room(r->dim, r->embedding, &n, err), done);
     GN__TRY_GOTO(read_linear(b, b->names->projection, r->bias_projection, r->embedding, r->dim, &n, 0, err),
                  done);
-    status = gn__linear_create(m->engine, n.weight, r->bias_projection ? n.bias : NULL, r->embedding, r->dim,
-                               false, m->info.dtype, &m->projection, err);
+    status = gn__linear_create(m->engine, weight_of(&n), r->bias_projection ? n.bias : NULL, r->embedding,
+                               r->dim, false, m->info.dtype, &m->projection, err);
 done:
     free_numbers(&n);
     return status;
@@ -329,7 +340,7 @@ static gn_status project_rows(const binder *b, size_t layer, const char *part, b
     }
     for (size_t i = 0; i < rows; i++) memcpy(y + i * cols, n.bias, cols * sizeof *y);
     cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasTrans, (int)rows, (int)cols, (int)r->dim, 1,
-                b->relative.rows, (int)r->dim, n.weight, (int)r->dim, 1, y, (int)cols);
+                b->relative.rows, (int)r->dim, weight_of(&n), (int)r->dim, 1, y, (int)cols);
     *out = y;
     y = NULL;
 done:
