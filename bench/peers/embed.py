@@ -189,7 +189,8 @@ def convert(a):
                 return self.inner(input_ids=input_ids, attention_mask=attention_mask).last_hidden_state
         ids = torch.ones(2, 9, dtype=torch.int64)
         axes = {0: torch.export.Dim("batch"), 1: torch.export.Dim("tokens", max=512)}
-        torch.onnx.export(Hidden().eval(), (ids, ids), f"{a.converted}/float32.onnx", dynamo=True,
+        mask = torch.ones(2, 9, dtype=torch.int64)  # a tensor of its own: one given twice becomes one input
+        torch.onnx.export(Hidden().eval(), (ids, mask), f"{a.converted}/float32.onnx", dynamo=True,
                           input_names=["input_ids", "attention_mask"], output_names=["hidden"],
                           dynamic_shapes={"input_ids": axes, "attention_mask": axes}, external_data=False)
     if not os.path.exists(f"{a.converted}/int8.onnx"):
@@ -297,8 +298,7 @@ def product_rates(a):
 
 def start_people(a, rows, texts_file):
     people = {}
-    for name in a.contenders:
-        process = spawn(a, name, texts_file, rows)
+    for name, process in [(name, spawn(a, name, texts_file, rows)) for name in a.contenders]:
         if answer(process) is None:
             print(f"{name}: does not run here", file=sys.stderr)
             process.wait()
@@ -444,11 +444,13 @@ def main():
     a.converted = f"{a.converted}/{model}"
     loads, about = workloads(a), machine()
     about.update(model=model, threads=a.threads)
-    convert_in = subprocess.run([sys.executable, "-c", f"import sys; sys.path.insert(0, {os.path.dirname(__file__)!r})\n"
-                                 f"import embed, argparse; embed.convert(argparse.Namespace(model={a.model!r}, "
-                                 f"converted={a.converted!r}))"], capture_output=not a.verbose, text=True)
-    if convert_in.returncode != 0:
-        print("some forms of the model could not be made", (convert_in.stderr or "")[-500:], file=sys.stderr)
+    forms = ["float32.onnx", "int8.onnx"] + ([] if a.shape == "gpt2" else ["ctranslate2"])
+    if not all(os.path.exists(f"{a.converted}/{form}") for form in forms):
+        done = subprocess.run([sys.executable, "-c", f"import sys; sys.path.insert(0, {os.path.dirname(__file__)!r})\n"
+                               f"import embed, argparse; embed.convert(argparse.Namespace(model={a.model!r}, "
+                               f"converted={a.converted!r}))"], capture_output=not a.verbose, text=True)
+        if done.returncode != 0:
+            print("some forms of the model could not be made", (done.stderr or "")[-500:], file=sys.stderr)
     base, result, rows = f"{a.out}/embed-{model}", {}, tempfile.mkdtemp()
     os.makedirs(a.out, exist_ok=True)
     for x in loads.values():
