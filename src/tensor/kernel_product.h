@@ -30,14 +30,14 @@ enum { GROUP = 1 };
 typedef vf sums;
 #endif
 
-static inline vf broadcast(const float *unit)
+static inline vf broadcast(const float *a)
 {
 #if defined(KERNEL_INT8) || defined(KERNEL_BF16)
     int32_t bits;
-    memcpy(&bits, unit, sizeof bits);
+    memcpy(&bits, a, sizeof bits);
     return (vf)(bits - (vi){0});
 #else
-    return all(*unit);
+    return all(*a);
 #endif
 }
 

@@ -212,18 +212,22 @@ static inline void transpose4(const float *x, size_t x_stride, float *y, size_t 
     *(v4u *)(y + 3 * y_stride) = __builtin_shufflevector(ab1, cd1, 2, 3, 6, 7);
 }
 
+typedef float unit __attribute__((may_alias)); /* 32 bits of whatever a row is made of */
+
 /* y[i * y_stride + t] = x[t * x_stride + i] for T rows of n. */
 static inline void transpose(const float *x, size_t x_stride, size_t T, size_t n, float *y, size_t y_stride)
 {
+    const unit *from = x;
+    unit *to = y;
     size_t t = 0;
     for (; t + 4 <= T; t += 4) {
         size_t i = 0;
         for (; i + 4 <= n; i += 4) transpose4(x + t * x_stride + i, x_stride, y + i * y_stride + t, y_stride);
         for (; i < n; i++)
-            for (size_t k = t; k < t + 4; k++) y[i * y_stride + k] = x[k * x_stride + i];
+            for (size_t k = t; k < t + 4; k++) to[i * y_stride + k] = from[k * x_stride + i];
     }
     for (; t < T; t++)
-        for (size_t i = 0; i < n; i++) y[i * y_stride + t] = x[t * x_stride + i];
+        for (size_t i = 0; i < n; i++) to[i * y_stride + t] = from[t * x_stride + i];
 }
 
 #endif
