@@ -37,11 +37,11 @@ static inline float softmax(float *s, const span_seen *a, float scale)
     for (; j < a->n; j += W) best = larger(choose(seen_lanes(a, j), load(s + j), best), best);
     const float base =
         1.4426950408889634f * scale; /* weights are powers of two of what they are apart from the best */
-    float top = largest(larger(best, best2)) * base;
+    float top = largest(larger(best, best2));
     for (j = a->begin; j < a->padded; j += W) {
         if (j >= clear && j + 2 * W <= full) {
-            vf e = power_of_two(at_least(-126.0f, load(s + j) * base - top));
-            vf e2 = power_of_two(at_least(-126.0f, load(s + j + W) * base - top));
+            vf e = power_of_two(at_least(-126.0f, (load(s + j) - top) * base));
+            vf e2 = power_of_two(at_least(-126.0f, (load(s + j + W) - top) * base));
             store(s + j, e);
             store(s + j + W, e2);
             total += e;
@@ -50,7 +50,7 @@ static inline float softmax(float *s, const span_seen *a, float scale)
             continue;
         }
         vi there = seen_lanes(a, j);
-        vf t = choose(there, load(s + j) * base - top, all(0.0f));
+        vf t = choose(there, (load(s + j) - top) * base, all(0.0f));
         vf e = (vf)(there & (vi)power_of_two(at_least(-126.0f, t)));
         store(s + j, e);
         total += e;
