@@ -194,13 +194,8 @@ static void attend_block(const gn__attention *a, size_t head, const parts *p, si
     bool plain = a->cap == 0 && a->bias == NULL && a->positions == NULL;
     float inverse[TALL], *out = a->out + first * a->out_stride + head * D;
     lay(a->q + first * a->stride + head * D, a->stride, rows, D, p->spare, p->query);
-    for (size_t j = begin; j < padded; j += STEP) {
-        tile(rows, p->query, p->keys + j * p->key_units, STEP, p->key_units, p->result);
-        for (size_t r = 0; r < rows; r++) {
-            store(p->score + r * columns + j, load(p->result + r * STEP));
-            store(p->score + r * columns + j + W, load(p->result + r * STEP + W));
-        }
-    }
+    for (size_t j = begin; j < padded; j += STEP)
+        tile(rows, p->query, p->keys + j * p->key_units, STEP, p->key_units, p->score + j, columns);
 #if !defined(KERNEL_BF16)
     if (a->positions != NULL && a->positions->key != NULL) positions_by_query(a, head, p, rows);
 #endif
@@ -214,7 +209,7 @@ static void attend_block(const gn__attention *a, size_t head, const parts *p, si
     lay(p->score + begin, columns, rows, seen - begin, p->spare, p->laid);
     for (size_t d = 0; d < D; d += STEP) {
         const float *v = p->values + (d / STEP * p->value_units + units(begin)) * STEP;
-        tile(rows, p->laid, v, STEP, units(seen - begin), p->result);
+        tile(rows, p->laid, v, STEP, units(seen - begin), p->result, STEP);
         for (size_t r = 0; r < rows; r++) {
             float *y = out + r * a->out_stride + d;
             size_t cols = D - d < STEP ? D - d : STEP;

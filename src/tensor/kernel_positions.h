@@ -19,11 +19,8 @@ static void positions_by_key(const gn__attention *a, size_t head, const parts *p
     for (size_t first = 0; first < all_rows; first += rows) {
         rows = tile_rows(all_rows, first);
         lay(query + first * D, D, rows, D, p->spare, p->laid);
-        for (size_t j = 0; j < p->columns; j += STEP) {
-            tile(rows, p->laid, p->keys + j * D, STEP, D, p->result);
-            for (size_t r = 0; r < rows; r++)
-                memcpy(p->by_key + (first + r) * p->columns + j, p->result + r * STEP, STEP * sizeof(float));
-        }
+        for (size_t j = 0; j < p->columns; j += STEP)
+            tile(rows, p->laid, p->keys + j * D, STEP, D, p->by_key + first * p->columns + j, p->columns);
     }
 }
 
@@ -32,11 +29,8 @@ static void positions_by_query(const gn__attention *a, size_t head, const parts 
 {
     const gn__disentangled *d = a->positions;
     const float *key = d->key + head * a->head_dim * d->columns;
-    for (size_t j = lowest_row(a); j <= highest_row(a); j += STEP) {
-        tile(rows, p->query, key + j, d->columns, a->head_dim, p->result);
-        for (size_t r = 0; r < rows; r++)
-            memcpy(p->by_query + r * d->columns + j, p->result + r * STEP, STEP * sizeof(float));
-    }
+    for (size_t j = lowest_row(a); j <= highest_row(a); j += STEP)
+        tile(rows, p->query, key + j, d->columns, a->head_dim, p->by_query + j, d->columns);
 }
 
 static void add_positions(const gn__attention *a, const parts *p, size_t r, size_t t, float *s, size_t begin,

@@ -60,10 +60,11 @@ static inline sums step(sums c, vf a, vf b)
 #define UNROLL _Pragma("GCC unroll 16")
 #endif
 
-/* out[r * STEP + j] = Σ_i a[i * rows + r] · b[i * b_stride + j] for one step of columns. `rows` is a constant
- * wherever this is inlined. */
+/* out[r * out_stride + j] = Σ_i a[i * rows + r] · b[i * b_stride + j] for one step of columns. `rows` is a
+ * constant wherever this is inlined. */
 static inline __attribute__((always_inline)) void tile_of(size_t rows, const float *a, const float *b,
-                                                          size_t b_stride, size_t n, float *out)
+                                                          size_t b_stride, size_t n, float *out,
+                                                          size_t out_stride)
 {
     sums acc[TALL][2];
     UNROLL for (size_t r = 0; r < rows; r++) acc[r][0] = acc[r][1] = (sums){0};
@@ -78,16 +79,17 @@ static inline __attribute__((always_inline)) void tile_of(size_t rows, const flo
     }
     UNROLL for (size_t r = 0; r < rows; r++)
     {
-        store(out + r * STEP, (vf)acc[r][0]);
-        store(out + r * STEP + W, (vf)acc[r][1]);
+        store(out + r * out_stride, (vf)acc[r][0]);
+        store(out + r * out_stride + W, (vf)acc[r][1]);
     }
 }
 
-static void tile(size_t rows, const float *a, const float *b, size_t b_stride, size_t n, float *out)
+static void tile(size_t rows, const float *a, const float *b, size_t b_stride, size_t n, float *out,
+                 size_t out_stride)
 {
-#define ROWS(k)                             \
-    case k:                                 \
-        tile_of(k, a, b, b_stride, n, out); \
+#define ROWS(k)                                         \
+    case k:                                             \
+        tile_of(k, a, b, b_stride, n, out, out_stride); \
         break
     switch (rows) {
         ROWS(1);
@@ -224,7 +226,7 @@ static inline void product_as(gn__activation kind, const gn__product_call *c, co
     for (size_t j = 0; j < c->outputs; j += STEP, w += n * STEP)
         for (size_t row = 0; row < c->rows; row += rows) {
             rows = tile_rows(c->rows, row);
-            tile(rows, units_of_rows + row * n, w, STEP, n, sums_of_tile);
+            tile(rows, units_of_rows + row * n, w, STEP, n, sums_of_tile, STEP);
             finish(kind, c, scales, row, rows, j, sums_of_tile);
         }
 }
