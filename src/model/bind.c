@@ -14,10 +14,10 @@ typedef struct binder {
     gn_context *ctx;
     gn_model *m;
     const gn__tensor_names *names;
-    const char *prefix, *words;
+    const char *prefix, *words, *directory;
     relative relative;
     unsigned char *used; /* a tensor; a byte each, as layers are read side by side */
-    gn_error *error;     /* [layers + 1], one a piece of the parallel loop */
+    gn_error *error;     /* [layers + 2], one a piece of the parallel loop */
 } binder;
 
 /* The tensor of this name, with the shape that the config asks for. */
@@ -428,7 +428,7 @@ static gn_status hash_files(const binder *b, gn_error *err)
     return GN_OK;
 }
 
-/* Piece 0 hashes, as that takes longest; piece i + 1 packs layer i. */
+/* Piece 0 hashes, as that takes longest; piece 1 reads the tokenizer, piece i + 2 packs layer i. */
 static void run_piece(void *arg, size_t begin, size_t end, unsigned worker)
 {
     binder *b = arg;
@@ -436,15 +436,17 @@ static void run_piece(void *arg, size_t begin, size_t end, unsigned worker)
     for (size_t i = begin; i < end; i++) {
         if (i == 0)
             (void)hash_files(b, &b->error[0]);
+        else if (i == 1)
+            (void)gn_tokenizer_load(b->directory, &b->m->tokenizer, &b->error[1]);
         else
-            (void)pack_layer(b, i - 1, &b->error[i]);
-        gn__progress(b->ctx, GN_STAGE_LOAD, i, b->m->recipe.stored + 1);
+            (void)pack_layer(b, i - 2, &b->error[i]);
+        gn__progress(b->ctx, GN_STAGE_LOAD, i, b->m->recipe.stored + 2);
     }
 }
 
 static gn_status pack_all(binder *b, gn_error *err)
 {
-    size_t pieces = b->m->recipe.stored + 1;
+    size_t pieces = b->m->recipe.stored + 2;
     b->error = gn__calloc(pieces, sizeof *b->error);
     if (b->error == NULL) return gn__no_memory(err, pieces * sizeof *b->error);
     for (size_t i = 0; i < pieces && err != NULL; i++) b->error[i].lang = err->lang;
@@ -522,10 +524,10 @@ static void choose_prefix(binder *b)
         }
 }
 
-gn_status gn__model_bind(gn_context *ctx, gn_model *m, gn_error *err)
+gn_status gn__model_bind(gn_context *ctx, gn_model *m, const char *directory, gn_error *err)
 {
     gn_status status;
-    binder b = {.ctx = ctx, .m = m, .names = m->recipe.names};
+    binder b = {.ctx = ctx, .m = m, .names = m->recipe.names, .directory = directory};
     choose_prefix(&b);
     m->layer = gn__calloc(m->recipe.stored, sizeof *m->layer);
     b.used = gn__calloc(m->weights.tensors, 1);
