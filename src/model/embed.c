@@ -163,29 +163,10 @@ static gn_status check_finite(const gn_model *m, size_t text, const float *row, 
     return GN_OK;
 }
 
-/* The only chunk: all threads work on it, where the model's products let them. */
-static gn_status run_together(const job *j, hand *h, size_t count, gn_error *err)
-{
-    gn__workspace **ws = gn__calloc(j->threads, sizeof *ws);
-    gn_status status = ws != NULL ? GN_OK : gn__no_memory(err, j->threads * sizeof *ws);
-    for (unsigned i = 0; i < j->threads && status == GN_OK; i++) {
-        status = prepare_hand(j, &j->hands[i], err);
-        ws[i] = &j->hands[i].workspace;
-    }
-    if (status == GN_OK)
-        status = gn__model_forward_team(j->ctx, j->m, ws, j->threads, h->sequence, count, err);
-    free(ws);
-    return status;
-}
-
 static gn_status run_chunk(const job *j, hand *h, const item *items, size_t count, gn_error *err)
 {
-    enum { FEWEST = 8 }; /* tokens a thread: fewer are done before another thread has woken */
     GN__TRY(prepare_hand(j, h, err));
     for (size_t i = 0; i < count; i++) h->sequence[i] = (gn__sequence){items[i].id, items[i].count};
-    if (j->chunks == 1 && j->threads > 1 && j->threads <= GN__TEAM &&
-        j->most_tokens >= FEWEST * (size_t)j->threads && gn__linear_any_rows(j->m->layer[0].attention_in))
-        return run_together(j, h, count, err);
     return gn__model_forward(j->ctx, j->m, &h->workspace, h->sequence, count, err);
 }
 

@@ -3,8 +3,6 @@
  * still in the nearest cache. */
 #include "model/internal.h"
 
-#include <stdatomic.h>
-
 static float *floats(size_t rows, size_t cols)
 {
     size_t n;
@@ -64,8 +62,7 @@ void gn__workspace_free(gn__workspace *ws)
 typedef struct pass {
     const gn_model *m;
     const gn__ops *ops;
-    gn__workspace *ws;  /* whose hidden, triple, mixed and positions are worked on */
-    gn__workspace *own; /* whose other buffers this thread uses */
+    gn__workspace *ws;
 } pass;
 
 static void norm_rows(const pass *p, const gn__norm *n, float *y, const float *x, size_t rows, size_t cols)
@@ -83,7 +80,7 @@ static void norm(const pass *p, const gn__norm *n, size_t rows, float *y, const 
 
 static bool linear(const pass *p, const gn__linear *l, size_t rows, const float *x, float *y)
 {
-    return gn__linear_run_rows(l, p->own->lane, rows, x, y, GN__NO_ACTIVATION);
+    return gn__linear_run_rows(l, p->ws->lane, rows, x, y, GN__NO_ACTIVATION);
 }
 
 /* ---- tokens to the first hidden states ------------------------------------------------------------ */
@@ -103,8 +100,8 @@ static void embed_token(const pass *p, int32_t id, size_t place, float *x)
     gn__tensor_read(m->words, (size_t)id * width, width, x);
     if (scale != 1)
         for (size_t j = 0; j < width; j++) x[j] *= scale;
-    if (m->token_types != NULL) add_row(m->token_types, 0, width, p->own->normed, x);
-    if (m->positions != NULL) add_row(m->positions, place, width, p->own->normed, x);
+    if (m->token_types != NULL) add_row(m->token_types, 0, width, p->ws->normed, x);
+    if (m->positions != NULL) add_row(m->positions, place, width, p->ws->normed, x);
 }
 
 /* A block of embedded tokens, all GN__ROWS of it, becomes hidden states. */
@@ -113,7 +110,7 @@ static bool finish_block(const pass *p, float *embedded, float *hidden)
     const gn_model *m = p->m;
     if (m->embedding_norm.gamma != NULL)
         norm_rows(p, &m->embedding_norm, embedded, embedded, GN__ROWS, m->recipe.embedding);
-    return m->projection == NULL || gn__linear_run(m->projection, p->own->lane, embedded, hidden);
+    return m->projection == NULL || gn__linear_run(m->projection, p->ws->lane, embedded, hidden);
 }
 
 /* false: oneDNN failed. */
@@ -151,8 +148,8 @@ static bool before_attention(const pass *p, const gn__layer *l, size_t row, size
     const float *x = p->ws->hidden + row * r->dim;
     size_t width = (r->heads + 2 * r->kv_heads) * r->head_dim;
     if (l->norm[GN__ATTENTION_BEFORE].gamma != NULL) {
-        norm(p, &l->norm[GN__ATTENTION_BEFORE], rows, p->own->normed, x);
-        x = p->own->normed;
+        norm(p, &l->norm[GN__ATTENTION_BEFORE], rows, p->ws->normed, x);
+        x = p->ws->normed;
     }
     float *q = p->ws->triple + row * width;
     if (!linear(p, l->attention_in, rows, x, q)) return false;
@@ -175,53 +172,39 @@ static void rotate(const pass *p, int kind, float *q, size_t stride, size_t toke
         p->ops->rotate(q, cosine, sine, r->heads + r->kv_heads, r->head_dim, pairs);
 }
 
-static void rotate_all(const pass *p, size_t number, const gn__sequence *sequence, size_t count)
-{
-    const gn__recipe *r = &p->m->recipe;
-    int local = r->local[number];
-    size_t stride = (r->heads + 2 * r->kv_heads) * r->head_dim;
-    float *q = p->ws->triple;
-    if (r->rotary[local].pairs == 0) return;
-    for (size_t s = 0; s < count; q += sequence[s++].count * stride)
-        rotate(p, local, q, stride, sequence[s].count);
-}
-
-/* Of the heads that share keys and values [first, end), of all texts. */
 static void attend(const pass *p, size_t number, const gn__layer *l, const gn__sequence *sequence,
-                   size_t count, size_t first, size_t end)
+                   size_t count)
 {
     const gn__recipe *r = &p->m->recipe;
     const gn__positions *places = &p->ws->positions;
     size_t width = r->heads * r->head_dim, stride = width + 2 * r->kv_heads * r->head_dim;
     int local = r->local[number];
-    size_t group = r->heads / r->kv_heads, head = first * group;
-    size_t columns = gn__position_columns(2 * r->span), rows = 2 * r->span;
-    gn__disentangled d = {.key = l->position_key ? l->position_key + head * r->head_dim * columns : NULL,
-                          .query = l->position_query ? l->position_query + head * rows * r->head_dim : NULL,
-                          .rows = rows,
-                          .columns = columns,
+    gn__disentangled d = {.key = l->position_key,
+                          .query = l->position_query,
+                          .rows = 2 * r->span,
+                          .columns = gn__position_columns(2 * r->span),
                           .row = places->row ? places->row + places->tokens - 1 : NULL};
     gn__attention a = {.stride = stride,
                        .out_stride = width,
-                       .heads = (end - first) * group,
+                       .heads = r->heads,
                        .head_dim = r->head_dim,
                        .causal = r->causal,
                        .scale = r->attention_scale,
-                       .scratch = p->own->scratch,
-                       .kv_heads = end - first,
+                       .scratch = p->ws->scratch,
+                       .kv_heads = r->kv_heads,
                        .before = local ? r->before : 0,
                        .after = local ? r->after : 0,
                        .cap = r->cap,
-                       .bias = places->bias ? places->bias + head * places->bias_stride + places->tokens - 1
-                                            : NULL,
+                       .bias = places->bias ? places->bias + places->tokens - 1 : NULL,
                        .bias_stride = places->bias_stride,
                        .positions = r->span > 0 ? &d : NULL};
     float *q = p->ws->triple;
-    a.out = p->ws->mixed + head * r->head_dim;
+    a.out = p->ws->mixed;
     for (size_t s = 0; s < count; s++) {
         a.tokens = sequence[s].count;
-        a.q = q + head * r->head_dim;
-        a.k = q + width + first * r->head_dim;
+        if (r->rotary[local].pairs > 0) rotate(p, local, q, stride, a.tokens);
+        a.q = q;
+        a.k = q + width;
         a.v = a.k + r->kv_heads * r->head_dim;
         gn__attend(p->m->info.dtype, &a);
         q += a.tokens * stride;
@@ -235,7 +218,7 @@ static bool add_part(const pass *p, const gn__linear *out, const gn__norm *insid
 {
     size_t n = rows * p->m->recipe.dim;
     if (inside->gamma == NULL) return linear(p, out, rows, x, hidden);
-    float *y = p->own->between;
+    float *y = p->ws->between;
     if (!linear(p, out, rows, x, y)) return false;
     norm(p, inside, rows, y, y);
     for (size_t i = 0; i < n; i++) hidden[i] += y[i];
@@ -245,7 +228,7 @@ static bool add_part(const pass *p, const gn__linear *out, const gn__norm *insid
 static bool add_mlp(const pass *p, const gn__layer *l, size_t rows, const float *x, float *hidden)
 {
     const gn__recipe *r = &p->m->recipe;
-    gn__workspace *ws = p->own;
+    gn__workspace *ws = p->ws;
     if (r->gated) {
         if (!linear(p, l->mlp_in, rows, x, ws->inner)) return false;
         p->ops->gate(r->activation, ws->inner, rows, r->inner);
@@ -258,115 +241,52 @@ static bool add_mlp(const pass *p, const gn__layer *l, size_t rows, const float 
 static bool after_attention(const pass *p, const gn__layer *l, size_t row, size_t rows)
 {
     const gn__recipe *r = &p->m->recipe;
-    float *normed = p->own->normed;
-    float *hidden = p->ws->hidden + row * r->dim;
-    const float *x = hidden, *mixed = p->ws->mixed + row * r->heads * r->head_dim;
+    gn__workspace *ws = p->ws;
+    float *hidden = ws->hidden + row * r->dim;
+    const float *x = hidden, *mixed = ws->mixed + row * r->heads * r->head_dim;
     const gn__norm *n = l->norm;
     bool norm_first = n[GN__MLP_BEFORE].gamma != NULL;
-    if (norm_first && r->parallel) norm(p, &n[GN__MLP_BEFORE], rows, normed, hidden);
+    if (norm_first && r->parallel) norm(p, &n[GN__MLP_BEFORE], rows, ws->normed, hidden);
     if (!add_part(p, l->attention_out, &n[GN__ATTENTION_INSIDE], rows, mixed, hidden)) return false;
     if (n[GN__ATTENTION_POST].gamma != NULL) norm(p, &n[GN__ATTENTION_POST], rows, hidden, hidden);
-    if (norm_first && !r->parallel) norm(p, &n[GN__MLP_BEFORE], rows, normed, hidden);
-    if (norm_first) x = normed;
+    if (norm_first && !r->parallel) norm(p, &n[GN__MLP_BEFORE], rows, ws->normed, hidden);
+    if (norm_first) x = ws->normed;
     if (!add_mlp(p, l, rows, x, hidden)) return false;
     if (n[GN__MLP_POST].gamma != NULL) norm(p, &n[GN__MLP_POST], rows, hidden, hidden);
     return true;
 }
 
-/* ---- the whole, by one thread or by several that share a text's rows and heads ------------------------ */
-
-typedef struct team {
-    pass *member; /* [members] */
-    size_t members;
-    const gn__layer *l;
-    size_t number, rows, block; /* of the layer; of the chunk; of a piece */
-    const gn__sequence *sequence;
-    size_t count;
-    atomic_bool failed;
-} team;
-
-/* Rows a block: as even as can be, and one at least for everybody, where products take any number of rows. */
-static size_t block_of(const gn_model *m, size_t rows, size_t members)
+/* Rows a block, as even as can be where products take any number of rows. */
+static size_t block_of(const gn_model *m, size_t rows)
 {
+    enum { EVEN = 12 };
     size_t blocks = (rows + GN__ROWS - 1) / GN__ROWS;
     if (!gn__linear_any_rows(m->layer[0].attention_in) || blocks == 0) return GN__ROWS;
-    blocks = (blocks + members - 1) / members * members;
-    return (rows + blocks - 1) / blocks;
+    return ((rows + blocks - 1) / blocks + EVEN - 1) / EVEN * EVEN;
 }
 
-static void before_pieces(void *arg, size_t begin, size_t end, unsigned worker)
-{
-    team *t = arg;
-    for (size_t i = begin; i < end; i++) {
-        size_t row = i * t->block, n = t->rows - row < t->block ? t->rows - row : t->block;
-        if (!before_attention(&t->member[worker], t->l, row, n)) t->failed = true;
-    }
-}
-
-static void attend_pieces(void *arg, size_t begin, size_t end, unsigned worker)
-{
-    team *t = arg;
-    attend(&t->member[worker], t->number, t->l, t->sequence, t->count, begin, end);
-}
-
-static void after_pieces(void *arg, size_t begin, size_t end, unsigned worker)
-{
-    team *t = arg;
-    for (size_t i = begin; i < end; i++) {
-        size_t row = i * t->block, n = t->rows - row < t->block ? t->rows - row : t->block;
-        if (!after_attention(&t->member[worker], t->l, row, n)) t->failed = true;
-    }
-}
-
-static void share(gn_context *ctx, team *t, size_t n, size_t grain, gn__body body)
-{
-    if (t->members == 1)
-        body(t, 0, n, 0);
-    else
-        (void)gn__parallel_for(ctx, n, grain, body, t, NULL); /* being stopped is noticed by the caller */
-}
-
-static void run_layer(gn_context *ctx, team *t)
-{
-    size_t heads = t->member[0].m->recipe.kv_heads, blocks = (t->rows + t->block - 1) / t->block;
-    share(ctx, t, blocks, 1, before_pieces);
-    if (t->failed) return;
-    rotate_all(&t->member[0], t->number, t->sequence, t->count);
-    share(ctx, t, heads, (heads + t->members - 1) / t->members, attend_pieces);
-    share(ctx, t, blocks, 1, after_pieces);
-}
-
-gn_status gn__model_forward_team(gn_context *ctx, const gn_model *m, gn__workspace *const *ws, size_t members,
-                                 const gn__sequence *sequence, size_t count, gn_error *err)
-{
-    const gn__recipe *r = &m->recipe;
-    pass member[GN__TEAM];
-    size_t rows = 0, mixed = r->heads * r->head_dim;
-    for (size_t i = 0; i < members; i++) member[i] = (pass){m, gn__cpu_ops(), ws[0], ws[i]};
-    for (size_t s = 0; s < count; s++) rows += sequence[s].count;
-    size_t end = (rows + GN__ROWS - 1) / GN__ROWS * GN__ROWS;
-    team t = {.member = member,
-              .members = members,
-              .rows = rows,
-              .block = block_of(m, rows, members),
-              .sequence = sequence,
-              .count = count};
-    memset(ws[0]->mixed + rows * mixed, 0, (end - rows) * mixed * sizeof(float)); /* where oneDNN reads */
-    int threads = gn__serial_begin();
-    t.failed = !embed(&member[0], sequence, count);
-    for (size_t i = 0; i < r->layers && !t.failed && !gn__cancelled(ctx); i++) {
-        t.number = i;
-        t.l = &m->layer[i * r->stored / r->layers];
-        run_layer(ctx, &t);
-    }
-    if (m->final_norm.gamma != NULL) norm(&member[0], &m->final_norm, rows, ws[0]->hidden, ws[0]->hidden);
-    gn__serial_end(threads);
-    if (t.failed) return gn__fail(err, GN_NUMERIC, "oneDNN failed in a matrix product of %s", m->info.name);
-    return gn__check_cancel(ctx, err);
-}
-
-gn_status gn__model_forward(gn_context *ctx, const gn_model *m, gn__workspace *ws,
+gn_status gn__model_forward(const gn_context *ctx, const gn_model *m, gn__workspace *ws,
                             const gn__sequence *sequence, size_t count, gn_error *err)
 {
-    return gn__model_forward_team(ctx, m, &ws, 1, sequence, count, err);
+    const gn__recipe *r = &m->recipe;
+    pass p = {m, gn__cpu_ops(), ws};
+    size_t rows = 0, mixed = r->heads * r->head_dim;
+    for (size_t s = 0; s < count; s++) rows += sequence[s].count;
+    size_t end = (rows + GN__ROWS - 1) / GN__ROWS * GN__ROWS;
+    size_t block = block_of(m, rows);
+    memset(ws->mixed + rows * mixed, 0, (end - rows) * mixed * sizeof(float)); /* where oneDNN reads */
+    int threads = gn__serial_begin();
+    bool good = embed(&p, sequence, count);
+    for (size_t i = 0; i < r->layers && good && !gn__cancelled(ctx); i++) {
+        const gn__layer *l = &m->layer[i * r->stored / r->layers];
+        for (size_t row = 0; row < rows && good; row += block)
+            good = before_attention(&p, l, row, rows - row < block ? rows - row : block);
+        if (good) attend(&p, i, l, sequence, count);
+        for (size_t row = 0; row < rows && good; row += block)
+            good = after_attention(&p, l, row, rows - row < block ? rows - row : block);
+    }
+    if (m->final_norm.gamma != NULL) norm(&p, &m->final_norm, rows, ws->hidden, ws->hidden);
+    gn__serial_end(threads);
+    if (!good) return gn__fail(err, GN_NUMERIC, "oneDNN failed in a matrix product of %s", m->info.name);
+    return gn__check_cancel(ctx, err);
 }

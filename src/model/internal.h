@@ -76,13 +76,7 @@ void gn__workspace_free(gn__workspace *ws); /* a zeroed struct is allowed */
 /* Runs texts, packed end to end, through all layers; w->hidden then holds their last hidden states, row
  * by row. The ids must be below recipe.vocab and the counts add up to ws->rows at most. A text's rows
  * have the same bits whatever stands beside it. Errors: GN_CANCELLED; GN_NUMERIC (oneDNN failed). */
-gn_status gn__model_forward(gn_context *ctx, const gn_model *m, gn__workspace *ws,
+gn_status gn__model_forward(const gn_context *ctx, const gn_model *m, gn__workspace *ws,
                             const gn__sequence *sequence, size_t count, gn_error *err);
-enum { GN__TEAM = 64 };
-/* The same by all threads of ctx, which must not be at work, with a workspace each: ws[members], GN__TEAM at
- * most, of which the first takes the hidden states and must hold all rows. Only where gn__linear_any_rows.
- * The same bits. */
-gn_status gn__model_forward_team(gn_context *ctx, const gn_model *m, gn__workspace *const *ws, size_t members,
-                                 const gn__sequence *sequence, size_t count, gn_error *err);
 
 #endif
