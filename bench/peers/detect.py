@@ -1,8 +1,9 @@
 """Two-sample tests of other libraries against genchi's, same data, same cores: `make bench-peers`.
 
-Usage: detect.py [ROWS COLUMNS PERMUTATIONS [SECONDS]] (5000 384 1000 60); GENCHI_DETECT_SPEED names genchi's program. Prints a Markdown table of seconds. A peer whose
-permutations would take longer than SECONDS runs as many permutations as fit and its time is scaled: its
-cost is one matrix, once, and then the same work for every permutation. The table says where that was done."""
+Usage: detect.py [NAME …] (all); ROWS COLUMNS PERMUTATIONS SECONDS (5000 384 1000 60) come from the environment, and
+GENCHI_DETECT_SPEED names genchi's program. Prints rows of a Markdown table of wall and processor seconds. A peer whose permutations would
+take longer than SECONDS runs a few permutations and its time is scaled: its cost is one matrix, once, and
+then the same work for every permutation. The table says where that was done."""
 import os
 import subprocess
 import sys
@@ -11,43 +12,40 @@ import time
 import numpy as np
 
 bench = os.environ["GENCHI_DETECT_SPEED"]
-n, d, permutations = (int(a) for a in (sys.argv[1:4] if len(sys.argv) > 3 else (5000, 384, 1000)))
-limit = float(sys.argv[4]) if len(sys.argv) > 4 else 60
+n, d, permutations = (int(os.environ.get(name, usual)) for name, usual in
+                      (("ROWS", 5000), ("COLUMNS", 384), ("PERMUTATIONS", 1000)))
+limit = float(os.environ.get("SECONDS", 60))
 rng = np.random.default_rng(1)
 x = rng.standard_normal((n, d), dtype=np.float32)
 y = rng.standard_normal((n, d), dtype=np.float32)
-rows = []
+
+
+def clock():
+    return np.array([time.perf_counter(), time.process_time()])
 
 
 def scaled(run):
-    """run(k): the test with k permutations. Its time for all of them."""
-    t = time.perf_counter()
+    """run(k): the test with k permutations. Wall and processor seconds of all of them."""
+    run(1)  # what happens once a process
+    t = clock()
     run(1)
-    one = time.perf_counter() - t
-    t = time.perf_counter()
-    run(3)
-    each = max((time.perf_counter() - t - one) / 2, 1e-9)
+    one = clock() - t
+    t = clock()
+    run(4)
+    each = np.maximum((clock() - t - one) / 3, 1e-9)
     whole = one + each * (permutations - 1)
-    if whole > limit:
-        return whole, f"scaled from 3 permutations of {each:.2f} s"
-    t = time.perf_counter()
+    if whole[0] > limit:
+        return whole, f"scaled from permutations of {each[0]:.2f} s"
+    t = clock()
     run(permutations)
-    return time.perf_counter() - t, ""
-
-
-def row(name, run):
-    try:
-        seconds, note = run()
-        rows.append((name, seconds, note))
-        print(f"| {name} | {seconds:.1f} | {note} |", flush=True)
-    except Exception as e:  # a peer that does not install or fails is told, not hidden
-        print(f"| {name} | – | {type(e).__name__}: {str(e)[:100]} |", flush=True)
+    return clock() - t, ""
 
 
 def genchi(test):
     def run():
         t = subprocess.run([bench, test, str(n), str(n), str(d), str(permutations)], capture_output=True, text=True, check=True)
-        return float(t.stdout.split(": ")[1].split(" s")[0]), t.stdout.split(", ")[1]
+        wall, cpu, memory = t.stdout.split(": ")[1].split(", ")[:3]
+        return (float(wall.split()[0]), float(cpu.split()[0])), memory
 
     return run
 
@@ -106,7 +104,7 @@ def sklearn_scipy():
 def numpy_product():
     """What a careful NumPy user would write: all labellings in one product."""
     z = np.concatenate([x, y])
-    t = time.perf_counter()
+    t = clock()
     sq = (z * z).sum(1)
     kernel = np.exp(-(sq[:, None] + sq[None] - 2 * z @ z.T) / (2.0 * d))
     np.fill_diagonal(kernel, 0)
@@ -115,7 +113,7 @@ def numpy_product():
     for k in range(1, permutations + 1):
         rng.shuffle(s[:, k])
     ((kernel @ s) * s).sum(0)
-    return time.perf_counter() - t, "one bandwidth; ours uses five"
+    return clock() - t, ""
 
 
 def pot():
@@ -130,14 +128,57 @@ def pot():
     return scaled(run)
 
 
-print(f"| {n:,} + {n:,} rows, {d} columns, {permutations} permutations | seconds | |\n|---|---|---|")
-row("genchi mmd-exact (5 bandwidths)", genchi("mmd-exact"))
-row("genchi energy", genchi("energy"))
-row("genchi sliced-wasserstein", genchi("sliced-wasserstein"))
-row("genchi mmd-rff", genchi("mmd-rff"))
-row("alibi-detect MMDDrift, PyTorch", alibi)
-row("the same loop in PyTorch", alibi_loop)
-row("hyppo KSample(Hsic)", hyppo)
-row("scikit-learn rbf_kernel + SciPy permutation_test", sklearn_scipy)
-row("NumPy, one product with sign vectors", numpy_product)
-row("POT sliced_wasserstein_distance, shuffled", pot)
+def ks():
+    """scipy.stats.ks_2samp column by column, largest statistic, rows shuffled."""
+    from scipy.stats import ks_2samp
+
+    def run(k):
+        for _ in range(k + 1):
+            z = np.concatenate([x, y])[rng.permutation(2 * n)]
+            ks_2samp(z[:n], z[n:], axis=0, method="asymp").statistic.max()
+
+    return scaled(run)
+
+
+def energy():
+    """Pairwise distances once, the energy statistic of shuffled labels with NumPy: what dcor and hyppo do."""
+    from scipy.spatial.distance import cdist
+
+    z = np.concatenate([x, y])
+
+    def run(k):
+        dist = cdist(z, z)
+        for _ in range(k + 1):
+            p = rng.permutation(2 * n)
+            a, b = p[:n], p[n:]
+            2 * dist[np.ix_(a, b)].mean() - dist[np.ix_(a, a)].mean() - dist[np.ix_(b, b)].mean()
+
+    return scaled(run)
+
+
+peers = {
+    "mmd-exact": ("genchi mmd-exact, 5 bandwidths", genchi("mmd-exact")),
+    "mmd-one": ("genchi mmd-exact, 1 bandwidth", genchi("mmd-one")),
+    "energy": ("genchi energy", genchi("energy")),
+    "sliced-wasserstein": ("genchi sliced-wasserstein", genchi("sliced-wasserstein")),
+    "ks": ("genchi ks", genchi("ks")),
+    "mmd-fuse": ("genchi mmd-fuse, 20 kernels", genchi("mmd-fuse")),
+    "mmd-rff": ("genchi mmd-rff", genchi("mmd-rff")),
+    "alibi": ("alibi-detect MMDDrift, PyTorch, 1 bandwidth", alibi),
+    "torch": ("the same loop in PyTorch", alibi_loop),
+    "hyppo": ("hyppo KSample(Hsic)", hyppo),
+    "scipy": ("scikit-learn rbf_kernel + SciPy permutation_test, 1 bandwidth", sklearn_scipy),
+    "numpy": ("NumPy, one product with sign vectors, 1 bandwidth", numpy_product),
+    "scipy-energy": ("SciPy cdist, energy distance of shuffled labels", energy),
+    "pot": ("POT sliced_wasserstein_distance, shuffled", pot),
+    "scipy-ks": ("SciPy ks_2samp of every column, shuffled", ks),
+}
+wanted = sys.argv[1:] or list(peers)
+print(f"| {n:,} + {n:,} rows, {d} columns, {permutations} permutations | wall s | CPU s | |\n|---|--:|--:|---|")
+for name in wanted:
+    title, run = peers[name]
+    try:
+        seconds, note = run()
+        print(f"| {title} | {seconds[0]:.2f} | {seconds[1]:.2f} | {note} |", flush=True)
+    except Exception as e:  # a peer that does not install or fails is told, not hidden
+        print(f"| {title} | – | – | {type(e).__name__}: {str(e)[:100]} |", flush=True)

@@ -10,8 +10,7 @@
  * serves all of them. Rows stream through in chunks of bins: first all bins' features, then, cut by features,
  * the sums of all labellings: sparsely where the smaller sample is a small part, else as a product. */
 #include "detect/detect.h"
-
-#include <cblas.h>
+#include "tensor/tensor.h"
 
 enum {
     BINS = 1024, /* at least, of the smaller sample */
@@ -77,8 +76,8 @@ static void rff_feature_piece(void *arg, size_t begin, size_t end, unsigned work
         for (size_t i = 0; i < n; i++)
             rff_subtract(row_of(job, job->from + begin + (at + i) / job->size, (at + i) % job->size),
                          job->s->mean, dim, x + i * dim);
-        cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasTrans, (int)n, GN__FREQUENCIES, (int)dim, 1, x,
-                    (int)dim, job->frequency, (int)dim, 0, angle, GN__FREQUENCIES);
+        gn__product(n, GN__FREQUENCIES, dim, 1, (gn__factor){x, dim, false},
+                    (gn__factor){job->frequency, dim, true}, 0, angle, GN__FREQUENCIES);
         for (size_t i = 0; i < n; i++) {
             gn__sincos(angle + i * GN__FREQUENCIES, GN__FREQUENCIES, c, s);
             rff_add_features(c, s, out + (at + i) / job->size * WIDTH);
@@ -109,8 +108,8 @@ static void rff_sum_piece(void *arg, size_t begin, size_t end, unsigned worker)
         float *sum = job->sum + slice * count * SLICE;
         for (size_t i = 0; i < n; i++) rff_add_total(x + i * WIDTH, job->total + slice * SLICE);
         if (job->label != NULL)
-            cblas_sgemm(CblasRowMajor, CblasTrans, CblasNoTrans, (int)count, SLICE, (int)n, 1, job->label,
-                        (int)count, x, WIDTH, 1, sum, SLICE);
+            gn__product(count, SLICE, n, 1, (gn__factor){job->label, count, true},
+                        (gn__factor){x, WIDTH, false}, 1, sum, SLICE);
         else
             for (size_t i = 0; i < n; i++)
                 for (size_t k = job->labels.start[job->from + i]; k < job->labels.start[job->from + i + 1];

@@ -1,67 +1,88 @@
-/* Weighted principal components by the covariance matrix. */
+/* Weighted principal components by the covariance matrix, in one pass over the rows: a block of them, less a
+ * centre and on a scale that a few rows give, is multiplied with itself in float32; blocks add up in double
+ * precision, and what the centre missed of the mean is taken off at the end. */
 #include "genchi/see.h"
 
 #include "core/core.h"
 #include "tensor/finite.h"
+#include "tensor/tensor.h"
 
-#include <cblas.h>
 #include <lapacke.h>
 #include <math.h>
 
-enum { BLOCK = 256, MAX_PIECES = 16 };
+enum { BLOCK = 512, PANEL = 128, MAX_PIECES = 16, CENTRE_ROWS = 256 };
 static const size_t piece_memory = (size_t)256 << 20; /* partial covariances together, at most */
 
 typedef struct pca_sums {
     gn_context *ctx;
     const gn_matrix *x;
     const double *weight; /* NULL: equal */
-    double inverse_total;
+    double inverse_most;  /* 1 / the largest weight */
     size_t grain;
-    double *mean;    /* [dim] */
-    double *partial; /* mean: [pieces × dim]; covariance: [pieces × dim × dim], lower triangles */
-    double *scratch; /* [threads × BLOCK × dim] */
+    float *centre;   /* [dim] */
+    float scale;     /* a power of two: rows less the centre become numbers near 1 */
+    double *partial; /* [pieces × (1 + dim) × dim] sums of the rows, then their products, lower triangle */
+    float *scratch;  /* [threads × (BLOCK + PANEL + 1) × dim] */
     const gn_pca *pca;
     float *out;
 } pca_sums;
 
-static double row_weight(const pca_sums *s, size_t row)
+/* Also the block's sum of the centred rows. */
+GN__CLONES static void pca_centre(const float *x, const float *centre, float scale, float weight, size_t n,
+                                  float *out, float *sum)
 {
-    return (s->weight ? s->weight[row] : 1) * s->inverse_total;
+    for (size_t j = 0; j < n; j++) {
+        float d = (x[j] - centre[j]) * scale;
+        sum[j] += d * weight * weight;
+        out[j] = d * weight;
+    }
 }
 
-GN__CLONES static void pca_add_scaled(const float *x, double w, size_t n, double *sum)
+GN__CLONES static void pca_add(const float *x, size_t n, double *sum)
 {
-    for (size_t j = 0; j < n; j++) sum[j] += w * (double)x[j];
+    for (size_t j = 0; j < n; j++) sum[j] += (double)x[j];
 }
 
-GN__CLONES static void pca_centre_scaled(const float *x, const double *mean, double w, size_t n, double *out)
+/* A centre and a scale from some rows, evenly spread. Any would do: digits depend on them, not the answer. */
+static void find_centre(pca_sums *s)
 {
-    for (size_t j = 0; j < n; j++) out[j] = ((double)x[j] - mean[j]) * w;
-}
-
-static void mean_piece(void *arg, size_t begin, size_t end, unsigned worker)
-{
-    (void)worker;
-    pca_sums *s = arg;
-    size_t dim = s->x->cols;
-    double *sum = s->partial + begin / s->grain * dim;
-    memset(sum, 0, dim * sizeof *sum);
-    for (size_t i = begin; i < end; i++) pca_add_scaled(s->x->data + i * dim, row_weight(s, i), dim, sum);
+    size_t n = s->x->rows, dim = s->x->cols, some = n < CENTRE_ROWS ? n : (size_t)CENTRE_ROWS;
+    float most = 0;
+    for (size_t j = 0; j < dim; j++) {
+        double sum = 0;
+        for (size_t i = 0; i < some; i++) sum += (double)s->x->data[i * (n / some) * dim + j];
+        s->centre[j] = (float)(sum / (double)some);
+        for (size_t i = 0; i < some; i++)
+            most = fmaxf(most, fabsf(s->x->data[i * (n / some) * dim + j] - s->centre[j]));
+    }
+    s->scale = most > 0 && isfinite(most) ? ldexpf(1, -ilogbf(most)) : 1;
+    if (!isfinite(s->scale) || !(s->scale > 0)) s->scale = 1;
 }
 
 static void covariance_piece(void *arg, size_t begin, size_t end, unsigned worker)
 {
     pca_sums *s = arg;
     size_t dim = s->x->cols;
-    double *sum = s->partial + begin / s->grain * dim * dim, *rows = s->scratch + worker * BLOCK * dim;
-    memset(sum, 0, dim * dim * sizeof *sum);
+    double *sum = s->partial + begin / s->grain * (1 + dim) * dim, *square = sum + dim;
+    float *rows = s->scratch + worker * (BLOCK + PANEL + 1) * dim, *panel = rows + BLOCK * dim;
+    float *block_sum = panel + PANEL * dim;
+    memset(sum, 0, (1 + dim) * dim * sizeof *sum);
     for (size_t at = begin; at < end && !gn__cancelled(s->ctx); at += BLOCK) {
         size_t m = end - at < BLOCK ? end - at : BLOCK;
-        for (size_t i = 0; i < m; i++)
-            pca_centre_scaled(s->x->data + (at + i) * dim, s->mean, sqrt(row_weight(s, at + i)), dim,
-                              rows + i * dim);
-        cblas_dsyrk(CblasRowMajor, CblasLower, CblasTrans, (int)dim, (int)m, 1, rows, (int)dim, 1, sum,
-                    (int)dim);
+        memset(block_sum, 0, dim * sizeof *block_sum);
+        for (size_t i = 0; i < m; i++) {
+            float root = s->weight ? (float)sqrt(s->weight[at + i] * s->inverse_most) : 1;
+            pca_centre(s->x->data + (at + i) * dim, s->centre, s->scale, root, dim, rows + i * dim,
+                       block_sum);
+        }
+        pca_add(block_sum, dim, sum);
+        for (size_t j = 0; j < dim; j += PANEL) {
+            size_t height = dim - j < PANEL ? dim - j : PANEL;
+            gn__product(height, j + height, m, 1, (gn__factor){rows + j, dim, true},
+                        (gn__factor){rows, dim, false}, 0, panel, j + height);
+            for (size_t i = 0; i < height; i++)
+                pca_add(panel + i * (j + height), j + i + 1, square + (j + i) * dim);
+        }
     }
 }
 
@@ -72,18 +93,40 @@ static void reduce(double *partial, size_t pieces, size_t size)
         for (size_t j = 0; j < size; j++) partial[j] += partial[k * size + j];
 }
 
-static gn_status total_weight(const double *weight, size_t n, double *total, gn_error *err)
+static gn_status total_weight(const double *weight, size_t n, double *total, double *most, gn_error *err)
 {
     *total = weight == NULL ? (double)n : 0;
+    *most = weight == NULL ? 1 : 0;
     for (size_t i = 0; weight != NULL && i < n; i++) {
         if (!(weight[i] >= 0) || !isfinite(weight[i]))
             return gn__fail(err, GN_DATA, "the weight of row %zu is %g; weights must be finite and >= 0", i,
                             weight[i]);
         *total += weight[i];
+        *most = fmax(*most, weight[i]);
     }
     if (!(*total > 0) || !isfinite(*total))
         return gn__fail(err, GN_DATA, "principal components need rows with weight; all %zu weigh nothing", n);
     return GN_OK;
+}
+
+/* From the sums in the first piece to mean and covariance, in place. */
+static gn_status finish_sums(const pca_sums *s, double total, gn_pca *pca, gn_error *err)
+{
+    size_t dim = s->x->cols;
+    double *shift = s->partial, *square = shift + dim, scale = (double)s->scale, all = 0;
+    for (size_t j = 0; j < dim; j++) {
+        shift[j] /= total;
+        pca->mean[j] = (float)((double)s->centre[j] + shift[j] / scale);
+    }
+    for (size_t i = 0; i < dim; i++) {
+        for (size_t j = 0; j <= i; j++)
+            square[i * dim + j] = (square[i * dim + j] / total - shift[i] * shift[j]) / scale / scale;
+        all += square[i * dim + i];
+    }
+    pca->total_variance = fmax(all, 0);
+    if (isfinite(all)) return GN_OK;
+    GN__TRY(gn__check_finite(s->ctx, s->x, "the matrix", err));
+    return gn__fail(err, GN_NUMERIC, "the matrix has values too far apart for principal components");
 }
 
 /* The top eigenvectors of the lower triangle `cov` (destroyed) into out, in descending order. */
@@ -127,17 +170,16 @@ gn_status gn_pca_fit(gn_context *ctx, const gn_matrix *x, const double *weight, 
                      gn_pca *out, gn_error *err)
 {
     size_t n = x->rows, dim = x->cols, square, most = dim < n ? dim : n;
-    double total = 0;
+    double total = 0, heaviest = 0;
     if (dim == 0 || components == 0 || dim > INT32_MAX / 2)
         return gn__fail(err, GN_INVALID_ARGUMENT,
                         "principal components need at least one column and one component; got %zu and %zu",
                         dim, components);
     if (n < 2) return gn__fail(err, GN_DATA, "principal components need at least two rows; there are %zu", n);
-    GN__TRY(total_weight(weight, n, &total, err));
-    GN__TRY(gn__check_finite(ctx, x, "the matrix", err));
+    GN__TRY(total_weight(weight, n, &total, &heaviest, err));
     if (components > most) components = most;
     size_t bytes = 0;
-    if (!gn__mul_size(dim, dim, &square) || !gn__mul_size(square, sizeof(double), &bytes))
+    if (!gn__mul_size(dim + 1, dim, &square) || !gn__mul_size(square, sizeof(double), &bytes))
         return gn__no_memory(err, SIZE_MAX);
     size_t pieces = piece_memory / bytes, blocks = (n + BLOCK - 1) / BLOCK;
     pieces = pieces < 1 ? 1 : pieces > MAX_PIECES ? MAX_PIECES : pieces;
@@ -145,7 +187,7 @@ gn_status gn_pca_fit(gn_context *ctx, const gn_matrix *x, const double *weight, 
     pca_sums s = {.ctx = ctx,
                   .x = x,
                   .weight = weight,
-                  .inverse_total = 1 / total,
+                  .inverse_most = 1 / heaviest,
                   .grain = (blocks + pieces - 1) / pieces * BLOCK};
     pieces = (n + s.grain - 1) / s.grain;
     gn_pca pca = {.dim = dim,
@@ -154,29 +196,24 @@ gn_status gn_pca_fit(gn_context *ctx, const gn_matrix *x, const double *weight, 
                   .direction = gn__calloc(components, dim * sizeof *pca.direction),
                   .variance = gn__calloc(components, sizeof *pca.variance)};
     gn_status status = GN_OK;
-    s.mean = gn__calloc(dim, sizeof *s.mean);
+    s.centre = gn__calloc(dim, sizeof *s.centre);
     s.partial = gn__aligned(pieces * square, sizeof *s.partial);
-    s.scratch = gn__aligned((size_t)gn_context_threads(ctx) * BLOCK * dim, sizeof *s.scratch);
-    if (pca.mean == NULL || pca.direction == NULL || pca.variance == NULL || s.mean == NULL ||
+    s.scratch = gn__aligned((size_t)gn_context_threads(ctx) * (BLOCK + PANEL + 1) * dim, sizeof *s.scratch);
+    if (pca.mean == NULL || pca.direction == NULL || pca.variance == NULL || s.centre == NULL ||
         s.partial == NULL || s.scratch == NULL) {
         status = gn__no_memory(err, pieces * bytes);
         goto done;
     }
-    GN__TRY_GOTO(gn__parallel_for(ctx, n, s.grain, mean_piece, &s, err), done);
-    reduce(s.partial, pieces, dim);
-    for (size_t j = 0; j < dim; j++) {
-        s.mean[j] = s.partial[j];
-        pca.mean[j] = (float)s.mean[j];
-    }
+    find_centre(&s);
     GN__TRY_GOTO(gn__parallel_for(ctx, n, s.grain, covariance_piece, &s, err), done);
     reduce(s.partial, pieces, square);
-    for (size_t j = 0; j < dim; j++) pca.total_variance += s.partial[j * dim + j];
-    GN__TRY_GOTO(top_directions(s.partial, dim, components, &pca, err), done);
+    GN__TRY_GOTO(finish_sums(&s, total / heaviest, &pca, err), done);
+    GN__TRY_GOTO(top_directions(s.partial + dim, dim, components, &pca, err), done);
     *out = pca;
     pca = (gn_pca){0};
 done:
     gn_pca_free(&pca);
-    free(s.mean);
+    free(s.centre);
     free(s.partial);
     free(s.scratch);
     return status;
@@ -186,12 +223,12 @@ static void project_piece(void *arg, size_t begin, size_t end, unsigned worker)
 {
     pca_sums *s = arg;
     size_t dim = s->x->cols, components = s->pca->components;
-    float *rows = (float *)(s->scratch + worker * BLOCK * dim);
+    float *rows = s->scratch + worker * BLOCK * dim;
     for (size_t i = begin; i < end; i++)
         for (size_t j = 0; j < dim; j++)
             rows[(i - begin) * dim + j] = s->x->data[i * dim + j] - s->pca->mean[j];
-    cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasTrans, (int)(end - begin), (int)components, (int)dim, 1,
-                rows, (int)dim, s->pca->direction, (int)dim, 0, s->out + begin * components, (int)components);
+    gn__product(end - begin, components, dim, 1, (gn__factor){rows, dim, false},
+                (gn__factor){s->pca->direction, dim, true}, 0, s->out + begin * components, components);
 }
 
 gn_status gn_pca_project(gn_context *ctx, const gn_pca *pca, const gn_matrix *x, gn_matrix *out,

@@ -101,7 +101,7 @@ static bool has_avx512vnni(void)
 #endif
 
 static const struct {
-    const gn__product *product;
+    const gn__multiplier *product;
     bool (*runs)(void);
 } products[] = {
 #if defined(__x86_64__)
@@ -113,7 +113,7 @@ static const struct {
     {&gn__product_base, always},
 };
 
-const gn__product *gn__product_at(size_t i)
+const gn__multiplier *gn__product_at(size_t i)
 {
     for (size_t c = 0; c < sizeof products / sizeof *products; c++)
         if (products[c].runs() && i-- == 0) return products[c].product;
@@ -122,7 +122,7 @@ const gn__product *gn__product_at(size_t i)
 
 /* Measured on Zen 5 (docs/performance.md). oneDNN keeps whatever AMX does, and everything on processors
  * without AVX2. What it is told to leave alone (DNNL_MAX_CPU_ISA) is left alone here too. */
-const gn__product *gn__product_for(gn_dtype dtype)
+const gn__multiplier *gn__product_for(gn_dtype dtype)
 {
 #if defined(__x86_64__)
     bool amx = allowed(dnnl_cpu_isa_avx512_core_amx);
@@ -145,7 +145,7 @@ size_t gn__product_spare(size_t rows, size_t inputs)
     return (TALL + rows) * inputs + 2 * rows + 16;
 }
 
-size_t gn__product_weights(const gn__product *p, size_t inputs, size_t outputs)
+size_t gn__product_weights(const gn__multiplier *p, size_t inputs, size_t outputs)
 {
     return (inputs + p->group - 1) / p->group * ((outputs + p->step - 1) / p->step * p->step);
 }

@@ -1,8 +1,9 @@
-/* Products of rows with packed weights (gn__product in tensor.h), written once for three kinds of factor. The
- * includer may define KERNEL_BF16 or KERNEL_INT8; without either the factors are float32. A unit is 32 bits
- * of a row: one float32, two bf16 or four 8-bit integers that follow each other. Up to TALL rows meet STEP
- * columns at a time, all their sums in registers; the rows' units are laid side by side first, so that one
- * address runs through them. A sum adds its terms from the first input to the last whatever stands beside it.
+/* Products of rows with packed weights (gn__multiplier in tensor.h), written once for three kinds of factor.
+ * The includer may define KERNEL_BF16 or KERNEL_INT8; without either the factors are float32. A unit is 32
+ * bits of a row: one float32, two bf16 or four 8-bit integers that follow each other. Up to TALL rows meet
+ * STEP columns at a time, all their sums in registers; the rows' units are laid side by side first, so that
+ * one address runs through them. A sum adds its terms from the first input to the last whatever stands beside
+ * it.
  */
 #include "tensor/kernel_narrow.h"
 

@@ -42,6 +42,11 @@ static inline vf all(float x)
     return x - (vf){0};
 }
 
+static inline vi all_int(int32_t x)
+{
+    return x - (vi){0};
+}
+
 static inline vf choose(vi where, vf yes, vf no)
 {
     return (vf)((where & (vi)yes) | (~where & (vi)no));

@@ -13,8 +13,8 @@ struct gn__linear {
     size_t inputs, outputs;
     bool add;
     gn_dtype dtype;
-    const gn__product *own; /* NULL: oneDNN's */
-    float *packed;          /* the weights for it */
+    const gn__multiplier *own; /* NULL: oneDNN's */
+    float *packed;             /* the weights for it */
     dnnl_engine_t engine;
     dnnl_primitive_desc_t description;
     dnnl_primitive_t product;
@@ -234,7 +234,7 @@ static gn_status pack_int8(gn__linear *l, const float *weight, gn_error *err)
     return status;
 }
 
-gn_status gn__linear_create_with(const gn__product *own, gn__engine *engine, const float *weight,
+gn_status gn__linear_create_with(const gn__multiplier *own, gn__engine *engine, const float *weight,
                                  const float *bias, size_t inputs, size_t outputs, bool add, gn_dtype dtype,
                                  gn__linear **out, gn_error *err)
 {

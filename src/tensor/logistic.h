@@ -17,16 +17,21 @@ typedef struct gn__logistic_problem {
     double lambda;      /* >= 0; 0 may have no minimum on separable data */
     const float *mean;  /* [dim]; NULL: 0 */
     double scale;       /* > 0 */
-    double tolerance;   /* stop when the gradient's norm is this part of its norm at W = 0; 0: 1e-5 */
+    double tolerance;   /* stop when the gradient's norm is this part of its norm at W = 0, and what a Newton
+                           step would still gain about a tenth of this part of the objective; 0: 1e-5 */
+    double reference;   /* that norm at W = 0, from an earlier report on the same rows (lambda does not enter
+                           it); 0: found by a pass over them */
     int max_iterations; /* 0: 500 */
 } gn__logistic_problem;
 
 typedef struct gn__logistic_report {
     int iterations, evaluations;
     double objective;
-    double gradient; /* its norm relative to that at W = 0 */
-    bool converged;  /* gradient within tolerance, or within 1e-4 where float32 margins (few rows) allow no
-                        finer line search; false: stopped before, by max_iterations for instance */
+    double gradient;  /* its norm relative to that at W = 0 */
+    double reference; /* that one */
+    bool converged;   /* as tolerance says; or the gradient within 1e-4, with the objective standing still to
+                         1e-7  of itself over eight steps, where float32 margins allow no finer line search.
+                         false:  stopped before, by max_iterations for instance: gradient says how far it got */
 } gn__logistic_report;
 
 /* weight: [(classes == 2 ? 1 : classes) * (dim + 1)], in: the start (zeros are fine), out: the minimum, in

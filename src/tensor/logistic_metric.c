@@ -1,7 +1,7 @@
-/* The metric of the logistic regression. Two classes: the Hessian at the start, from a sample of the rows.
- * More: a row's Hessian is (diag(q) − q qᵀ) ⊗ z zᵀ for probabilities q; the metric keeps its diagonal
- * blocks, and of those one common shape, sum_i v_i z_i z_iᵀ with v = 1 − sum q², times a size for each class
- * (its mean q (1 − q)). Exactness is not needed: L-BFGS learns the rest. */
+/* The metric of the logistic regression, from a sample of the rows. Two classes: the Hessian at the start and
+ * its Cholesky factor. More: a row's Hessian is (diag(q) − q qᵀ) ⊗ z zᵀ for probabilities q; of its diagonal
+ * blocks the common shape, sum_i v_i z_i z_iᵀ with v = 1 − sum q², is made here, and logistic_spectrum.c goes
+ * on from there. Exactness is not needed: L-BFGS learns the rest. */
 #include "tensor/logistic_parts.h"
 
 #include <cblas.h>
@@ -9,7 +9,7 @@
 #include <math.h>
 
 enum { MAX_DIM = 2048, PIECES = 8, CHUNK = 128 };
-static const double least_ridge = 1e-6, least_root = 1e-3;
+static const double least_ridge = 1e-6;
 
 size_t gn__metric_rows(const gn__logistic_problem *p)
 {
@@ -19,7 +19,8 @@ size_t gn__metric_rows(const gn__logistic_problem *p)
      * most, 4 d at the least (all of them where there are fewer), between those what about four passes
      * cost. */
     double rows = fmin(n, fmin(32 * d, fmax(4 * d, 32 * n * k / d)));
-    double cost = (rows * d + d * d / 3) / 4, saved = 50 * 2 * n * k;
+    double cost = k > 1 ? (2 * rows * (d + k) + 9 * d * d) / 4 : (rows * d + d * d / 3) / 4;
+    double saved = 50 * 2 * n * k;
     return cost < saved ? (size_t)rows : 0;
 }
 
@@ -32,30 +33,27 @@ typedef struct sums {
     const gn__logistic_problem *p;
     float *w; /* [outputs × width] */
     size_t sampled, outputs, width, grain;
-    double *gram;   /* [pieces × width × width] */
-    double *spread; /* [pieces × outputs] sum of q (1 − q) */
-    float *rows;    /* [threads × rows_size] rows [CHUNK × width], then logits [CHUNK × outputs] */
+    double *gram; /* [pieces × width × width] */
+    float *rows;  /* [threads × rows_size] rows [CHUNK × width], then logits [CHUNK × outputs] */
     size_t rows_size;
     float *product; /* [threads × width × width] */
 } sums;
 
-/* The probabilities q of one row from its logits, in place; its v, and q (1 − q) onto spread. */
-static double row_spread(float *logit, size_t outputs, double weight, double *spread)
+/* Of one row from its logits: q (1 − q), or v = 1 − sum q². */
+static double row_spread(const float *logit, size_t outputs)
 {
     if (outputs == 1) {
         double q = 1 / (1 + exp(-(double)*logit));
-        spread[0] += weight * q * (1 - q);
         return q * (1 - q);
     }
-    double top = -INFINITY, total = 0, v = 1;
+    double top = -INFINITY, total = 0, square = 0;
     for (size_t c = 0; c < outputs; c++) top = fmax(top, (double)logit[c]);
-    for (size_t c = 0; c < outputs; c++) total += (double)(logit[c] = expf(logit[c] - (float)top));
     for (size_t c = 0; c < outputs; c++) {
-        double q = (double)logit[c] / total;
-        v -= q * q;
-        spread[c] += weight * q * (1 - q);
+        double e = (double)expf(logit[c] - (float)top);
+        total += e;
+        square += e * e;
     }
-    return v;
+    return 1 - square / (total * total);
 }
 
 static void gram_piece(void *arg, size_t begin, size_t end, unsigned worker)
@@ -63,7 +61,7 @@ static void gram_piece(void *arg, size_t begin, size_t end, unsigned worker)
     sums *s = arg;
     const gn__logistic_problem *p = s->p;
     size_t dim = p->dim, width = s->width, piece = begin / s->grain;
-    double *gram = s->gram + piece * width * width, *spread = s->spread + piece * s->outputs;
+    double *gram = s->gram + piece * width * width;
     float *rows = s->rows + worker * s->rows_size, *logit = rows + CHUNK * width;
     float *product = s->product + worker * width * width, factor = (float)(1 / p->scale);
     memset(product, 0, width * width * sizeof *product);
@@ -81,7 +79,7 @@ static void gram_piece(void *arg, size_t begin, size_t end, unsigned worker)
         for (size_t i = 0; i < m; i++) {
             size_t k = gn__metric_row(p, at + i, s->sampled);
             double weight = p->sample_weight ? p->sample_weight[k] : 1;
-            double v = row_spread(logit + i * s->outputs, s->outputs, weight, spread);
+            double v = row_spread(logit + i * s->outputs, s->outputs);
             float root = (float)sqrt(fmax(weight * v, 0));
             for (size_t j = 0; j < width; j++) rows[i * width + j] *= root;
         }
@@ -91,27 +89,35 @@ static void gram_piece(void *arg, size_t begin, size_t end, unsigned worker)
     for (size_t j = 0; j < width * width; j++) gram[j] = (double)product[j];
 }
 
-/* Adds the pieces up into the first; the sum becomes a mean, with its ridge. */
-static void finish(sums *s, size_t pieces, double total, gn__metric *out)
+/* Adds the pieces up into the first; the sum becomes a mean. */
+static void finish(sums *s, size_t pieces, double total)
+{
+    size_t square = s->width * s->width;
+    for (size_t k = 1; k < pieces; k++)
+        for (size_t j = 0; j < square; j++) s->gram[j] += s->gram[k * square + j];
+    for (size_t j = 0; j < square; j++) s->gram[j] /= total;
+}
+
+/* Penalty, ridge, Cholesky factor and its inverse; leaves the metric plain where there is none. */
+static gn_status factorise(sums *s, gn__metric *out, gn_error *err)
 {
     size_t width = s->width, square = width * width;
-    double trace = 0, mean = 0;
-    for (size_t k = 1; k < pieces; k++) {
-        for (size_t j = 0; j < square; j++) s->gram[j] += s->gram[k * square + j];
-        for (size_t c = 0; c < s->outputs; c++) s->spread[c] += s->spread[k * s->outputs + c];
-    }
-    for (size_t j = 0; j < square; j++) s->gram[j] /= total;
-    for (size_t c = 0; c < s->outputs; c++) mean += s->spread[c] / total / (double)s->outputs;
-    /* The gram has the weights v, which sum to outputs × mean: a class's block is its share of it. */
-    for (size_t c = 0; c < s->outputs; c++) {
-        double size = s->spread[c] / total;
-        out->root[c] = s->outputs == 1 ? 1 : sqrt(fmax(size / ((double)s->outputs * mean), least_root));
-        if (!(mean > 0)) out->root[c] = 1;
-    }
+    double trace = 0;
     for (size_t j = 0; j < width; j++) trace += s->gram[j * width + j];
     double ridge = least_ridge * fmax(trace / (double)width, 1e-12);
-    double penalty = s->p->lambda * (s->outputs == 1 ? 1 : (double)s->outputs);
-    for (size_t j = 0; j < width; j++) s->gram[j * width + j] += ridge + (j < s->p->dim ? penalty : 0);
+    for (size_t j = 0; j < width; j++) s->gram[j * width + j] += ridge + (j < s->p->dim ? s->p->lambda : 0);
+    if (LAPACKE_dpotrf(LAPACK_ROW_MAJOR, 'L', (int)width, s->gram, (int)width) != 0) return GN_OK;
+    out->lower = gn__aligned(square, sizeof *out->lower);
+    out->inverse = gn__aligned(square, sizeof *out->inverse);
+    if (!out->lower || !out->inverse) return gn__no_memory(err, 2 * square * sizeof *out->lower);
+    for (size_t j = 0; j < square; j++) out->lower[j] = (float)s->gram[j];
+    if (LAPACKE_dtrtri(LAPACK_ROW_MAJOR, 'L', 'N', (int)width, s->gram, (int)width) != 0) {
+        free(out->lower);
+        out->lower = NULL;
+        return GN_OK;
+    }
+    for (size_t j = 0; j < square; j++) out->inverse[j] = (float)s->gram[j];
+    return GN_OK;
 }
 
 gn_status gn__metric_make(gn_context *ctx, const gn__logistic_problem *p, const double *w, size_t sampled,
@@ -127,12 +133,11 @@ gn_status gn__metric_make(gn_context *ctx, const gn__logistic_problem *p, const 
     double total = 0;
     gn_status status = GN_OK;
     s.gram = gn__aligned(pieces * square, sizeof *s.gram);
-    s.spread = gn__calloc(pieces * s.outputs, sizeof *s.spread);
     s.rows = gn__aligned(threads * s.rows_size, sizeof *s.rows);
     s.product = gn__aligned(threads * square, sizeof *s.product);
-    out->root = gn__calloc(s.outputs, sizeof *out->root);
+    out->part = gn__aligned(2 * s.outputs * width, sizeof *out->part);
     s.w = gn__calloc(s.outputs * width, sizeof *s.w);
-    if (!s.w || !s.gram || !s.spread || !s.rows || !s.product || !out->root) {
+    if (!s.w || !s.gram || !s.rows || !s.product || !out->part) {
         status = gn__no_memory(err, (pieces * sizeof *s.gram + threads * sizeof *s.product) * square);
         goto done;
     }
@@ -143,26 +148,12 @@ gn_status gn__metric_make(gn_context *ctx, const gn__logistic_problem *p, const 
         total += p->sample_weight ? p->sample_weight[k] : 1;
     }
     if (!(total > 0)) goto done; /* only rows without weight were sampled */
-    finish(&s, pieces, total, out);
-    if (LAPACKE_dpotrf(LAPACK_ROW_MAJOR, 'L', (int)width, s.gram, (int)width) != 0) goto done;
-    out->lower = gn__aligned(square, sizeof *out->lower);
-    out->inverse = gn__aligned(square, sizeof *out->inverse);
-    out->part = gn__aligned(s.outputs * width, sizeof *out->part);
-    if (!out->lower || !out->inverse || !out->part) {
-        status = gn__no_memory(err, 2 * square * sizeof *out->lower);
-        goto done;
-    }
-    for (size_t j = 0; j < square; j++) out->lower[j] = (float)s.gram[j];
-    if (LAPACKE_dtrtri(LAPACK_ROW_MAJOR, 'L', 'N', (int)width, s.gram, (int)width) != 0) {
-        free(out->lower);
-        out->lower = NULL;
-        goto done;
-    }
-    for (size_t j = 0; j < square; j++) out->inverse[j] = (float)s.gram[j];
+    finish(&s, pieces, total);
+    status = s.outputs == 1 ? factorise(&s, out, err)
+                            : gn__metric_spectrum(ctx, p, w, sampled, total, s.gram, out, err);
 done:
     free(s.w);
     free(s.gram);
-    free(s.spread);
     free(s.rows);
     free(s.product);
     return status;
@@ -172,8 +163,11 @@ void gn__metric_free(gn__metric *m)
 {
     free(m->lower);
     free(m->inverse);
+    free(m->turn);
+    free(m->middle);
+    free(m->stretch);
     free(m->part);
-    free(m->root);
+    *m = (gn__metric){0};
 }
 
 static void to_float(const gn__metric *m, const double *x)
@@ -181,12 +175,9 @@ static void to_float(const gn__metric *m, const double *x)
     for (size_t i = 0; i < m->outputs * m->width; i++) m->part[i] = (float)x[i];
 }
 
-static void from_float(const gn__metric *m, bool divide, double *x)
+static void from_float(const gn__metric *m, double *x)
 {
-    for (size_t c = 0; c < m->outputs; c++) {
-        double f = divide ? 1 / m->root[c] : m->root[c];
-        for (size_t j = 0; j < m->width; j++) x[c * m->width + j] = f * (double)m->part[c * m->width + j];
-    }
+    for (size_t i = 0; i < m->outputs * m->width; i++) x[i] = (double)m->part[i];
 }
 
 static void multiply(const gn__metric *m, CBLAS_TRANSPOSE transposed, const float *by)
@@ -195,26 +186,90 @@ static void multiply(const gn__metric *m, CBLAS_TRANSPOSE transposed, const floa
                 (int)m->width, 1, by, (int)m->width, m->part, (int)m->width);
 }
 
+/* part becomes its second half: the features of every class by Vᵀ (or V, back), not the last column. */
+static float *turned(const gn__metric *m, bool back)
+{
+    size_t dim = m->width - 1;
+    float *out = m->part + m->outputs * m->width;
+    gn__product(m->outputs, dim, dim, 1, (gn__factor){m->part, m->width, false},
+                (gn__factor){m->turn, dim, !back}, 0, out, m->width);
+    return out;
+}
+
+/* Softmax does not see what is added to all classes alike, and of those weights the penalty likes the ones
+ * best that sum to 0. Along the others it alone would give curvature, thousands of times less than the metric
+ * says: so they are taken out of every point, and of its gradient. */
+static void take_out_common(const gn__metric *m, double *x)
+{
+    for (size_t j = 0; j < m->width; j++) {
+        double mean = 0;
+        for (size_t c = 0; c < m->outputs; c++) mean += x[c * m->width + j] / (double)m->outputs;
+        for (size_t c = 0; c < m->outputs; c++) x[c * m->width + j] -= mean;
+    }
+}
+
+static double at_middle(const gn__metric *m, const double *w)
+{
+    double sum = 0;
+    for (size_t j = 0; j + 1 < m->width; j++) sum += w[j] * (double)m->middle[j];
+    return sum;
+}
+
 void gn__metric_enter(const gn__metric *m, double *w)
 {
-    if (m->lower == NULL) return;
-    to_float(m, w);
-    multiply(m, CblasNoTrans, m->lower);
-    from_float(m, false, w);
+    size_t width = m->width;
+    if (m->lower != NULL) {
+        to_float(m, w);
+        multiply(m, CblasNoTrans, m->lower);
+        from_float(m, w);
+    } else if (m->turn != NULL) {
+        to_float(m, w);
+        const float *u = turned(m, false);
+        for (size_t c = 0; c < m->outputs; c++, w += width) {
+            const float *stretch = m->stretch + c * width;
+            w[width - 1] = (w[width - 1] + at_middle(m, w)) * (double)stretch[width - 1];
+            for (size_t j = 0; j + 1 < width; j++) w[j] = (double)u[c * width + j] * (double)stretch[j];
+        }
+    }
 }
 
 void gn__metric_leave(const gn__metric *m, double *u)
 {
-    if (m->lower == NULL) return;
-    to_float(m, u);
-    multiply(m, CblasNoTrans, m->inverse);
-    from_float(m, true, u);
+    size_t width = m->width;
+    if (m->lower != NULL) {
+        to_float(m, u);
+        multiply(m, CblasNoTrans, m->inverse);
+        from_float(m, u);
+    } else if (m->turn != NULL) {
+        for (size_t i = 0; i < m->outputs * width; i++) m->part[i] = (float)(u[i] / (double)m->stretch[i]);
+        const float *w = turned(m, true);
+        for (size_t c = 0; c < m->outputs; c++) {
+            double *own = u + c * width, last = own[width - 1] / (double)m->stretch[c * width + width - 1];
+            for (size_t j = 0; j + 1 < width; j++) own[j] = (double)w[c * width + j];
+            own[width - 1] = last - at_middle(m, own);
+        }
+        take_out_common(m, u);
+    }
 }
 
 void gn__metric_gradient(const gn__metric *m, double *g)
 {
-    if (m->lower == NULL) return;
-    to_float(m, g);
-    multiply(m, CblasTrans, m->inverse);
-    from_float(m, true, g);
+    size_t width = m->width;
+    if (m->lower != NULL) {
+        to_float(m, g);
+        multiply(m, CblasTrans, m->inverse);
+        from_float(m, g);
+    } else if (m->turn != NULL) {
+        take_out_common(m, g);
+        for (size_t c = 0; c < m->outputs; c++)
+            for (size_t j = 0; j + 1 < width; j++)
+                m->part[c * width + j] =
+                    (float)(g[c * width + j] - g[c * width + width - 1] * (double)m->middle[j]);
+        const float *turn = turned(m, false);
+        for (size_t c = 0; c < m->outputs; c++, g += width) {
+            const float *stretch = m->stretch + c * width;
+            for (size_t j = 0; j + 1 < width; j++) g[j] = (double)turn[c * width + j] / (double)stretch[j];
+            g[width - 1] /= (double)stretch[width - 1];
+        }
+    }
 }

@@ -28,22 +28,31 @@ void gn__pass_free(gn__pass *pass);
 /* Objective and gradient g [outputs × width] at w, the penalty included. */
 gn_status gn__pass_run(gn__pass *pass, const double *w, double *g, double *objective, gn_error *err);
 
-/* ---- the metric: which step is as long as which (logistic_metric.c) -------------------------------- */
+/* ---- the metric: which step is as long as which (logistic_metric.c, logistic_spectrum.c) ------------ */
 
-/* A Hessian H = L Lᵀ learnt from some rows. L-BFGS works on u = root_c Lᵀ w, where the objective's level
- * sets are near spheres. A zeroed struct is the plain metric, u = w. */
+/* A Hessian learnt from some rows. L-BFGS works on u, where the objective's level sets are near spheres. Any
+ * invertible map is a metric, as long as points and gradients go through the same one, so that the arrays may
+ * be rounded. A zeroed struct is the plain metric, u = w.
+ * Two classes: H = L Lᵀ, u = Lᵀ w.
+ * More: every class's block of H is V diag(stretch²) Vᵀ about `middle`, with one V and its own stretches:
+ * u = stretch (Vᵀ w), and the last of u is its stretch times the margin at `middle`. */
 typedef struct gn__metric {
     size_t width, outputs;
-    float *lower;   /* [width × width] L, row-major lower triangle; NULL: plain */
-    float *inverse; /* [width × width] of L. Rounded: any invertible map is a metric, as long as points and
-                       gradients go through the same one */
-    float *part;    /* [outputs × width] */
-    double *root;   /* [outputs] */
+    float *lower;   /* two classes: [width × width] L, row-major lower triangle */
+    float *inverse; /* [width × width] of L */
+    float *turn;    /* more: [dim × dim] Vᵀ, row by row */
+    float *middle;  /* [dim] */
+    float *stretch; /* [outputs × width] > 0 */
+    float *part;    /* [2 × outputs × width] */
 } gn__metric;
 /* At the point w [outputs × width]; leaves *out plain where a metric would cost more than it saves.
  * sampled: how many rows of the problem, evenly spread, to learn from. */
 gn_status gn__metric_make(gn_context *ctx, const gn__logistic_problem *p, const double *w, size_t sampled,
                           gn__metric *out, gn_error *err);
+/* The part of it for more than two classes; total: the sampled rows' weight. gram: [width × width] their
+ * sum of v z zᵀ (the last of z is 1) over total, v = 1 − sum q² for probabilities q. */
+gn_status gn__metric_spectrum(gn_context *ctx, const gn__logistic_problem *p, const double *w, size_t sampled,
+                              double total, const double *gram, gn__metric *out, gn_error *err);
 void gn__metric_free(gn__metric *m);
 void gn__metric_enter(const gn__metric *m, double *w);    /* w becomes u */
 void gn__metric_leave(const gn__metric *m, double *u);    /* u becomes w */

@@ -6,7 +6,7 @@
 #include <cblas.h>
 #include <math.h>
 
-enum { MEMORY = 12, LINE_STEPS = 12 };
+enum { MEMORY = 20, LINE_STEPS = 12 };
 static const double flat_enough = 0.5; /* of the slope at the start */
 
 typedef struct search {
@@ -90,16 +90,16 @@ static void remember(search *k)
     if (k->kept < MEMORY) k->kept++;
 }
 
-static gn_status run(search *k, bool (*enough)(void *arg), int max_iterations, int *iterations)
+static gn_status run(search *k, gn__enough enough, int max_iterations, int *iterations)
 {
     k->evaluations++;
     GN__TRY(k->f(k->arg, k->x, k->g, &k->value, k->err));
-    for (*iterations = 0; *iterations < max_iterations && !enough(k->arg);) {
+    for (*iterations = 0; *iterations < max_iterations;) {
         double value, square = dot(k, k->g, k->g);
         bool found;
-        if (!(square > 0)) return GN_OK;
         find_direction(k);
         double slope = dot(k, k->g, k->direction);
+        if (enough(k->arg, fmax(-0.5 * slope, 0)) || !(square > 0)) return GN_OK;
         if (!(slope < 0)) {
             if (k->kept == 0) return GN_OK;
             k->kept = 0; /* rounding has spoilt the memory: begin anew from the gradient */
@@ -121,8 +121,8 @@ static gn_status run(search *k, bool (*enough)(void *arg), int max_iterations, i
     return GN_OK;
 }
 
-gn_status gn__minimise(gn__objective f, bool (*enough)(void *arg), void *arg, size_t n, double *x,
-                       int max_iterations, double noise, gn__minimum *out, gn_error *err)
+gn_status gn__minimise(gn__objective f, gn__enough enough, void *arg, size_t n, double *x, int max_iterations,
+                       double noise, gn__minimum *out, gn_error *err)
 {
     double *memory = gn__aligned(n, (2 * MEMORY + 4) * sizeof *memory);
     if (memory == NULL) return gn__no_memory(err, n * (2 * MEMORY + 4) * sizeof *memory);

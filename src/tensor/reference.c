@@ -202,6 +202,36 @@ static double softmax_loss(float *logit, size_t stride, size_t classes, const fl
     return loss;
 }
 
-const gn__ops gn__ops_reference = {"reference", layer_norm, rms_norm,      activate,    gate,
-                                   rotate,      to_bf16,    attention,     to_u8,       from_sums,
-                                   margins,     add_rows,   binomial_loss, softmax_loss};
+static void signed_sums(const gn__signed *s)
+{
+    for (size_t l = 0; l < s->labels; l++)
+        for (size_t j = 0; j < s->chunks * GN__CHUNK; j++) {
+            size_t chunk = j / GN__CHUNK, code = j % GN__CHUNK / GN__CODE_BITS;
+            unsigned bits = s->code[(chunk * s->labels + l) * GN__CODES + code] / GN__CODE_UNIT;
+            float sign = bits >> (j % GN__CODE_BITS) & 1 ? s->inside : s->outside;
+            for (size_t r = 0; r < GN__STRIP; r++) {
+                float own = s->mask[l] >> r & 1 ? s->inside : s->outside;
+                size_t lane = l * GN__SUM_LANES + r % GN__SUM_LANES;
+                s->quadratic[lane] += own * s->k[j * GN__STRIP + r] * sign;
+                if (s->linear != NULL) s->linear[lane] += s->k[j * GN__STRIP + r] * sign;
+            }
+        }
+}
+
+static void strip_distances(const float *strip, const float *x, size_t rows, size_t dim, bool city_block,
+                            float *out, size_t stride)
+{
+    for (size_t i = 0; i < rows; i++)
+        for (size_t r = 0; r < GN__STRIP; r++) {
+            double sum = 0;
+            for (size_t j = 0; j < dim; j++) {
+                double d = (double)strip[j * GN__STRIP + r] - (double)x[i * dim + j];
+                sum += city_block ? fabs(d) : d * d;
+            }
+            out[i * stride + r] = (float)sum;
+        }
+}
+
+const gn__ops gn__ops_reference = {
+    "reference", layer_norm, rms_norm, activate, gate,          rotate,       to_bf16,     attention,
+    to_u8,       from_sums,  margins,  add_rows, binomial_loss, softmax_loss, signed_sums, strip_distances};

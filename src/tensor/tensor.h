@@ -65,6 +65,32 @@ typedef struct gn__sums {
     gn__activation activation;
 } gn__sums;
 
+/* Quadratic forms of a symmetric matrix K over many divisions of its rows in two ("labellings"), where a row
+ * counts `inside` or `outside`. A strip of GN__STRIP rows of K meets whole chunks of columns. The columns of
+ * a chunk are taken GN__CODE_BITS at a time: the sums of their 2^GN__CODE_BITS divisions are made once and
+ * looked up by every labelling (the method of the four Russians: Arlazarov, Dinic, Kronrod & Faradzhev 1970).
+ */
+enum {
+    GN__STRIP = 32,
+    GN__CODE_BITS = 5,
+    GN__CODES = 8, /* a chunk: tables of 32 KiB stay in the nearest cache */
+    GN__CHUNK = GN__CODE_BITS * GN__CODES,
+    GN__CODE_UNIT = GN__STRIP * (int)sizeof(float), /* bytes of a table's entry */
+    GN__TABLE_FLOATS = GN__CODES * (1 << GN__CODE_BITS) * GN__STRIP,
+    GN__SUM_LANES = 16
+};
+typedef struct gn__signed {
+    const float *k;       /* [chunks × GN__CHUNK × GN__STRIP], column by column */
+    const uint16_t *code; /* [chunks × labels × GN__CODES] the bits of the columns that are inside (the first
+                             is the lowest) × GN__CODE_UNIT */
+    const uint32_t *mask; /* [labels] bit r: row r of the strip is inside */
+    size_t chunks, labels;
+    float inside, outside;
+    float *quadratic; /* [labels × GN__SUM_LANES] += Σ s_r K_rj s_j, spread over the lanes r % 16 */
+    float *linear;    /* the same for Σ K_rj s_j; NULL: not wanted */
+    float *table;     /* [GN__TABLE_FLOATS] scratch, 64-byte aligned */
+} gn__signed;
+
 typedef struct gn__ops {
     const char *name;
     /* y = (x − mean) / √(variance + eps) · gamma + beta, a row at a time; y may be x. */
@@ -96,6 +122,11 @@ typedef struct gn__ops {
     /* The same for softmax(logit + bias): logit[c * stride + r]; becomes d loss / d logit. */
     double (*softmax_loss)(float *logit, size_t stride, size_t classes, const float *bias, const int *y,
                            const float *weight, size_t n);
+    void (*signed_sums)(const gn__signed *s);
+    /* Squared or city-block distances of rows of x [rows × dim] to the rows of a strip [dim × GN__STRIP]:
+     * out[i * stride + r]. */
+    void (*strip_distances)(const float *strip, const float *x, size_t rows, size_t dim, bool city_block,
+                            float *out, size_t stride);
 } gn__ops;
 enum { GN__LANES = 16 }; /* the most lanes that a vector has */
 
@@ -115,7 +146,7 @@ size_t gn__position_columns(size_t rows);
 typedef struct gn__product_call {
     const float *x; /* [rows × inputs] */
     size_t rows, inputs, outputs;
-    const void *weight;        /* packed by the same gn__product */
+    const void *weight;        /* packed by the same gn__multiplier */
     const float *bias, *scale; /* [outputs in whole steps]; scale of the weights: INT8 */
     const int32_t *total;      /* INT8: [outputs in whole steps] Σ w */
     bool add;                  /* then without activation */
@@ -124,7 +155,7 @@ typedef struct gn__product_call {
     float *spare; /* gn__product_spare(rows, inputs) floats */
 } gn__product_call;
 
-typedef struct gn__product {
+typedef struct gn__multiplier {
     const char *name;
     gn_dtype dtype;
     size_t step;  /* columns at a time */
@@ -134,15 +165,26 @@ typedef struct gn__product {
     void (*pack)(const void *weight, size_t inputs, size_t outputs, float *spare, float *out);
     void (*run)(const gn__product_call *c);
     void (*attention)(const gn__attention *a); /* with factors of this dtype, but no positions; NULL: none */
-} gn__product;
+} gn__multiplier;
 size_t gn__product_spare(size_t rows, size_t inputs);
-size_t gn__product_weights(const gn__product *p, size_t inputs, size_t outputs);
+size_t gn__product_weights(const gn__multiplier *p, size_t inputs, size_t outputs);
 /* The one for this type on this processor; NULL: oneDNN's is better, or the only one. */
-const gn__product *gn__product_for(gn_dtype dtype);
+const gn__multiplier *gn__product_for(gn_dtype dtype);
 /* Those that this processor runs, for tests: NULL past the last. */
-const gn__product *gn__product_at(size_t i);
+const gn__multiplier *gn__product_at(size_t i);
 /* Attention for a model of this type: beside bf16 and int8 products its factors may be bf16. */
 void gn__attend(gn_dtype dtype, const gn__attention *a);
+
+/* C = alpha op(A) op(B) + beta C in float32, one thread: op(A) is [m × k], op(B) [k × n], row-major with the
+ * given strides. oneDNN's product, which knows newer processors than the OpenBLAS of a distribution may;
+ * OpenBLAS's where it refuses. The same bits for the same shape, whatever the number of threads around it. */
+typedef struct gn__factor {
+    const float *data;
+    size_t stride;
+    bool transposed;
+} gn__factor;
+void gn__product(size_t m, size_t n, size_t k, float alpha, gn__factor a, gn__factor b, float beta, float *c,
+                 size_t stride);
 
 /* ---- linear layers ------------------------------------------------------------------------------ */
 
@@ -166,7 +208,7 @@ typedef struct gn__linear gn__linear;
 gn_status gn__linear_create(gn__engine *engine, const float *weight, const float *bias, size_t inputs,
                             size_t outputs, bool add, gn_dtype dtype, gn__linear **out, gn_error *err);
 /* The same by this product (of that dtype; NULL: oneDNN's). A lane serves layers of one kind. */
-gn_status gn__linear_create_with(const gn__product *own, gn__engine *engine, const float *weight,
+gn_status gn__linear_create_with(const gn__multiplier *own, gn__engine *engine, const float *weight,
                                  const float *bias, size_t inputs, size_t outputs, bool add, gn_dtype dtype,
                                  gn__linear **out, gn_error *err);
 void gn__linear_free(gn__linear *l);

@@ -25,7 +25,7 @@ typedef struct task {
     float *loss, *best; /* [held] at this strength and at the job's best so far */
     float *logits;      /* [held × classes] */
     gn_probe probe;
-    double lambda, tolerance;
+    double lambda, tolerance, reference; /* see gn__logistic_problem */
     int iterations;
     bool active;
     gn_status status;
@@ -217,9 +217,12 @@ static void task_fit(void *arg, size_t begin, size_t end, unsigned worker)
                                   .mean = t->mean,
                                   .scale = t->scale,
                                   .tolerance = t->tolerance,
+                                  .reference = t->reference,
                                   .max_iterations = t->iterations};
-        t->status = gn__logistic_fit(r->ctx, &p, t->weight, NULL, &t->err);
+        gn__logistic_report rep;
+        t->status = gn__logistic_fit(r->ctx, &p, t->weight, &rep, &t->err);
         if (t->status != GN_OK) continue;
+        t->reference = rep.reference;
         fill_probe(t);
         for (size_t h = 0; h < t->held; h++) {
             float *logits = t->logits + h * (size_t)s->classes;

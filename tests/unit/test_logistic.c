@@ -180,6 +180,120 @@ TEST(large_uneven_and_rare)
     free(x), free(y);
 }
 
+/* Rows enough that a sample is solved first: from the minimum of all rows it leads nowhere, from elsewhere to
+ * the same minimum. */
+TEST(starts_of_large_fits)
+{
+    enum { N = 40000, D = 12 };
+    float *x = gn__calloc(N * D, sizeof *x);
+    int *y = gn__calloc(N, sizeof *y);
+    gn_context *ctx = context(2);
+    gn_error err = {0};
+    gn__logistic_report rep;
+    make(N, D, 2, 0.4, x, y);
+    double w[D + 1] = {0}, g[D + 1];
+    gn__logistic_problem p = {
+        .x = x, .n = N, .dim = D, .ld = D, .y = y, .classes = 2, .lambda = 1e-4, .scale = 1};
+    for (int start = 0; start < 3; start++) {
+        CHECK_OK(gn__logistic_fit(ctx, &p, w, &rep, &err), err);
+        CHECK(rep.converged && rep.evaluations <= (start == 1 ? 1 : 12));
+        gradient_at(&p, w, g);
+        for (size_t j = 0; j <= D; j++) CHECK(fabs(g[j]) < 5e-6);
+        CHECK(start == 0 || rep.reference == p.reference);
+        p.reference = rep.reference;
+        for (size_t j = 0; start == 1 && j <= D; j++) w[j] += 3;
+    }
+    gn_context_free(ctx);
+    free(x), free(y);
+}
+
+/* Objective and gradient of the softmax in double precision, by their definition; returns the objective. */
+static double softmax_at(const gn__logistic_problem *p, const double *w, double *g)
+{
+    size_t d = p->dim, k = (size_t)p->classes;
+    double value = 0, logit[64];
+    for (size_t c = 0; c < k; c++) {
+        for (size_t j = 0; j < d; j++) {
+            value += 0.5 * p->lambda * w[c * (d + 1) + j] * w[c * (d + 1) + j];
+            g[c * (d + 1) + j] = p->lambda * w[c * (d + 1) + j];
+        }
+        g[c * (d + 1) + d] = 0;
+    }
+    for (size_t i = 0; i < p->n; i++) {
+        double top = -INFINITY, sum = 0;
+        for (size_t c = 0; c < k; c++) {
+            logit[c] = w[c * (d + 1) + d];
+            for (size_t j = 0; j < d; j++) logit[c] += w[c * (d + 1) + j] * (double)p->x[i * d + j];
+            top = fmax(top, logit[c]);
+        }
+        for (size_t c = 0; c < k; c++) sum += exp(logit[c] - top);
+        value += (log(sum) + top - logit[p->y[i]]) / (double)p->n;
+        for (size_t c = 0; c < k; c++) {
+            double r = (exp(logit[c] - top) / sum - (c == (size_t)p->y[i])) / (double)p->n;
+            for (size_t j = 0; j < d; j++) g[c * (d + 1) + j] += r * (double)p->x[i * d + j];
+            g[c * (d + 1) + d] += r;
+        }
+    }
+    return value;
+}
+
+static double size_of(const double *x, size_t n)
+{
+    double sum = 0;
+    for (size_t i = 0; i < n; i++) sum += x[i] * x[i];
+    return sqrt(sum);
+}
+
+/* Forty classes whose shares fall as 1 / rank^1.5, columns of falling size, from strong to hardly any
+ * penalty; then the same with classes apart, where next to nothing is left of the objective. */
+TEST(many_and_rare_classes)
+{
+    enum { N = 2500, D = 30, K = 40, SIZE = K * (D + 1) };
+    float *x = gn__calloc(N * D, sizeof *x), *centre = gn__calloc(K * D, sizeof *centre);
+    int *y = gn__calloc(N, sizeof *y);
+    double *w = gn__calloc(SIZE, sizeof *w), *g = gn__calloc(SIZE, sizeof *g);
+    gn_context *ctx = context(2);
+    gn_error err = {0};
+    double total = 0, share[K];
+    for (int c = 0; c < K; c++) total += share[c] = pow(1 + c, -1.5);
+    for (int apart = 0; apart < 2; apart++) {
+        gn__rng r = gn__rng_make(3, gn__purpose("test/many-classes"), (uint64_t)apart);
+        for (size_t i = 0; i < K * D; i++) centre[i] = (float)((apart ? 6 : 0.7) * gn__rng_normal(&r));
+        for (size_t i = 0; i < N; i++) {
+            double u = gn__rng_double(&r) * total;
+            for (y[i] = 0; y[i] < K - 1 && u > share[y[i]]; y[i]++) u -= share[y[i]];
+            for (size_t j = 0; j < D; j++)
+                x[i * D + j] = (float)exp(-(double)j / 6) *
+                               (centre[(size_t)y[i] * D + j] + (float)gn__rng_normal(&r) + 0.5F);
+        }
+        for (double lambda = 1e-2; lambda > 5e-7; lambda /= 100) {
+            gn__logistic_report rep;
+            gn__logistic_problem p = {
+                .x = x, .n = N, .dim = D, .ld = D, .y = y, .classes = K, .lambda = lambda, .scale = 1};
+            memset(w, 0, SIZE * sizeof *w);
+            softmax_at(&p, w, g);
+            double start = size_of(g, SIZE), most = 0;
+            CHECK_OK(gn__logistic_fit(ctx, &p, w, &rep, &err), err);
+            double value = softmax_at(&p, w, g);
+            CHECK(rep.converged && rep.evaluations < 400);
+            CHECK_NEAR(rep.objective, value, 1e-6 * value + 2e-7); /* margins are float32 */
+            CHECK(size_of(g, SIZE) < 5e-5 * start);
+            for (size_t j = 0; j <= D; j++) { /* of what softmax does not see nothing is left */
+                double sum = 0;
+                for (size_t c = 0; c < K; c++) sum += w[c * (D + 1) + j];
+                most = fmax(most, fabs(sum));
+            }
+            CHECK(most < 1e-9 * (1 + size_of(w, SIZE)));
+            /* Going on much further changes the objective by next to nothing. */
+            p.tolerance = 1e-8, p.max_iterations = 3000;
+            CHECK_OK(gn__logistic_fit(ctx, &p, w, &rep, &err), err);
+            CHECK_NEAR(value / softmax_at(&p, w, g), 1, 5e-5);
+        }
+    }
+    gn_context_free(ctx);
+    free(x), free(centre), free(y), free(w), free(g);
+}
+
 TEST(refuses_what_it_cannot_fit)
 {
     float x[4] = {0, 1, 2, 3};

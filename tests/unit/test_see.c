@@ -59,6 +59,71 @@ TEST(pca_agrees_with_numpy)
     free(data), free(weight), free(mean), free(direction), free(variance), free(total), free(projected);
 }
 
+/* The one-pass sums in float32 against the definition in double: far off the origin, on scales whose squares
+ * leave float32, sorted so that the rows which give the centre say little, over several pieces and panels. */
+TEST(pca_keeps_its_digits)
+{
+    enum { N = 1700, D = 140, K = 6 };
+    gn_context *ctx = NULL;
+    gn_error err = {0};
+    CHECK_OK(gn_context_create(NULL, &ctx, &err), err);
+    static const double scales[] = {1, 1e-24, 1e21};
+    gn_matrix x;
+    CHECK_OK(gn_matrix_create(N, D, &x, &err), err);
+    double *weight = gn__calloc(N, sizeof *weight), *c = gn__calloc(D * D, sizeof *c), mean[D];
+    for (size_t t = 0; t < 3; t++)
+        for (int weighted = 0; weighted < 2; weighted++) {
+            gn__rng r = gn__rng_make(1, gn__purpose("test/pca-digits"), 0);
+            double total = 0, trace = 0;
+            for (size_t i = 0; i < N; i++) {
+                double drift = 4.0 * (double)i / N;
+                weight[i] = gn__rng_double(&r) * 1e-7;
+                total += weighted ? weight[i] : 1;
+                for (size_t j = 0; j < D; j++)
+                    x.data[i * D + j] = (float)(scales[t] * (300 + drift * (double)(j % 3) +
+                                                             gn__rng_normal(&r) / (1 + 0.3 * (double)j)));
+            }
+            memset(mean, 0, sizeof mean);
+            memset(c, 0, D * D * sizeof *c);
+            for (size_t i = 0; i < N; i++)
+                for (size_t j = 0; j < D; j++)
+                    mean[j] += (weighted ? weight[i] : 1) / total * (double)x.data[i * D + j] / scales[t];
+            for (size_t i = 0; i < N; i++) {
+                double z[D], w = (weighted ? weight[i] : 1) / total;
+                for (size_t j = 0; j < D; j++) z[j] = (double)x.data[i * D + j] / scales[t] - mean[j];
+                for (size_t j = 0; j < D; j++)
+                    for (size_t k = 0; k < D; k++) c[j * D + k] += w * z[j] * z[k];
+            }
+            for (size_t j = 0; j < D; j++) trace += c[j * D + j];
+            gn_pca pca;
+            CHECK_OK(gn_pca_fit(ctx, &x, weighted ? weight : NULL, K, &pca, &err), err);
+            double square = scales[t] * scales[t];
+            CHECK_NEAR(pca.total_variance / square, trace, 2e-6 * trace);
+            for (size_t j = 0; j < D; j++) CHECK_NEAR((double)pca.mean[j] / scales[t], mean[j], 4e-5);
+            for (size_t k = 0; k < K; k++) {
+                const float *v = pca.direction + k * D;
+                double remains = 0;
+                for (size_t i = 0; i < D; i++) {
+                    double sum = 0;
+                    for (size_t j = 0; j < D; j++) sum += c[i * D + j] * (double)v[j];
+                    sum -= pca.variance[k] / square * (double)v[i];
+                    remains += sum * sum;
+                }
+                CHECK(sqrt(remains) < 3e-6 * trace);
+            }
+            gn_pca_free(&pca);
+        }
+    x.data[1321 * D + 7] = NAN; /* far from the rows that give the centre */
+    gn_pca none;
+    CHECK(gn_pca_fit(ctx, &x, NULL, K, &none, &err) == GN_DATA && strstr(err.message, "1321") != NULL);
+    for (size_t j = 0; j < D; j++) x.data[1321 * D + j] = j % 2 ? 3e38F : -3e38F;
+    for (size_t i = 0; i < N * D; i++)
+        if (i / D != 1321) x.data[i] = (float)(i % 7);
+    CHECK(gn_pca_fit(ctx, &x, NULL, K, &none, &err) == GN_NUMERIC);
+    free(weight), free(c), gn_matrix_free(&x);
+    gn_context_free(ctx);
+}
+
 TEST(pca_degenerate_inputs)
 {
     gn_context *ctx = context(1);

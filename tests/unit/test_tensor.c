@@ -230,7 +230,7 @@ static void attention_case(const gn__ops *ops, size_t tokens, size_t heads, size
 
 /* With factors in bf16: exact in what is rounded beforehand here, but the weights are rounded as well, by
  * 2^-9. */
-static void narrow_attention_case(const gn__product *p, size_t tokens, size_t head_dim,
+static void narrow_attention_case(const gn__multiplier *p, size_t tokens, size_t head_dim,
                                   const gn__attention *kind)
 {
     enum { HEADS = 2 };
@@ -260,7 +260,7 @@ TEST(attention_in_bf16_agrees_with_the_reference)
                                           {.causal = true},
                                           {.before = 5, .after = 9},
                                           {.before = 40, .causal = true, .cap = 3}};
-    const gn__product *p;
+    const gn__multiplier *p;
     size_t tested = 0;
     for (size_t t = 0; (p = gn__product_at(t)) != NULL; t++)
         for (size_t i = 0; p->dtype == GN_DTYPE_BF16 && i < sizeof tokens / sizeof *tokens; i++)
@@ -425,7 +425,7 @@ TEST(attention_survives_large_scores)
 
 /* Products by oneDNN (NULL) or of our own against plain sums in double. In bf16 both factors are rounded
  * first. */
-static void linear_case(const gn__product *own, size_t inputs, size_t outputs, bool bias, bool add,
+static void linear_case(const gn__multiplier *own, size_t inputs, size_t outputs, bool bias, bool add,
                         gn_dtype dtype)
 {
     gn_error err = {0};
@@ -463,16 +463,16 @@ static void linear_case(const gn__product *own, size_t inputs, size_t outputs, b
 }
 
 /* The next of our own of this type from *k on; NULL, which is oneDNN's, after the last. */
-static const gn__product *next_product(gn_dtype dtype, size_t *k)
+static const gn__multiplier *next_product(gn_dtype dtype, size_t *k)
 {
-    const gn__product *p = gn__product_at(*k);
+    const gn__multiplier *p = gn__product_at(*k);
     while (p != NULL && p->dtype != dtype) p = gn__product_at(++*k);
     return p;
 }
 
 static void for_each_product(gn_dtype dtype, size_t inputs, size_t outputs, int bits)
 {
-    const gn__product *own;
+    const gn__multiplier *own;
     size_t k = 0;
     do {
         own = next_product(dtype, &k);
@@ -492,7 +492,7 @@ static bool has_int8(gn__engine *engine)
 }
 
 /* The product of the rounded factors, in whole numbers; the rounding of the weights is done again here. */
-static void int8_case(const gn__product *own, gn__engine *engine, size_t inputs, size_t outputs, bool bias,
+static void int8_case(const gn__multiplier *own, gn__engine *engine, size_t inputs, size_t outputs, bool bias,
                       bool add, gn__activation activation)
 {
     gn_error err = {0};
@@ -542,7 +542,7 @@ TEST(linear_layers_in_int8)
     for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++)
         for (int bits = 0; bits < 4; bits++)
             for (size_t k = 0, more = 1; more; k++) {
-                const gn__product *own = next_product(GN_DTYPE_INT8, &k);
+                const gn__multiplier *own = next_product(GN_DTYPE_INT8, &k);
                 int8_case(own, engine, sizes[i][0], sizes[i][1], bits & 1, bits & 2,
                           i % 2 ? GN__GELU : GN__NO_ACTIVATION);
                 more = own != NULL;
@@ -605,7 +605,7 @@ TEST(linear_layers_in_bf16)
 }
 
 /* A row's bits are the same in every place of a block, beside any neighbours. */
-static void rows_stand_alone(const gn__product *own, size_t inputs, size_t outputs, gn_dtype dtype)
+static void rows_stand_alone(const gn__multiplier *own, size_t inputs, size_t outputs, gn_dtype dtype)
 {
     gn_error err = {0};
     float *w = numbers(outputs * inputs, 1, 1), *b = numbers(outputs, 2, 1), *row = numbers(inputs, 5, 1);
@@ -640,7 +640,7 @@ TEST(a_row_has_the_same_bits_in_every_place)
     static const gn_dtype types[] = {GN_DTYPE_F32, GN_DTYPE_INT8, GN_DTYPE_BF16};
     for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++)
         for (size_t t = 0; t < (gn__best_dtype() == GN_DTYPE_BF16 ? 3 : 2); t++) {
-            const gn__product *own;
+            const gn__multiplier *own;
             size_t k = 0;
             do {
                 own = next_product(types[t], &k);
@@ -667,6 +667,69 @@ TEST(rows_stand_alone_on_lesser_processors)
         CHECK(waitpid(child, &status, 0) == child);
         if (status != 0) test_fail(__FILE__, __LINE__, "%s: wait status %d", isa[i], status);
     }
+}
+
+/* Sums over labellings by tables against sums term by term; distances to a strip against their definition. */
+TEST(pair_kernels_agree_with_the_reference)
+{
+    enum { CHUNKS = 3, COLS = CHUNKS * GN__CHUNK, LABELS = 37, ROWS = 7, DIM = 19, STRIDE = 2 * GN__STRIP };
+    static float k[COLS * GN__STRIP], lanes[2][2][LABELS * GN__SUM_LANES], strip[DIM * GN__STRIP],
+        x[ROWS * DIM], out[2][ROWS * STRIDE];
+    static uint16_t code[CHUNKS * LABELS * GN__CODES];
+    static float table[GN__TABLE_FLOATS] __attribute__((aligned(64)));
+    uint32_t mask[LABELS];
+    gn__rng r = gn__rng_make(3, gn__purpose("test/pair-kernels"), 0);
+    for (size_t i = 0; i < COLS * GN__STRIP; i++) k[i] = (float)gn__rng_normal(&r);
+    for (size_t i = 0; i < DIM * GN__STRIP; i++) strip[i] = (float)gn__rng_normal(&r);
+    for (size_t i = 0; i < ROWS * DIM; i++) x[i] = (float)gn__rng_normal(&r);
+    for (size_t i = 0; i < CHUNKS * LABELS * GN__CODES; i++)
+        code[i] = (uint16_t)(gn__rng_below(&r, 1 << GN__CODE_BITS) * GN__CODE_UNIT);
+    for (size_t i = 0; i < LABELS; i++) mask[i] = gn__rng_u32(&r);
+    const gn__ops *ops;
+    for (size_t t = 0; (ops = gn__cpu_ops_at(t)) != NULL; t++)
+        for (int linear = 0; linear < 2; linear++) {
+            const gn__ops *pair[] = {&gn__ops_reference, ops};
+            for (size_t p = 0; p < 2; p++) {
+                for (size_t i = 0; i < LABELS * GN__SUM_LANES; i++) lanes[p][0][i] = lanes[p][1][i] = 1;
+                gn__signed s = {k,       code,        mask,
+                                CHUNKS,  LABELS,      0.25F,
+                                -0.125F, lanes[p][0], linear ? lanes[p][1] : NULL,
+                                table};
+                pair[p]->signed_sums(&s);
+                pair[p]->strip_distances(strip, x, ROWS, DIM, linear, out[p] + GN__STRIP, STRIDE);
+            }
+            for (size_t i = 0; i < LABELS * GN__SUM_LANES; i++) {
+                CHECK_NEAR(lanes[0][0][i], lanes[1][0][i], 2e-6);
+                CHECK_NEAR(lanes[0][1][i], lanes[1][1][i], 2e-5);
+                CHECK(linear || lanes[1][1][i] == 1);
+            }
+            for (size_t i = 0; i < ROWS * STRIDE; i++) CHECK_NEAR(out[0][i], out[1][i], 2e-5);
+        }
+}
+
+/* The product on one thread against sums in double precision, over odd shapes and both transpositions. */
+TEST(products_are_their_definition)
+{
+    static const size_t shape[][3] = {{1, 1, 1}, {3, 17, 5}, {65, 130, 33}, {128, 7, 300}};
+    static float a[128 * 300], b[300 * 130], c[128 * 130];
+    gn__rng r = gn__rng_make(3, gn__purpose("test/product"), 0);
+    for (size_t i = 0; i < 128 * 300; i++) a[i] = (float)gn__rng_normal(&r);
+    for (size_t i = 0; i < 300 * 130; i++) b[i] = (float)gn__rng_normal(&r);
+    for (size_t s = 0; s < 4; s++)
+        for (int way = 0; way < 4; way++) {
+            size_t m = shape[s][0], n = shape[s][1], k = shape[s][2];
+            bool ta = way & 1, tb = way & 2;
+            for (size_t i = 0; i < m * n; i++) c[i] = (float)i;
+            gn__product(m, n, k, 0.5F, (gn__factor){a, ta ? m : k, ta}, (gn__factor){b, tb ? k : n, tb}, 2, c,
+                        n);
+            for (size_t i = 0; i < m; i++)
+                for (size_t j = 0; j < n; j++) {
+                    double sum = 4.0 * (double)(i * n + j);
+                    for (size_t t = 0; t < k; t++)
+                        sum += (double)a[ta ? t * m + i : i * k + t] * (double)b[tb ? j * k + t : t * n + j];
+                    CHECK_NEAR(c[i * n + j], 0.5 * sum, 1e-4 + 1e-6 * fabs(sum));
+                }
+        }
 }
 
 /* The four of the logistic regression, odd widths and extreme margins included. */
