@@ -50,7 +50,7 @@ SHARED := $(BUILD)/libgenchi.so.$(VERSION)
 GENCHI := $(BUILD)/genchi
 
 .PHONY: all demo test run-tests unit-tests check-unit packages install uninstall check-install format \
-        check-format lint valgrind fuzz fuzz-build fuzz-corpus bench bench-peers calibrate \
+        check-format lint valgrind fuzz fuzz-build fuzz-corpus bench bench-peers conformance calibrate \
         calibrate-tests calibrate-kinds calibrate-coverage clean
 .DELETE_ON_ERROR:
 .SECONDARY:
@@ -73,9 +73,13 @@ $(BUILD)/src/tensor/kernel_avx2.o: override CFLAGS += $(KERNEL_FLAGS) $(AVX2_FLA
 $(BUILD)/src/tensor/kernel_avx512.o: override CFLAGS += $(KERNEL_FLAGS) $(AVX512_FLAGS)
 $(BUILD)/src/tensor/kernel_avx512bf16.o: override CFLAGS += $(KERNEL_FLAGS) $(AVX512_FLAGS) -mavx512bf16
 $(BUILD)/src/tensor/kernel_avx512vnni.o: override CFLAGS += $(KERNEL_FLAGS) $(AVX512_FLAGS) -mavx512vnni
+$(BUILD)/src/tensor/gradient_base.o: override CFLAGS += $(KERNEL_FLAGS)
+$(BUILD)/src/tensor/gradient_avx2.o: override CFLAGS += $(KERNEL_FLAGS) $(AVX2_FLAGS)
+$(BUILD)/src/tensor/gradient_avx512.o: override CFLAGS += $(KERNEL_FLAGS) $(AVX512_FLAGS)
 
 # Loops over arrays are vectorised; additions keep their order, so results do not change.
 $(BUILD)/src/detect/%.o: override CFLAGS += $(if $(DEBUG)$(SANITIZE),,-O3)
+$(BUILD)/src/tensor/optimiser.o: override CFLAGS += $(if $(DEBUG)$(SANITIZE),,-O3)
 
 $(STATIC): $(LIB_OBJ)
 	@rm -f $@
@@ -96,6 +100,8 @@ $(BUILD)/tests/%: $(BUILD)/tests/unit/%.o $(TEST_LIB_OBJ) $(STATIC)
 	@mkdir -p $(@D)
 	$(say) LD $@
 	$(Q)$(CC) $(LDFLAGS) -o $@ $< $(TEST_LIB_OBJ) $(STATIC) $(LDLIBS)
+
+$(BUILD)/tests/test_tls: LDLIBS += -lssl
 
 # One unit test by name: make check-unit T=core
 check-unit: $(BUILD)/tests/test_$(T)
@@ -225,6 +231,12 @@ $(BUILD)/product: bench/product.c
 PEERS ?= all
 bench-peers: all $(BUILD)/product $(BUILD)/bench/size $(BUILD)/bench/detect_speed
 	PEERS="$(PEERS)" bench/peers/run.sh $(BUILD)
+
+# Against the real Python libraries, in a fresh virtual environment (docs/conformance.md): full, or short.
+CONFORMANCE ?= full
+CONFORMANCE_OPTIONS ?=
+conformance: all
+	@tests/conformance/run.sh $(BUILD) $(CONFORMANCE) $(CONFORMANCE_OPTIONS)
 
 clean:
 	rm -rf build

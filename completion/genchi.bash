@@ -20,6 +20,9 @@ _genchi()
     local steps="$reads --cache --json --keep-duplicates --hide-texts --train-labels --test-labels"
     for c in $columns; do steps+=" --train-$c --test-$c"; done
 
+    local trains='--train --test --train-on --seeds --epochs --batch --rate --lora-rate --lora-rank --last-k'
+    trains+=' --heldout --max-train --mix-rows --worthwhile --memory --checkpoint --save --save-method --save-on'
+
     # the subcommand is the first word
     local command=
     (( COMP_CWORD > 1 )) && command=${COMP_WORDS[1]}
@@ -36,16 +39,21 @@ _genchi()
     --pooling) COMPREPLY=($(compgen -W 'auto mean cls last max weighted-mean mean-sqrt' -- "$cur")); return ;;
     --output-type) COMPREPLY=($(compgen -W 'float32 float16 bfloat16' -- "$cur")); return ;;
     --dtype) COMPREPLY=($(compgen -W 'auto float32 bfloat16 int8' -- "$cur")); return ;;
+    --offsets) COMPREPLY=($(compgen -W 'chars bytes' -- "$cur")); return ;;
     --statistic) COMPREPLY=($(compgen -W 'auto mmd-exact mmd-rff mmd-fuse mmd-agg energy sliced-wasserstein ks c2st' -- "$cur")); return ;;
     --bandwidth) COMPREPLY=($(compgen -W 'isj silverman' -- "$cur")); return ;;
     --preset) COMPREPLY=($(compgen -W 'sentiment140' -- "$cur")); return ;;
+    --methods | --fine-tune | --save-method) COMPREPLY=($(compgen -W 'lp full lora lp-ft last-k' -- "$cur")); return ;;
+    --train-on | --save-on) COMPREPLY=($(compgen -W 'train test mix' -- "$cur")); return ;;
+    --checkpoint | --save) _genchi_directories "$cur"; return ;;
     --model | --models) _genchi_model "$cur"; return ;;
     --train | --test | --input | --train-labels | --test-labels) _genchi_files "$cur"; return ;;
     --out)
         if [[ $command == embed ]]; then _genchi_files "$cur"; else _genchi_directories "$cur"; fi
         return ;;
     --cache) COMPREPLY=($(compgen -W off -- "$cur")); _genchi_more_directories "$cur"; return ;;
-    --shard | --threads | --seed | --max-length | --prompt | --model-name | --time-limit | --alpha | --tolerance | --permutations | --folds | --text | \
+    --seeds | --epochs | --batch | --rate | --lora-rate | --lora-rank | --last-k | --heldout | --max-train | --mix-rows | \
+        --worthwhile | --memory | --shard | --threads | --seed | --max-length | --prompt | --model-name | --time-limit | --alpha | --tolerance | --permutations | --folds | --text | \
         --label | --id | --group | --train-text | --train-label | --train-id | --train-group | \
         --test-text | --test-label | --test-id | --test-group | --label-map | --drop-label | --group-alone)
         return ;; # a number, a column or a value that only the user knows
@@ -54,9 +62,10 @@ _genchi()
     local options
     case $command in
     '')
-        COMPREPLY=($(compgen -W "check see detect probe embed report model compare cache tokenize $common" -- "$cur"))
+        COMPREPLY=($(compgen -W "check see detect probe embed report model compare finetune cache tokenize $common" -- "$cur"))
         return ;;
-    check) options="--train --test --gate --alpha --tolerance --permutations --folds --statistic --bandwidth $one $steps" ;;
+    check) options="--fine-tune $trains --gate --alpha --tolerance --permutations --folds --statistic --bandwidth $one $steps" ;;
+    finetune) options="--methods --folds $trains $one $steps" ;;
     compare) options="--models --train --test --alpha --tolerance --permutations --folds --bandwidth $steps" ;;
     see) options="--bandwidth $one $steps" ;;
     detect) options="--alpha --tolerance --permutations --folds --statistic --all-tests $one $steps" ;;
@@ -65,7 +74,7 @@ _genchi()
     report) options='--out --json' ;;
     model) options="--json $model" ;;
     cache) options='--json --cache' ;;
-    tokenize) options="--model --max-length --preset --strict"
+    tokenize) options="--model --max-length --offsets --preset --strict"
         for c in $columns; do options+=" --$c"; done ;;
     *) options= ;;
     esac

@@ -1,5 +1,6 @@
-/* Any bytes as the files older than tokenizer.json: after a first byte that picks the kind, three files
- * separated by 0xFE (which no UTF-8 text holds): tokenizer_config.json, the vocabulary, the merges. */
+/* Any bytes as the files older than tokenizer.json: after a first byte that picks the kind, five files
+ * separated by 0xFE (which no UTF-8 text holds): tokenizer_config.json, the vocabulary, the merges,
+ * special_tokens_map.json, added_tokens.json. */
 #include "text/tokenizer.h"
 
 #include <stdio.h>
@@ -37,7 +38,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     size_t vocab = at;
     at += put(folder, "vocab.txt", data + at, size - at, !pair);
     put(folder, "vocab.json", data + vocab, size - vocab, pair);
-    put(folder, "merges.txt", data + at, size - at, pair);
+    at += put(folder, "merges.txt", data + at, size - at, pair);
+    at += put(folder, "special_tokens_map.json", data + at, size - at, data[0] & 4);
+    put(folder, "added_tokens.json", data + at, size - at, data[0] & 8);
     gn_tokenizer *t = NULL;
     if (gn_tokenizer_load(folder, &t, &err) != GN_OK) return 0;
     gn_tokens tokens = {0};

@@ -6,6 +6,7 @@
 #include "genchi/cache.h"
 #include "genchi/dataset.h"
 #include "genchi/decide.h"
+#include "genchi/finetune.h"
 #include "genchi/kind.h"
 #include "genchi/model.h"
 #include "genchi/where.h"
@@ -115,16 +116,25 @@ typedef struct gn_result {
     bool has_control;                   /* false: the model itself is the control */
     gn_example *only_train, *only_test; /* [examples_*] least like the other set, in main's space */
     size_t examples_train, examples_test;
-    gn_kind kind;   /* what kind of shift, in main's space; filled by the detect step */
-    gn_where where; /* where it is; likewise */
+    gn_kind kind;                  /* what kind of shift, in main's space; filled by the detect step */
+    gn_where where;                /* where it is; likewise */
+    gn_finetune_evidence finetune; /* zero without GN_STEP_FINETUNE */
     gn_verdict verdict;
     gn_timing timing;
     char **library; /* [libraries] "OpenBLAS 0.3.21", for the method section */
     size_t libraries;
 } gn_result;
 
-/* The steps of a run; a result says which ones it holds. decide needs all of the others. */
-enum { GN_STEP_SEE = 1, GN_STEP_DETECT = 2, GN_STEP_VERIFY = 4, GN_STEP_DECIDE = 8, GN_STEP_ALL = 15 };
+/* The steps of a run; a result says which ones it holds. decide needs all of the first three. FINETUNE trains
+ * the model, which may take hours, and is in no default. */
+enum {
+    GN_STEP_SEE = 1,
+    GN_STEP_DETECT = 2,
+    GN_STEP_VERIFY = 4,
+    GN_STEP_DECIDE = 8,
+    GN_STEP_ALL = 15,
+    GN_STEP_FINETUNE = 16
+};
 
 typedef struct gn_check_options {
     const char *train, *test;               /* files of texts; with no model, of embeddings (vectors.h) */
@@ -136,14 +146,19 @@ typedef struct gn_check_options {
     gn_detect_options detect;
     gn_probe_options probe;
     gn_bandwidth bandwidth;
+    gn_finetune_options finetune; /* with GN_STEP_FINETUNE */
+    const char *save;             /* with it: directory for a model trained once more, on all labelled rows of
+                                     save_source; NULL: none */
+    gn_method save_method; /* GN_METHOD_LP: the one that did best on test, of those trained on save_source */
+    gn_source save_source;
     bool keep_duplicates, hide_texts;
     gn_cache *cache;                   /* of embeddings; may be NULL */
     const char *command;               /* recorded; may be NULL */
     gn_matrix *keep_train, *keep_test; /* if not NULL, receive the embeddings (caller frees) */
 } gn_check_options;
 
-/* Runs look → detect → verify → decide. On GN_OK *out is filled; free with gn_result_free.
- * Errors: those of each step; GN_DATA (fewer than 20 usable rows in a set). */
+/* Runs look → detect → verify → decide, and fine-tuning where steps ask for it. On GN_OK *out is filled; free
+ * with gn_result_free. Errors: those of each step; GN_DATA (fewer than 20 usable rows in a set). */
 GN_API gn_status gn_check(gn_context *ctx, const gn_check_options *options, gn_result *out, gn_error *err);
 GN_API void gn_result_free(gn_result *r);
 

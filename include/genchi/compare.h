@@ -21,8 +21,9 @@ typedef struct gn_compared {
     /* Accuracies of the linear probe; NaN without labels: cross-validated within test, within train, fitted
      * on train and judged on test. */
     gn_interval test_cv, train_heldout, train_to_test;
-    gn_paired gap;    /* train_to_test - train_heldout */
-    bool in_the_race; /* no other model has a better test_cv */
+    gn_paired gap;      /* train_to_test - train_heldout */
+    gn_verdict verdict; /* gn_check's with this model */
+    bool in_the_race;   /* no other model has a better test_cv */
 } gn_compared;
 
 /* Two models on the same test rows: a - b. p_holm: Holm 1979 over all pairs. */
@@ -47,12 +48,12 @@ typedef struct gn_comparison {
                  */
 } gn_comparison;
 
-/* Runs the check's looking, detecting and verifying for each model on the same data (options: as for
- * gn_check; model, steps, keep_train and keep_test are not looked at). All models are loaded once before the
- * first is used, so that a wrong name does not come to light after an hour. One model beats another where the
- * exact McNemar test (with groups: the paired bootstrap) of their held-out answers within test has p_holm <=
- * alpha. Errors: those of gn_check; GN_INVALID_ARGUMENT (no model, a model twice). Free with
- * gn_comparison_free. */
+/* Runs the check for each model on the same data (options: as for gn_check; model, steps, keep_train and
+ * keep_test are not looked at); the lexical control, which is the same for all, once. All models are loaded
+ * once before the first is used, so that a wrong name does not come to light after an hour. One model beats
+ * another where the exact McNemar test (with groups: the paired bootstrap) of their held-out answers within
+ * test has p_holm <= alpha. Errors: those of gn_check; GN_INVALID_ARGUMENT (no model, a model twice). Free
+ * with gn_comparison_free. */
 GN_API gn_status gn_compare(gn_context *ctx, const gn_check_options *options, const char *const *model,
                             size_t models, gn_comparison *out, gn_error *err);
 GN_API void gn_comparison_free(gn_comparison *c);
@@ -60,6 +61,10 @@ GN_API void gn_comparison_free(gn_comparison *c);
 /* One table and what follows from it; columns: as in gn_report_text. *out: free() it. */
 GN_API gn_status gn_comparison_text(const gn_comparison *c, gn_lang lang, unsigned columns, char **out,
                                     size_t *length, gn_error *err);
+/* The same as a page that needs nothing from outside, with what each check decides and a picture. *out:
+ * free() it. */
+GN_API gn_status gn_comparison_html(const gn_comparison *c, gn_lang lang, char **out, size_t *length,
+                                    gn_error *err);
 /* Schema "genchi.compare/1" (docs/compare.md). Non-finite numbers become null. */
 GN_API gn_status gn_comparison_json(const gn_comparison *c, char **out, size_t *length, gn_error *err);
 

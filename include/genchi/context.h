@@ -15,15 +15,16 @@ extern "C" {
 typedef struct gn_context gn_context;
 
 /* Steps that report progress, in the order in which a check passes them. X(NAME, text) */
-#define GN_STAGE_LIST(X)  \
-    X(READ, "read")       \
-    X(LOAD, "load model") \
-    X(EMBED, "embed")     \
-    X(SEE, "see")         \
-    X(DETECT, "detect")   \
-    X(VERIFY, "verify")   \
-    X(REPORT, "report")   \
-    X(DOWNLOAD, "download")
+#define GN_STAGE_LIST(X)    \
+    X(READ, "read")         \
+    X(LOAD, "load model")   \
+    X(EMBED, "embed")       \
+    X(SEE, "see")           \
+    X(DETECT, "detect")     \
+    X(VERIFY, "verify")     \
+    X(REPORT, "report")     \
+    X(DOWNLOAD, "download") \
+    X(TUNE, "fine-tune")
 
 typedef enum gn_stage {
 #define GN_STAGE_ENUM(name, text) GN_STAGE_##name,
@@ -36,11 +37,16 @@ typedef enum gn_stage {
  * done <= total, in units of the stage (texts, permutations, fits). */
 typedef void (*gn_progress_fn)(void *data, gn_stage stage, size_t done, size_t total);
 
+/* While a model is trained, called before the progress of GN_STAGE_TUNE: the mean loss of the last steps
+ * (nats; NaN before the first) and the learning rate. Threads as above. */
+typedef void (*gn_learning_fn)(void *data, double loss, double rate);
+
 typedef struct gn_context_options {
     unsigned threads; /* 0: the number of processors this process may run on (affinity, cgroup quota) */
     uint64_t seed;    /* of every random number; results are a function of (input, options, seed) */
-    gn_progress_fn progress; /* may be NULL */
-    void *progress_data;
+    gn_progress_fn progress;             /* may be NULL */
+    gn_learning_fn learning;             /* may be NULL */
+    void *progress_data;                 /* of both */
     const volatile sig_atomic_t *cancel; /* may be NULL; once *cancel is non-zero, running calls
                                             return GN_CANCELLED within about a second */
 } gn_context_options;

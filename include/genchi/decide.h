@@ -6,6 +6,7 @@
 #define GENCHI_DECIDE_H
 
 #include "genchi/detect.h"
+#include "genchi/finetune.h"
 #include "genchi/kind.h"
 #include "genchi/see.h"
 #include "genchi/verify.h"
@@ -70,6 +71,7 @@ typedef struct gn_evidence {
     bool grouped;                               /* a group column was named for test */
     const gn_kind *kind;                        /* may be NULL; notes only */
     const gn_where *where;                      /* may be NULL; notes only */
+    const gn_finetune_evidence *finetune;       /* may be NULL: not tried */
 } gn_evidence;
 
 /* Never fails. */

@@ -21,9 +21,10 @@ GN_API gn_status gn_matrix_create(size_t rows, size_t cols, gn_matrix *out, gn_e
 GN_API void gn_matrix_free(gn_matrix *m);
 
 /* Reads a two-dimensional .npy file (format versions 1.0 to 3.0; float16, float32, float64, either
- * byte order, C or Fortran order) as float32. Errors: GN_IO; GN_FORMAT (header, shape or size do not
- * agree with the file); GN_UNSUPPORTED (another dtype, named); GN_DATA (NaN or infinite values: the
- * first row and column are named, and how many there are). */
+ * byte order, C or Fortran order) as float32. uint16 is bfloat16 where the file that `genchi embed` writes
+ * beside it (path.json, docs/embedding.md) says so, else another dtype. Errors: GN_IO; GN_FORMAT (header,
+ * shape or size do not agree with the file); GN_UNSUPPORTED (another dtype, named); GN_DATA (NaN or infinite
+ * values: the first row and column are named, and how many there are). */
 GN_API gn_status gn_npy_read(const char *path, gn_matrix *out, gn_error *err);
 /* The same without a copy where the file allows it (float32, little-endian, C order, aligned: what
  * gn_npy_write and numpy.save write): the data stay in the mapped file, read-only. Else the matrix is read as

@@ -26,12 +26,14 @@ GN_API gn_status gn_report_text(const gn_result *r, gn_lang lang, bool colour, u
                                 size_t *length, gn_error *err);
 
 /* X(NAME, file name) */
-#define GN_FIGURE_LIST(X)                                                                 \
-    X(PLANE, "plane.svg")       /* density contours and points over PC1–PC2 */          \
-    X(MARGINAL, "marginal.svg") /* densities along PC1 and along the probe's direction */ \
-    X(OVERLAP, "overlap.svg")   /* overlap beside its yardstick */                        \
-    X(PROBES, "probes.svg")     /* probe accuracies with intervals */                     \
-    X(SHIFT, "shift.svg")       /* AUC globally and by label, against the tolerance */
+#define GN_FIGURE_LIST(X)                                                                        \
+    X(PLANE, "plane.svg")       /* density contours and points over PC1–PC2 */                 \
+    X(MARGINAL, "marginal.svg") /* densities along PC1 and along the probe's direction */        \
+    X(OVERLAP, "overlap.svg")   /* overlap beside its yardstick */                               \
+    X(PROBES, "probes.svg")     /* probe accuracies with intervals */                            \
+    X(SHIFT, "shift.svg")       /* AUC globally and by label, against the tolerance */           \
+    X(FINETUNE, "finetune.svg") /* differences of each method from the probe on the same rows */ \
+    X(MOVED, "moved.svg")       /* both sets before and after fine-tuning, in one projection */
 
 typedef enum gn_figure {
 #define GN_FIGURE_ENUM(name, file) GN_FIGURE_##name,

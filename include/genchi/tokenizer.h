@@ -18,8 +18,10 @@ typedef struct gn_tokenizer gn_tokenizer;
 /* Loads from a model directory: tokenizer.json, else vocab.json + merges.txt (byte-level BPE, GPT-2),
  * else vocab.txt (BERT WordPiece, with tokenizer_config.json's do_lower_case, strip_accents,
  * tokenize_chinese_chars), else a SentencePiece model (spiece.model, sentencepiece.bpe.model,
- * tokenizer.model, sentencepiece.model; as T5Tokenizer, XLMRobertaTokenizer or LlamaTokenizer of
- * `transformers` 5 read it; other classes are refused). The length limit in tokenizer.json is ignored, as is
+ * tokenizer.model, sentencepiece.model, spm.model; as the class of `transformers` 5 reads it that
+ * tokenizer_config.json names, else the one of config.json's model_type: docs/tokenizers.md lists them; other
+ * classes are refused, and without either the model speaks for itself). Special tokens are those of
+ * tokenizer_config.json, special_tokens_map.json and added_tokens.json. The length limit in tokenizer.json is ignored, as is
  * padding: they are the model's business; the side that truncation takes from is its "direction", or
  * tokenizer_config.json's "truncation_side". The older files are read as `transformers` 5 reads them; a
  * tokenizer_class in tokenizer_config.json other than BERT's, DistilBERT's, ELECTRA's or GPT-2's is refused.
@@ -48,7 +50,8 @@ typedef struct gn_tokens {
  * character, reordered marks) and leave gaps (white space, stripped characters).
  * `tokens` is overwritten; after an error its content is undefined. Thread-safe on one tokenizer with
  * distinct `tokens`. Errors: GN_NO_MEMORY; GN_INVALID_ARGUMENT (a text of more than 1 GiB);
- * GN_FORMAT (Unigram and WordLevel without an unknown token, and the text needs one). */
+ * GN_FORMAT (Unigram and WordLevel without an unknown token, and the text needs one); GN_UNSUPPORTED (a
+ * regular expression that takes too many steps). */
 GN_API gn_status gn_tokenizer_encode(const gn_tokenizer *t, const char *text, size_t length, bool add_special,
                                      size_t max_length, gn_tokens *tokens, gn_error *err);
 GN_API void gn_tokens_free(gn_tokens *tokens);

@@ -26,6 +26,11 @@ GN_API bool gn_vectors_named(const char *path);
 GN_API gn_status gn_vectors_read(gn_context *ctx, const char *path, const char *labels, gn_matrix *x,
                                  gn_dataset *d, gn_error *err);
 
+/* The same, but a .npy stays in its mapped file where gn_npy_map leaves it there. Free x with gn_npy_unmap,
+ * whatever the file was. */
+GN_API gn_status gn_vectors_map(gn_context *ctx, const char *path, const char *labels, gn_npy *x,
+                                gn_dataset *d, gn_error *err);
+
 #ifdef __cplusplus
 }
 #endif

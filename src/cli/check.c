@@ -152,6 +152,8 @@ static int check(const cli_args *a, gn_context *ctx, gn_check_options *o)
     } else {
         if (!a->quiet || a->json) status = cli_print_result(a, &r);
         if (status == CLI_OK && !a->quiet && !a->json) printf(cli_text(a->lang, CLI_S_REPORT_AT), out);
+        if (status == CLI_OK && !a->quiet && !a->json && o->save != NULL)
+            printf(cli_text(a->lang, CLI_S_SAVED_AT), o->save);
         if (status == CLI_OK && a->gate && !r.verdict.gate_passes) status = CLI_GATE;
     }
     gn_result_free(&r);
@@ -171,7 +173,13 @@ int cli_run_check(const cli_args *a)
             return cli_complain(a, CLI_USAGE, CLI_S_MISSING_OPTION, "check", needed[i].name, "check");
     if (a->operands > 0) return cli_complain(a, CLI_USAGE, CLI_S_EXTRA_OPERAND, a->operand[0]);
     gn_check_options o;
+    gn_tune_options tune;
     int status = cli_check_options(a, &o);
+    if (status == CLI_OK && a->fine_tune != NULL) {
+        status = cli_finetune_options(a, a->fine_tune, &tune, &o);
+        o.steps = GN_STEP_ALL | GN_STEP_FINETUNE;
+        cli_finetune_stopped(a);
+    }
     if (status != CLI_OK) return status;
     char *command = cli_command_line(a);
     if (command == NULL) return cli_complain(a, CLI_FAILED, CLI_S_NO_MEMORY);

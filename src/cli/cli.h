@@ -21,10 +21,12 @@ enum {
     CLI_MODEL = 64,
     CLI_COMPARE = 128,
     CLI_TOKENIZE = 4096,
-    CLI_STEPS = CLI_CHECK | CLI_SEE | CLI_DETECT | CLI_PROBE | CLI_COMPARE,
+    CLI_FINETUNE = 8192,
+    CLI_TRAINS = CLI_CHECK | CLI_FINETUNE,
+    CLI_STEPS = CLI_CHECK | CLI_SEE | CLI_DETECT | CLI_PROBE | CLI_COMPARE | CLI_FINETUNE,
     CLI_READS = CLI_STEPS | CLI_EMBED,
     CLI_CACHE = 256,
-    CLI_ALL = 511 | CLI_TOKENIZE
+    CLI_ALL = 511 | CLI_TOKENIZE | CLI_FINETUNE
 };
 
 /* How to read a file; unset fields are -1 or NULL. */
@@ -50,8 +52,15 @@ typedef struct cli_args {
     bool all_tests;
     size_t max_length, permutations, folds;
     double alpha, tolerance;
+    /* fine-tuning */
+    const char *fine_tune; /* --fine-tune[=METHODS]; "": the usual ones */
+    const char *methods, *train_on, *checkpoint, *save, *save_method, *save_on;
+    size_t seeds, epochs, batch, lora_rank, last_k, heldout, max_train, mix_rows;
+    size_t memory; /* bytes */
+    double rate, lora_rate, worthwhile;
     bool restart, merge;
     int output_type;
+    int offsets;               /* tokenize's: CLI_OFFSETS_… */
     const char *shard;         /* "i/n" */
     const char *cache;         /* a folder, or "off" */
     const char *operand[1024]; /* what stands on the command line beside options */
@@ -59,6 +68,8 @@ typedef struct cli_args {
     int argc; /* the whole command line, for the record */
     char **argv;
 } cli_args;
+
+enum { CLI_OFFSETS_CHARS, CLI_OFFSETS_BYTES };
 
 /* X(ID, English, Japanese): formats may reorder with %1$s. */
 typedef enum cli_string {
@@ -114,6 +125,7 @@ int cli_run_embed(const cli_args *a);
 int cli_run_report(const cli_args *a);
 int cli_run_model(const cli_args *a);
 int cli_run_compare(const cli_args *a);
+int cli_run_finetune(const cli_args *a);
 int cli_model_pull(const cli_args *a, gn_context *ctx, const char *name);
 int cli_run_tokenize(const cli_args *a);
 int cli_run_cache(const cli_args *a);
@@ -123,6 +135,11 @@ int cli_run_cache(const cli_args *a);
 gn_cache *cli_cache_open(const cli_args *a, int *status);
 /* Says what the cache did, if it did anything, and closes it; NULL is allowed. */
 void cli_cache_close(const cli_args *a, gn_cache *c);
+
+/* What --methods and its like say, into o->finetune and tune, which o borrows. CLI_OK or the exit status. */
+int cli_finetune_options(const cli_args *a, const char *methods, gn_tune_options *tune, gn_check_options *o);
+/* After Ctrl-C: what is safe. Static storage. */
+void cli_finetune_stopped(const cli_args *a);
 
 /* check's options out of the command line, all but steps. CLI_OK or the exit status. */
 int cli_check_options(const cli_args *a, gn_check_options *o);

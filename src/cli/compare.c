@@ -24,17 +24,12 @@ static int print(const cli_args *a, const gn_comparison *c)
     return ok ? CLI_OK : cli_complain(a, CLI_FAILED, CLI_S_CANNOT_PRINT);
 }
 
-/* out/compare.json, written aside and renamed. */
-static int write_out(const cli_args *a, const gn_comparison *c)
+/* out/name, written aside and renamed; takes the text. */
+static int write_file(const cli_args *a, const char *name, char *text, size_t length)
 {
-    gn_error err = {.lang = a->lang};
-    char *text = NULL, path[4096], aside[4112];
-    size_t length = 0;
-    if (mkdir(a->out, 0777) != 0 && errno != EEXIST)
-        return cli_complain(a, CLI_FAILED, CLI_S_CANNOT_WRITE, a->out, strerror(errno));
-    snprintf(path, sizeof path, "%s/compare.json", a->out);
+    char path[4096], aside[4112];
+    snprintf(path, sizeof path, "%s/%s", a->out, name);
     snprintf(aside, sizeof aside, "%s.tmp", path);
-    if (gn_comparison_json(c, &text, &length, &err) != GN_OK) return cli_failed(a, &err);
     FILE *f = fopen(aside, "wb");
     bool ok = f != NULL && fwrite(text, 1, length, f) == length;
     if (f != NULL && fclose(f) != 0) ok = false;
@@ -44,6 +39,20 @@ static int write_out(const cli_args *a, const gn_comparison *c)
     if (ok) return CLI_OK;
     remove(aside);
     return cli_complain(a, CLI_FAILED, CLI_S_CANNOT_WRITE, path, strerror(problem));
+}
+
+static int write_out(const cli_args *a, const gn_comparison *c)
+{
+    gn_error err = {.lang = a->lang};
+    char *text = NULL;
+    size_t length = 0;
+    if (mkdir(a->out, 0777) != 0 && errno != EEXIST)
+        return cli_complain(a, CLI_FAILED, CLI_S_CANNOT_WRITE, a->out, strerror(errno));
+    if (gn_comparison_json(c, &text, &length, &err) != GN_OK) return cli_failed(a, &err);
+    int status = write_file(a, "compare.json", text, length);
+    if (status != CLI_OK) return status;
+    if (gn_comparison_html(c, a->lang, &text, &length, &err) != GN_OK) return cli_failed(a, &err);
+    return write_file(a, "compare.html", text, length);
 }
 
 static int compare(const cli_args *a, const gn_check_options *o, const char *const *model, size_t models)

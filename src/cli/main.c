@@ -13,11 +13,17 @@ typedef struct command {
 } command;
 
 static const command commands[] = {
-    {"check", CLI_CHECK, cli_run_check}, {"embed", CLI_EMBED, cli_run_embed},
-    {"see", CLI_SEE, cli_run_steps},     {"detect", CLI_DETECT, cli_run_steps},
-    {"probe", CLI_PROBE, cli_run_steps}, {"report", CLI_REPORT, cli_run_report},
-    {"model", CLI_MODEL, cli_run_model}, {"compare", CLI_COMPARE, cli_run_compare},
-    {"cache", CLI_CACHE, cli_run_cache}, {"tokenize", CLI_TOKENIZE, cli_run_tokenize},
+    {"check", CLI_CHECK, cli_run_check},
+    {"embed", CLI_EMBED, cli_run_embed},
+    {"see", CLI_SEE, cli_run_steps},
+    {"detect", CLI_DETECT, cli_run_steps},
+    {"probe", CLI_PROBE, cli_run_steps},
+    {"report", CLI_REPORT, cli_run_report},
+    {"model", CLI_MODEL, cli_run_model},
+    {"compare", CLI_COMPARE, cli_run_compare},
+    {"cache", CLI_CACHE, cli_run_cache},
+    {"tokenize", CLI_TOKENIZE, cli_run_tokenize},
+    {"finetune", CLI_FINETUNE, cli_run_finetune},
 };
 
 const char *cli_text(gn_lang lang, cli_string id)

@@ -8,7 +8,15 @@
 #include <stdlib.h>
 #include <string.h>
 
-typedef enum option_kind { FLAG, STRING, SIZE, NUMBER, CHOICE } option_kind;
+typedef enum option_kind {
+    FLAG,
+    STRING,
+    MAYBE, /* a string that may be left out: "" */
+    SIZE,
+    NUMBER,
+    CHOICE,
+    BYTES /* "500M", "4G" */
+} option_kind;
 
 typedef struct choice {
     const char *name;
@@ -50,6 +58,7 @@ static const choice bandwidths[] = {
 
 static const choice output_types[] = {
     {"float32", GN_OUTPUT_F32}, {"float16", GN_OUTPUT_F16}, {"bfloat16", GN_OUTPUT_BF16}, {NULL, 0}};
+static const choice offsets[] = {{"chars", CLI_OFFSETS_CHARS}, {"bytes", CLI_OFFSETS_BYTES}, {NULL, 0}};
 static const choice statistics[] = {{"auto", GN_TEST_AUTO},
 #define STATISTIC(name, method) {method, GN_TEST_##name},
                                     GN_TEST_LIST(STATISTIC)
@@ -78,8 +87,8 @@ static const option_row rows[] = {
     {"no-color", CLI_ALL, FLAG, AT(no_color), NULL, 0, 0},
     {"json", CLI_STEPS | CLI_REPORT | CLI_MODEL | CLI_CACHE, FLAG, AT(json), NULL, 0, 0},
     {"gate", CLI_CHECK, FLAG, AT(gate), NULL, 0, 0},
-    {"train", CLI_CHECK | CLI_COMPARE, STRING, AT(train), NULL, 0, 0},
-    {"test", CLI_CHECK | CLI_COMPARE, STRING, AT(test), NULL, 0, 0},
+    {"train", CLI_TRAINS | CLI_COMPARE, STRING, AT(train), NULL, 0, 0},
+    {"test", CLI_TRAINS | CLI_COMPARE, STRING, AT(test), NULL, 0, 0},
     {"input", CLI_EMBED, STRING, AT(input), NULL, 0, 0},
     {"output-type", CLI_EMBED, CHOICE, AT(output_type), output_types, 0, 0},
     {"shard", CLI_EMBED, STRING, AT(shard), NULL, 0, 0},
@@ -108,12 +117,32 @@ static const option_row rows[] = {
     {"prompt", CLI_READS | CLI_MODEL, STRING, AT(prompt), NULL, 0, 0},
     {"dtype", CLI_READS | CLI_MODEL, CHOICE, AT(dtype), dtypes, 0, 0},
     {"max-length", CLI_READS | CLI_MODEL | CLI_TOKENIZE, SIZE, AT(max_length), NULL, 1, 1048576},
+    {"offsets", CLI_TOKENIZE, CHOICE, AT(offsets), offsets, 0, 0},
     {"alpha", CLI_CHECK | CLI_DETECT | CLI_COMPARE, NUMBER, AT(alpha), NULL, 1e-6, 0.5},
     {"tolerance", CLI_CHECK | CLI_DETECT | CLI_COMPARE, NUMBER, AT(tolerance), NULL, 0.5, 0.99},
     {"permutations", CLI_CHECK | CLI_DETECT | CLI_COMPARE, SIZE, AT(permutations), NULL, 19, 1e6},
-    {"folds", CLI_CHECK | CLI_DETECT | CLI_PROBE | CLI_COMPARE, SIZE, AT(folds), NULL, 2, 100},
+    {"folds", CLI_TRAINS | CLI_DETECT | CLI_PROBE | CLI_COMPARE, SIZE, AT(folds), NULL, 2, 100},
     {"statistic", CLI_CHECK | CLI_DETECT, CHOICE, AT(statistic), statistics, 0, 0},
     {"all-tests", CLI_DETECT, FLAG, AT(all_tests), NULL, 0, 0},
+    {"fine-tune", CLI_CHECK, MAYBE, AT(fine_tune), NULL, 0, 0},
+    {"methods", CLI_FINETUNE, STRING, AT(methods), NULL, 0, 0},
+    {"train-on", CLI_TRAINS, STRING, AT(train_on), NULL, 0, 0},
+    {"seeds", CLI_TRAINS, SIZE, AT(seeds), NULL, 1, 1000},
+    {"epochs", CLI_TRAINS, SIZE, AT(epochs), NULL, 1, 10000},
+    {"batch", CLI_TRAINS, SIZE, AT(batch), NULL, 1, 65536},
+    {"rate", CLI_TRAINS, NUMBER, AT(rate), NULL, 1e-9, 1},
+    {"lora-rate", CLI_TRAINS, NUMBER, AT(lora_rate), NULL, 1e-9, 1},
+    {"lora-rank", CLI_TRAINS, SIZE, AT(lora_rank), NULL, 1, 4096},
+    {"last-k", CLI_TRAINS, SIZE, AT(last_k), NULL, 1, 1000},
+    {"heldout", CLI_TRAINS, SIZE, AT(heldout), NULL, 10, 1e9},
+    {"max-train", CLI_TRAINS, SIZE, AT(max_train), NULL, 10, 1e9},
+    {"mix-rows", CLI_TRAINS, SIZE, AT(mix_rows), NULL, 1, 1e9},
+    {"worthwhile", CLI_TRAINS, NUMBER, AT(worthwhile), NULL, 1e-6, 1},
+    {"memory", CLI_TRAINS, BYTES, AT(memory), NULL, 0, 0},
+    {"checkpoint", CLI_TRAINS, STRING, AT(checkpoint), NULL, 0, 0},
+    {"save", CLI_TRAINS, STRING, AT(save), NULL, 0, 0},
+    {"save-method", CLI_TRAINS, STRING, AT(save_method), NULL, 0, 0},
+    {"save-on", CLI_TRAINS, STRING, AT(save_on), NULL, 0, 0},
     {"bandwidth", CLI_CHECK | CLI_SEE | CLI_COMPARE, CHOICE, AT(bandwidth), bandwidths, 0, 0},
 };
 /* FIRST_VALUE: what getopt returns for row 0, beyond every character that it returns itself. */
@@ -122,9 +151,10 @@ enum { ROWS = sizeof rows / sizeof *rows, FIRST_VALUE = 256 };
 static const struct {
     unsigned bit;
     const char *name;
-} names[] = {{CLI_CHECK, "check"}, {CLI_EMBED, "embed"},      {CLI_SEE, "see"},     {CLI_DETECT, "detect"},
-             {CLI_PROBE, "probe"}, {CLI_REPORT, "report"},    {CLI_MODEL, "model"}, {CLI_COMPARE, "compare"},
-             {CLI_CACHE, "cache"}, {CLI_TOKENIZE, "tokenize"}};
+} names[] = {{CLI_CHECK, "check"},       {CLI_EMBED, "embed"},      {CLI_SEE, "see"},
+             {CLI_DETECT, "detect"},     {CLI_PROBE, "probe"},      {CLI_REPORT, "report"},
+             {CLI_MODEL, "model"},       {CLI_COMPARE, "compare"},  {CLI_CACHE, "cache"},
+             {CLI_TOKENIZE, "tokenize"}, {CLI_FINETUNE, "finetune"}};
 
 static const char *command_name(unsigned bit)
 {
@@ -167,6 +197,23 @@ static int set_number(cli_args *a, const option_row *row, const char *value)
     return CLI_OK;
 }
 
+/* "500M", "4G", "123": binary multiples. */
+static int set_bytes(cli_args *a, const option_row *row, const char *value)
+{
+    static const char units[] = "KMGT";
+    char *end;
+    errno = 0;
+    unsigned long long n = strtoull(value, &end, 10);
+    const char *unit = *end != '\0' ? strchr(units, *end) : NULL;
+    unsigned shift = unit != NULL ? 10 * (unsigned)(unit - units + 1) : 0;
+    bool digit = value[0] >= '0' && value[0] <= '9';
+    if (!digit || errno != 0 || n == 0 || end[unit != NULL] != '\0' || n > SIZE_MAX >> shift)
+        return cli_complain(a, CLI_USAGE, CLI_S_BAD_SIZE, value);
+    size_t bytes = (size_t)n << shift;
+    memcpy((char *)a + row->at, &bytes, sizeof bytes);
+    return CLI_OK;
+}
+
 static int set(cli_args *a, const option_row *row, const char *value)
 {
     if ((row->commands & a->command) == 0)
@@ -175,9 +222,15 @@ static int set(cli_args *a, const option_row *row, const char *value)
     case FLAG:
         *(bool *)((char *)a + row->at) = true;
         return CLI_OK;
+    case MAYBE:
+        if (value == NULL) value = "";
+        memcpy((char *)a + row->at, &value, sizeof value);
+        return CLI_OK;
     case STRING:
         memcpy((char *)a + row->at, &value, sizeof value);
         return CLI_OK;
+    case BYTES:
+        return set_bytes(a, row, value);
     case CHOICE:
         return set_choice(a, row, value);
     case SIZE:
@@ -204,8 +257,11 @@ int cli_parse(int argc, char **argv, int from, unsigned command, cli_args *a)
     static const cli_columns unset = {NULL, NULL, NULL, NULL, -1, -1, -1};
     struct option longs[ROWS + 1] = {{0}};
     for (size_t i = 0; i < ROWS; i++)
-        longs[i] = (struct option){rows[i].name, rows[i].kind == FLAG ? no_argument : required_argument, NULL,
-                                   FIRST_VALUE + (int)i};
+        longs[i] = (struct option){rows[i].name,
+                                   rows[i].kind == FLAG    ? no_argument
+                                   : rows[i].kind == MAYBE ? optional_argument
+                                                           : required_argument,
+                                   NULL, FIRST_VALUE + (int)i};
     a->command = command;
     a->both = a->for_train = a->for_test = unset;
     a->argc = argc;

@@ -1,6 +1,7 @@
 /* Progress on a terminal, Ctrl-C, and what stdout looks like. */
 #include "cli/cli.h"
 
+#include <math.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,6 +19,7 @@ static struct {
     double began, shown; /* seconds */
     size_t first;        /* done when the stage began: found finished */
     const char *stopped; /* cli_stopped_with */
+    double loss, rate;   /* of a training under way */
     bool drawn;
 } line;
 
@@ -62,6 +64,24 @@ void cli_progress_clear(void)
     line.drawn = false;
 }
 
+static void on_learning(void *data, double loss, double rate)
+{
+    (void)data;
+    line.loss = loss;
+    line.rate = rate;
+}
+
+/* What stands behind the time left: loss and learning rate of a training; else nothing. */
+static void learning(char *out, size_t size)
+{
+    char loss[32], rate[32];
+    out[0] = '\0';
+    if (line.stage != GN_STAGE_TUNE || !isfinite(line.loss)) return;
+    snprintf(loss, sizeof loss, "%.3f", line.loss);
+    snprintf(rate, sizeof rate, "%.2g", line.rate);
+    snprintf(out, size, cli_text(line.lang, CLI_S_LEARNING), loss, rate);
+}
+
 /* Nothing is drawn in the first second of a stage, then ten times a second at the most. */
 static void on_progress(void *data, gn_stage stage, size_t done, size_t total)
 {
@@ -72,23 +92,25 @@ static void on_progress(void *data, gn_stage stage, size_t done, size_t total)
         line.stage = stage;
         line.began = t;
         line.first = done;
+        if (stage != GN_STAGE_TUNE) line.loss = NAN;
     }
     if (done >= total || t - line.began < 1 || t - line.shown < 0.1 || total == 0) return;
     line.shown = t;
     if (stage == GN_STAGE_DOWNLOAD) done /= 1000000, total /= 1000000;
     if (total == 0) return;
-    char rate[32], left[32], rate_text[64], left_text[64], bar[BAR + 1];
+    char rate[32], left[32], rate_text[64], left_text[64], more[96], bar[BAR + 1];
     double speed = (double)(done - line.first) / (t - line.began);
     quantity(speed, rate);
     duration((double)(total - done) / (speed > 0 ? speed : 1), left);
     snprintf(rate_text, sizeof rate_text, cli_text(line.lang, CLI_S_A_SECOND), rate);
     snprintf(left_text, sizeof left_text, cli_text(line.lang, CLI_S_TIME_LEFT), left);
+    learning(more, sizeof more);
     size_t filled = BAR * done / total;
     for (size_t i = 0; i < BAR; i++) bar[i] = i < filled ? '#' : '.';
     bar[BAR] = '\0';
-    fprintf(stderr, "\r\033[K%s [%s] %zu/%zu  %s  %s",
+    fprintf(stderr, "\r\033[K%s [%s] %zu/%zu  %s  %s%s",
             cli_text(line.lang, (cli_string)(CLI_S_STAGE_READ + (int)stage)), bar, done, total, rate_text,
-            left_text);
+            left_text, more);
     line.drawn = true;
 }
 
@@ -104,7 +126,8 @@ gn_context *cli_context(const cli_args *a)
     gn_context_options o = {.threads = (unsigned)a->threads, .seed = a->seed, .cancel = &interrupted};
     line.lang = a->lang;
     line.stage = GN_STAGE_COUNT;
-    if (!a->quiet && isatty(STDERR_FILENO)) o.progress = on_progress;
+    line.loss = NAN;
+    if (!a->quiet && isatty(STDERR_FILENO)) o.progress = on_progress, o.learning = on_learning;
     struct sigaction action = {.sa_handler = on_interrupt};
     sigaction(SIGINT, &action, NULL);
     sigaction(SIGTERM, &action, NULL);

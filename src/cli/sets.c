@@ -27,12 +27,6 @@ typedef struct table {
     bool has_tests;
 } table;
 
-static bool ends_in_npy(const char *path)
-{
-    size_t n = strlen(path);
-    return n > 4 && strcmp(path + n - 4, ".npy") == 0;
-}
-
 static gn_status read_set(table *t, size_t i, gn_context *ctx, const gn_model *model,
                           const gn_dataset_options *options, gn_error *err)
 {
@@ -41,8 +35,7 @@ static gn_status read_set(table *t, size_t i, gn_context *ctx, const gn_model *m
     s->path = t->a->operand[i];
     if (model == NULL) {
         s->x = &s->file.matrix;
-        return ends_in_npy(s->path) ? gn_npy_map(s->path, &s->file, err)
-                                    : gn_vectors_read(ctx, s->path, NULL, &s->file.matrix, &s->data, err);
+        return gn_vectors_map(ctx, s->path, NULL, &s->file, &s->data, err);
     }
     s->x = &s->embedded;
     gn_status status = gn_dataset_read(ctx, s->path, options, &s->data, err);

@@ -120,6 +120,14 @@ void gn__progress(gn_context *ctx, gn_stage stage, size_t done, size_t total)
     pthread_mutex_unlock(&ctx->progress_lock);
 }
 
+void gn__progress_learning(gn_context *ctx, double loss, double rate)
+{
+    if (ctx->options.learning == NULL) return;
+    pthread_mutex_lock(&ctx->progress_lock);
+    ctx->options.learning(ctx->options.progress_data, loss, rate);
+    pthread_mutex_unlock(&ctx->progress_lock);
+}
+
 static unsigned default_threads(void)
 {
     cpu_set_t set;

@@ -170,6 +170,8 @@ gn_status gn__parallel_for(gn_context *ctx, size_t n, size_t grain, gn__body bod
 void gn__progress_within(gn_context *ctx, size_t base, size_t whole);
 /* Thread-safe. */
 void gn__progress(gn_context *ctx, gn_stage stage, size_t done, size_t total);
+/* Hands on what gn_learning_fn takes; thread-safe. */
+void gn__progress_learning(gn_context *ctx, double loss, double rate);
 bool gn__cancelled(const gn_context *ctx);
 /* GN_CANCELLED with its message when the caller asked to stop, else GN_OK. */
 gn_status gn__check_cancel(const gn_context *ctx, gn_error *err);

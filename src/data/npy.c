@@ -4,6 +4,7 @@
 #include "core/float16.h"
 #include "data/data.h"
 
+#include <jansson.h>
 #include <stdio.h>
 
 enum { PREFIX = 6, MAX_DIMS = 8 };
@@ -12,7 +13,7 @@ static const char magic[PREFIX + 1] = "\x93NUMPY";
 
 typedef struct npy_header {
     char descr[64];
-    bool fortran, structured;
+    bool fortran, structured, bfloat16;
     uint64_t shape[MAX_DIMS];
     size_t dims;
     bool has_descr, has_order, has_shape;
@@ -129,10 +130,12 @@ static bool parse_header(const char *s, size_t n, npy_header *h)
     return l.at == l.end && h->has_descr && h->has_order && h->has_shape;
 }
 
-static float load(const unsigned char *p, size_t size, bool big)
+static float load(const unsigned char *p, size_t size, const npy_header *h)
 {
     uint64_t bits = 0;
+    bool big = h->descr[0] == '>';
     for (size_t i = 0; i < size; i++) bits |= (uint64_t)p[big ? size - 1 - i : i] << (8 * i);
+    if (h->bfloat16) return gn__bf16_to_f32((uint16_t)bits);
     if (size == 2) return gn__f16_to_f32((uint16_t)bits);
     if (size == 4) {
         uint32_t half = (uint32_t)bits;
@@ -145,18 +148,18 @@ static float load(const unsigned char *p, size_t size, bool big)
     return (float)d;
 }
 
-static void fill(gn_matrix *m, const unsigned char *p, size_t size, bool big, bool fortran)
+static void fill(gn_matrix *m, const unsigned char *p, size_t size, const npy_header *h)
 {
     enum { TILE = 32 };
-    if (!fortran) {
-        for (size_t i = 0; i < m->rows * m->cols; i++) m->data[i] = load(p + i * size, size, big);
+    if (!h->fortran) {
+        for (size_t i = 0; i < m->rows * m->cols; i++) m->data[i] = load(p + i * size, size, h);
         return;
     }
     for (size_t i0 = 0; i0 < m->rows; i0 += TILE)
         for (size_t j0 = 0; j0 < m->cols; j0 += TILE)
             for (size_t i = i0; i < m->rows && i < i0 + TILE; i++)
                 for (size_t j = j0; j < m->cols && j < j0 + TILE; j++)
-                    m->data[i * m->cols + j] = load(p + (j * m->rows + i) * size, size, big);
+                    m->data[i * m->cols + j] = load(p + (j * m->rows + i) * size, size, h);
 }
 
 static gn_status check_finite(const char *path, const gn_matrix *m, gn_error *err)
@@ -213,6 +216,27 @@ static gn_status open_array(const char *path, const unsigned char *data, size_t 
     return GN_OK;
 }
 
+/* NumPy has no bfloat16; `genchi embed` stores it as uint16 and says so in path.json. */
+static bool says_bfloat16(const char *path)
+{
+    enum { MOST = 1 << 20 };
+    gn__buf name = {0};
+    char *text = NULL;
+    size_t length;
+    gn__buf_printf(&name, "%s.json", path);
+    bool there = !name.failed && gn__file_exists(name.data) &&
+                 gn__read_file(name.data, MOST, &text, &length, NULL) == GN_OK;
+    json_t *root = there ? json_loadb(text, length, JSON_REJECT_DUPLICATES, NULL) : NULL;
+    const char *schema = json_string_value(json_object_get(root, "schema"));
+    const char *type = json_string_value(json_object_get(root, "type"));
+    bool says = schema != NULL && type != NULL && strncmp(schema, "genchi.embeddings/", 18) == 0 &&
+                strcmp(type, "bfloat16") == 0;
+    json_decref(root);
+    free(text);
+    gn__buf_free(&name);
+    return says;
+}
+
 /* Where the values of a matrix lie: at data + *offset, in elements of *element_size bytes; the file's size
  * agrees with the shape. */
 static gn_status npy_layout(const char *path, const unsigned char *data, size_t size, npy_header *header,
@@ -228,6 +252,8 @@ static gn_status npy_layout(const char *path, const unsigned char *data, size_t 
     for (size_t i = 0; i < sizeof types / sizeof *types; i++)
         if ((h.descr[0] == '<' || h.descr[0] == '>') && strcmp(h.descr + 1, types[i].type) == 0)
             element = types[i].size;
+    h.bfloat16 = strcmp(h.descr, "<u2") == 0 && says_bfloat16(path);
+    if (h.bfloat16) element = 2;
     if (element == 0)
         return gn__fail(err, GN_UNSUPPORTED,
                         "%s holds values of type %s; float16, float32 or float64 is needed", path,
@@ -254,7 +280,7 @@ gn_status gn__npy_parse(const char *path, const unsigned char *data, size_t size
     GN__TRY(npy_layout(path, data, size, &h, &offset, &element, err));
     gn_matrix m;
     GN__TRY(gn_matrix_create(h.shape[0], h.shape[1], &m, err));
-    fill(&m, data + offset, element, h.descr[0] == '>', h.fortran);
+    fill(&m, data + offset, element, &h);
     gn_status status = check_finite(path, &m, err);
     if (status == GN_OK)
         *out = m;

@@ -90,6 +90,15 @@ static void act_fix_data(const gn_evidence *e, const gn__facts *f, gn_verdict *v
 static void act_fine_tune(const gn_evidence *e, const gn__facts *f, gn_verdict *v)
 {
     double best = f->own->scores.accuracy.estimate;
+    if (f->helps != NULL) { /* tried: what to train is known */
+        const gn_finetune_run *r = f->helps;
+        const gn_interval *a =
+            r->test_grouped.available ? &r->test_grouped.scores.accuracy : &r->test.scores.accuracy;
+        DO(FINE_TUNE_AS, r->method, r->source, a->estimate, a->low, a->high);
+        DO(GATE, (double)e->test_rows);
+        DO(MEASURE_CEILING, TWICE_ROWS);
+        return;
+    }
     if (f->transfer != NULL) best = fmax(best, f->transfer->scores.accuracy.estimate);
     if (!f->train_labelled)
         label_what_is_missing(e, f, v);

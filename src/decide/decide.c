@@ -20,6 +20,8 @@ static size_t rows_needed(const gn_evidence *e, const gn__facts *f)
     if (separates) rows = fmax(rows, f->rows_carries);
     if (f->fact[GN__FACT_SEPARATES] == GN__NO || f->fact[GN__FACT_LABELLED] == GN__NO)
         rows = fmax(rows, f->rows_shift);
+    if (f->fact[GN__FACT_SEPARATES] == GN__NO && f->fact[GN__FACT_TUNED] == GN__YES)
+        rows = fmax(rows, f->rows_tuning);
     /* an interval that is not symmetric may ask for fewer than there are; a fifth more is the least step */
     if (rows > 0 && f->test_labelled) rows = fmax(rows, 1.2 * (double)e->test_rows);
     return gn__round_rows(rows);

@@ -127,6 +127,41 @@ static void derive_transfer(gn__facts *f)
     if (f->fact[GN__FACT_CARRIES] == GN__UNKNOWN) f->rows_carries = rows;
 }
 
+static bool above(const gn_finetune_run *a, const gn_finetune_run *b)
+{
+    return b == NULL || a->vs_probe.difference.estimate > b->vs_probe.difference.estimate;
+}
+
+static void derive_tuning(const gn_finetune_evidence *t, gn__facts *f)
+{
+    const double level = 0.05;
+    bool ruled_out = true;
+    f->fact[GN__FACT_TUNED] = GN__NO;
+    f->fact[GN__FACT_TUNING_HELPS] = GN__UNKNOWN;
+    for (size_t i = 0; t != NULL && i < t->runs; i++) {
+        const gn_finetune_run *r = &t->run[i];
+        const gn_seeded *d = &r->vs_probe;
+        if (!d->available) continue;
+        f->fact[GN__FACT_TUNED] = GN__YES;
+        ruled_out = ruled_out && d->difference.high < t->worthwhile;
+        bool sure = !(d->p_holm > level); /* NaN: one difference, nothing to correct */
+        if (d->answer == GN_FINETUNE_HELPS && sure) {
+            if (above(r, f->helps)) f->helps = r;
+        } else if (d->answer == GN_FINETUNE_HURTS) {
+            if (f->hurts == NULL || above(f->hurts, r)) f->hurts = r;
+        } else if (above(r, f->open)) {
+            f->open = r;
+        }
+    }
+    if (f->fact[GN__FACT_TUNED] == GN__NO) return;
+    if (f->helps != NULL)
+        f->fact[GN__FACT_TUNING_HELPS] = GN__YES;
+    else if (ruled_out)
+        f->fact[GN__FACT_TUNING_HELPS] = GN__NO;
+    else if (f->open != NULL)
+        f->rows_tuning = (double)f->open->vs_probe.rows_needed;
+}
+
 void gn__facts_derive(const gn_evidence *e, gn__facts *out)
 {
     static const gn__truth different[] = {[GN_SHIFT_DIFFERENT] = GN__YES,
@@ -153,4 +188,5 @@ void gn__facts_derive(const gn_evidence *e, gn__facts *out)
     if (out->fact[GN__FACT_DIFFERENT] == GN__UNKNOWN) out->rows_shift = (double)e->shift->rows_needed;
     derive_separation(p, out);
     derive_transfer(out);
+    derive_tuning(e->finetune, out);
 }

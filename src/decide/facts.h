@@ -29,7 +29,15 @@ typedef enum gn__truth { GN__NO = 1, GN__YES = 2, GN__UNKNOWN = 4 } gn__truth;
       "high end at most `worst_loss` (a non-inferiority test on the same rows). No if it does not beat "    \
       "the majority class by estimate, or loses more than `loss` and the interval excludes zero. Else "     \
       "unknown.")                                                                                           \
-    X(TRAIN_REACHES, "train reaches", "The probe fitted on train *reaches* the bar on test by itself.")
+    X(TRAIN_REACHES, "train reaches", "The probe fitted on train *reaches* the bar on test by itself.")     \
+    X(TUNED, "tuned",                                                                                       \
+      "Fine-tuning was tried and judged beside the probe on the same test rows (`--fine-tune`). Never "     \
+      "unknown.")                                                                                           \
+    X(TUNING_HELPS, "tuning helps",                                                                         \
+      "Some way of fine-tuning, on train, on test or on both, gets more of the same test rows right than "  \
+      "the probe fitted on the same rows: the interval over rows and seeds lies above zero (answer "        \
+      "`helps`), and Holm's correction over all that was tried leaves p at most 0.05. No if every "         \
+      "interval's high end lies below the difference that would be worthwhile. Else unknown.")
 
 typedef enum gn__fact {
 #define GN__FACT_ENUM(name, title, definition) GN__FACT_##name,
@@ -73,6 +81,9 @@ typedef struct gn__facts {
     bool groups_unusable; /* a group column was named, but the grouped evaluation could not be run */
     bool clusters_fall;   /* the score falls to the majority when whole clusters are held out */
     bool test_labelled, train_labelled;
+    const gn_finetune_run *helps, *hurts, *open;     /* the best that helps; the worst that hurts; the best of
+                                                        those     of which it cannot be told. NULL: none */
+    double rows_tuning;                              /* test rows that would tell of `open`; 0: none would */
     double majority;                                 /* the better of the two majority classes, on test */
     double rows_separates, rows_carries, rows_shift; /* test rows that would settle an unknown; 0: known */
 } gn__facts;

@@ -45,6 +45,9 @@
     X(CLUSTERS_GIVE_AWAY, "clusters_give_away", 3, "test_cv test_cv_clustered clusters")                 \
     X(CLUSTERS_AT_MAJORITY, "clusters_at_majority", 3, "test_cv test_cv_clustered majority")             \
     X(CLUSTERS_SURVIVED, "clusters_survived", 3, "test_cv test_cv_clustered clusters")                   \
+    X(TUNING_HELPS, "tuning_helps", 5, "method trained_on difference low high")                          \
+    X(TUNING_HURTS, "tuning_hurts", 5, "method trained_on difference low high")                          \
+    X(TUNING_UNKNOWN, "tuning_unknown", 5, "method trained_on difference low high")                      \
     X(SPELLING_AS_GOOD, "spelling_as_good", 4, "model control difference_low difference_high")           \
     X(SPELLING_BETTER, "spelling_better", 4, "model control difference_low difference_high")             \
     X(MODEL_BEATS_SPELLING, "model_beats_spelling", 4, "model control difference_low difference_high")   \
@@ -71,6 +74,7 @@
     X(DO_FIX_LABEL, "do_fix_label", 1, "label")                                                          \
     X(DO_TRY_MODELS, "do_try_models", 1, "accuracy")                                                     \
     X(DO_FINE_TUNE, "do_fine_tune", 2, "train_rows accuracy")                                            \
+    X(DO_FINE_TUNE_AS, "do_fine_tune_as", 5, "method trained_on accuracy low high")                      \
     X(DO_MEASURE_CEILING, "do_measure_ceiling", 1, "rows")                                               \
     X(DO_QUESTION_LABELS, "do_question_labels", 1, "rows")                                               \
     X(DO_COLLECT_FIELD, "do_collect_field", 1, "rows")                                                   \

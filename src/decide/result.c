@@ -62,6 +62,7 @@ void gn_result_free(gn_result *r)
     free_examples(r->only_test, r->examples_test);
     gn_kind_free(&r->kind);
     gn_where_free(&r->where);
+    gn_finetune_free(&r->finetune);
     free_strings(r->library, r->libraries);
     *r = (gn_result){0};
 }

@@ -43,6 +43,9 @@ static const char weight[][GN_VERDICT_COUNT][3] = {
     [GN__REASON_CLUSTERS_GIVE_AWAY] = {"A6", "A5", "N4", "N4", "N6"},
     [GN__REASON_CLUSTERS_AT_MAJORITY] = {"A7", "A6", "F5", "F5", "F9"},
     [GN__REASON_CLUSTERS_SURVIVED] = {"F4", "F3", "N2", "N2", "N2"},
+    [GN__REASON_TUNING_HELPS] = {"A8", "A7", "F9", "A8", "N7"},
+    [GN__REASON_TUNING_HURTS] = {"F6", "F5", "N5", "F6", "N5"},
+    [GN__REASON_TUNING_UNKNOWN] = {"N5", "N5", "A7", "N6", "F8"},
     [GN__REASON_SPELLING_AS_GOOD] = {"A5", "A4", "F5", "F5", "N4"},
     [GN__REASON_SPELLING_BETTER] = {"A6", "A5", "F6", "F6", "N5"},
     [GN__REASON_MODEL_BEATS_SPELLING] = {"F5", "F4", "A4", "A4", "N3"},
@@ -288,6 +291,21 @@ static void weigh_control(const gn_evidence *e, const gn__facts *f, gn_verdict *
                           d->difference.low, d->difference.high});
 }
 
+static void weigh_run(const gn_finetune_run *r, gn__reason_id id, gn_verdict *v)
+{
+    if (r == NULL) return;
+    const gn_interval *d = &r->vs_probe.difference;
+    add(v, id, (const double[6]){r->method, r->source, d->estimate, d->low, d->high});
+}
+
+/* What cannot be told is said where nothing helps. */
+static void weigh_tuning(const gn__facts *f, gn_verdict *v)
+{
+    weigh_run(f->helps, GN__REASON_TUNING_HELPS, v);
+    weigh_run(f->hurts, GN__REASON_TUNING_HURTS, v);
+    if (f->helps == NULL) weigh_run(f->open, GN__REASON_TUNING_UNKNOWN, v);
+}
+
 static void weigh_scores(const gn__facts *f, gn_verdict *v)
 {
     const gn_evaluation *used = f->transfer != NULL ? f->transfer : f->own;
@@ -327,6 +345,7 @@ void gn__weigh(const gn_evidence *e, const gn__facts *f, gn_verdict *v)
         weigh_groups(e->probe, f, v);
         weigh_control(e, f, v);
     }
+    weigh_tuning(f, v);
     weigh_shift(e, v);
     weigh_scores(f, v);
     weigh_data(e, f, v);

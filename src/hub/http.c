@@ -388,7 +388,11 @@ static gn_status send_hop(gn__http *h, const gn__http_request *r, const char *ur
     if (a->body.failed) return gn__no_memory(err, a->body.length);
     if (p.too_long) return gn__fail(err, GN_FORMAT, "%s: the answer is longer than expected", name);
     if (p.sink_refused) return gn__fail(err, GN_FORMAT, "%s: the answer was not taken", name);
-    return gn__fail(err, GN_IO, "%s: %s", name, problem[0] ? problem : curl_easy_strerror(code));
+    const char *said = problem[0] ? problem : curl_easy_strerror(code);
+    if (code == CURLE_PEER_FAILED_VERIFICATION || code == CURLE_SSL_CACERT_BADFILE ||
+        code == CURLE_SSL_ISSUER_ERROR) /* no failure in passing: it would be the same again */
+        return gn__fail(err, GN_FORMAT, "%s: the server's certificate cannot be trusted: %s", name, said);
+    return gn__fail(err, GN_IO, "%s: %s", name, said);
 }
 
 static bool is_redirect(long status)

@@ -47,8 +47,8 @@ gn_status gn__http_open(gn_context *ctx, const gn_network *network, const atomic
 void gn__http_close(gn__http *h);
 /* GN_OK: the server answered, whatever its status. GN_IO: it did not, or the answer was cut.
  * GN_INVALID_ARGUMENT: a url that is not allowed. GN_FORMAT: a redirect to nowhere or to where may not be
- * gone, or an answer beyond its limit. GN_CANCELLED. The answer is valid in every case, and freed by
- * gn__http_answer_free. */
+ * gone, an answer beyond its limit, or a certificate that cannot be trusted. GN_CANCELLED. The answer is
+ * valid in every case, and freed by gn__http_answer_free. */
 gn_status gn__http_send(gn__http *h, const gn__http_request *request, gn__http_answer *out, gn_error *err);
 void gn__http_answer_free(gn__http_answer *a);
 

@@ -41,11 +41,10 @@ static gn_status read_bert(const gn__config *c, gn__recipe *r, gn_error *err)
 static gn_status read_electra(const gn__config *c, gn__recipe *r, gn_error *err)
 {
     static const char *const prefix[] = {"", "electra.", NULL};
-    static const gn__tensor_names plain = {.prefix = prefix, NAMES};
-    static const gn__tensor_names projected = {.prefix = prefix, .projection = "embeddings_project", NAMES};
+    static const gn__tensor_names names = {.prefix = prefix, .projection = "embeddings_project", NAMES};
+    r->names = &names;
     GN__TRY(read_common(c, r, err));
     GN__TRY(gn__config_size(c, "embedding_size", 128, GN__MOST_DIM, &r->embedding, err));
-    r->names = r->embedding == r->dim ? &plain : &projected;
     r->bias_projection = true;
     return GN_OK;
 }

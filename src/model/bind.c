@@ -21,10 +21,9 @@ typedef struct binder {
 } binder;
 
 /* The tensor of this name, with the shape that the config asks for. */
-static gn_status find(const binder *b, const char *name, size_t rank, size_t first, size_t second,
-                      const gn__tensor **out, gn_error *err)
+static gn_status find_shaped(const binder *b, const char *name, size_t rank, const size_t *expected,
+                             const gn__tensor **out, gn_error *err)
 {
-    const size_t expected[2] = {first, second};
     char full[NAME], want[64], found[200];
     snprintf(full, sizeof full, "%s%s", b->prefix, name);
     const gn__tensor *t = gn__weights_find(&b->m->weights, full);
@@ -43,6 +42,13 @@ static gn_status find(const binder *b, const char *name, size_t rank, size_t fir
     b->used[t - b->m->weights.tensor] = 1;
     *out = t;
     return GN_OK;
+}
+
+static gn_status find(const binder *b, const char *name, size_t rank, size_t first, size_t second,
+                      const gn__tensor **out, gn_error *err)
+{
+    const size_t expected[2] = {first, second};
+    return find_shaped(b, name, rank, expected, out, err);
 }
 
 /* base.weight or base.bias; checkpoints of 2018 call a norm's gamma and beta. */
@@ -87,7 +93,11 @@ static gn_status read_norm(const binder *b, const char *base, size_t n, gn__norm
 static void layer_name(const binder *b, size_t layer, const char *part, char name[NAME])
 {
     const char *inside = b->names->inside ? b->names->inside : ".";
-    snprintf(name, NAME, "%s%zu%s%s", b->names->layer, layer, inside, part);
+    size_t group = b->m->recipe.group;
+    if (group > 1)
+        snprintf(name, NAME, "%s%zu%s%zu.%s", b->names->layer, layer / group, inside, layer % group, part);
+    else
+        snprintf(name, NAME, "%s%zu%s%s", b->names->layer, layer, inside, part);
 }
 
 static gn_status read_layer_norm(const binder *b, size_t layer, const char *part, size_t n, gn__norm *out,
@@ -104,8 +114,10 @@ static gn_status bind_norms(const binder *b, gn_error *err)
     gn_model *m = b->m;
     const gn__recipe *r = &m->recipe;
     const gn__tensor_names *n = b->names;
-    GN__TRY(read_norm(b, n->embedding_norm, n->projection ? r->embedding : r->dim, &m->embedding_norm, err));
+    size_t width = r->norm_projected ? r->dim : r->embedding;
+    GN__TRY(read_norm(b, n->embedding_norm, width, &m->embedding_norm, err));
     GN__TRY(read_norm(b, n->final_norm, r->dim, &m->final_norm, err));
+    if (r->conv > 0) GN__TRY(read_norm(b, n->conv_norm, r->dim, &m->conv_norm, err));
     for (size_t i = 0; i < r->stored; i++) {
         gn__layer *l = &m->layer[i];
         for (int place = 0; place < GN__NORM_PLACES; place++)
@@ -158,8 +170,9 @@ static gn_status bind_tables(binder *b, gn_error *err)
     gn_model *m = b->m;
     const gn__recipe *r = &m->recipe;
     GN__TRY(find(b, b->words, 2, r->vocab, r->embedding, &m->words, err));
+    size_t width = r->add_projected ? r->dim : r->embedding;
     if (r->position_rows > 0)
-        GN__TRY(find(b, b->names->positions, 2, r->position_rows, r->embedding, &m->positions, err));
+        GN__TRY(find(b, b->names->positions, 2, r->position_rows, width, &m->positions, err));
     if (r->token_types > 0)
         GN__TRY(find(b, b->names->token_types, 2, r->token_types, r->embedding, &m->token_types, err));
     if (r->bias == GN__BIAS_BUCKETS) GN__TRY(bind_buckets(b, err));
@@ -301,21 +314,68 @@ done:
     return status;
 }
 
-static gn_status pack_projection(const binder *b, gn_error *err)
+/* name: whole, of a linear layer outside the layers. */
+static gn_status pack_outside(const binder *b, const char *name, bool bias, size_t inputs, size_t outputs,
+                              gn__linear **out, gn_error *err)
 {
     gn_status status;
     numbers n = {0};
-    gn_model *m = b->m;
-    const gn__recipe *r = &m->recipe;
-    if (b->names->projection == NULL) return GN_OK;
-    GN__TRY_GOTO(make_room(r->dim, r->embedding, &n, err), done);
-    GN__TRY_GOTO(read_linear(b, b->names->projection, r->bias_projection, r->embedding, r->dim, &n, 0, err),
-                 done);
-    status = gn__linear_create(m->engine, weight_of(&n), r->bias_projection ? n.bias : NULL, r->embedding,
-                               r->dim, false, m->info.dtype, &m->projection, err);
+    GN__TRY_GOTO(make_room(outputs, inputs, &n, err), done);
+    GN__TRY_GOTO(read_linear(b, name, bias, inputs, outputs, &n, 0, err), done);
+    status = gn__linear_create(b->m->engine, weight_of(&n), bias ? n.bias : NULL, inputs, outputs, false,
+                               b->m->info.dtype, out, err);
 done:
     free_numbers(&n);
     return status;
+}
+
+/* The convolution as a linear layer of the neighbours one behind the other: [dim × inputs of a group × conv]
+ * in the file, [dim × conv dim] here, with zeros for the other groups. */
+static gn_status pack_convolution(const binder *b, gn_error *err)
+{
+    const gn__recipe *r = &b->m->recipe;
+    gn_status status;
+    size_t inputs = r->dim / r->conv_groups, outputs = inputs, taps = r->conv * r->dim, n;
+    const size_t shape[] = {r->dim, inputs, r->conv};
+    char name[NAME];
+    const gn__tensor *w, *v;
+    float *weight = NULL, *bias = NULL, *row = NULL;
+    snprintf(name, sizeof name, "%s.weight", b->names->conv);
+    GN__TRY(find_shaped(b, name, 3, shape, &w, err));
+    GN__TRY(find_part(b, b->names->conv, true, 1, r->dim, 0, &v, err));
+    if (gn__mul_size(r->dim, taps, &n)) weight = gn__calloc(n, sizeof *weight);
+    bias = gn__aligned(r->dim, sizeof *bias);
+    row = gn__aligned(inputs * r->conv, sizeof *row);
+    if (weight == NULL || bias == NULL || row == NULL) {
+        status = gn__no_memory(err, taps * sizeof *weight);
+        goto done;
+    }
+    gn__tensor_read(v, 0, r->dim, bias);
+    for (size_t o = 0; o < r->dim; o++) {
+        float *to = weight + o * taps + o / outputs * inputs;
+        gn__tensor_read(w, o * inputs * r->conv, inputs * r->conv, row);
+        for (size_t i = 0; i < inputs; i++)
+            for (size_t k = 0; k < r->conv; k++) to[k * r->dim + i] = row[i * r->conv + k];
+    }
+    status = gn__linear_create(b->m->engine, weight, bias, taps, r->dim, false, b->m->info.dtype, &b->m->conv,
+                               err);
+done:
+    free(weight);
+    free(bias);
+    free(row);
+    return status;
+}
+
+static gn_status pack_all_outside(const binder *b, gn_error *err)
+{
+    gn_model *m = b->m;
+    const gn__recipe *r = &m->recipe;
+    const gn__tensor_names *n = b->names;
+    if (r->projected)
+        GN__TRY(
+            pack_outside(b, n->projection, r->bias_projection, r->embedding, r->dim, &m->projection, err));
+    if (r->output != r->dim) GN__TRY(pack_outside(b, n->output, false, r->dim, r->output, &m->output, err));
+    return r->conv > 0 ? pack_convolution(b, err) : GN_OK;
 }
 
 /* ---- disentangled positions ----------------------------------------------------------------------- */
@@ -536,7 +596,7 @@ gn_status gn__model_bind(gn_context *ctx, gn_model *m, const char *directory, gn
         goto done;
     }
     GN__TRY_GOTO(bind_tables(&b, err), done);
-    GN__TRY_GOTO(pack_projection(&b, err), done);
+    GN__TRY_GOTO(pack_all_outside(&b, err), done);
     GN__TRY_GOTO(describe(&b, err), done);
     GN__TRY_GOTO(pack_all(&b, err), done);
     status = list_unused(&b, err);

@@ -1,10 +1,11 @@
 /* DeBERTa (He et al. 2021) and its versions 2 and 3: attention gains what content says about positions and
- * positions about content. */
+ * positions about content. The large models of version 2 add a convolution of neighbours to layer 0. */
 #include "model/recipe.h"
 
 #define NAMES                                                                                               \
     .words = "embeddings.word_embeddings.weight", .embedding_norm = "embeddings.LayerNorm",                 \
-    .positions = "embeddings.position_embeddings.weight",                                                   \
+    .projection = "embeddings.embed_proj", .conv = "encoder.conv.conv",                                     \
+    .conv_norm = "encoder.conv.LayerNorm", .positions = "embeddings.position_embeddings.weight",            \
     .token_types = "embeddings.token_type_embeddings.weight", .relative = "encoder.rel_embeddings.weight",  \
     .relative_norm = "encoder.LayerNorm", .layer = "encoder.layer.",                                        \
     .attention_out = "attention.output.dense", .mlp_in = {"intermediate.dense"}, .mlp_out = "output.dense", \
@@ -35,7 +36,7 @@ static gn_status read_common(const gn__config *c, gn__recipe *r, bool logarithmi
     if (positions) r->position_rows = r->positions;
     GN__TRY(gn__config_count(c, "type_vocab_size", 0, GN__MOST_ROWS, &r->token_types, err));
     GN__TRY(gn__config_size(c, "embedding_size", r->dim, GN__MOST_DIM, &r->embedding, err));
-    if (r->embedding != r->dim) return gn__refused(c, "embedding_size", err);
+    r->norm_projected = true;
     GN__TRY(gn__read_eps(c, "layer_norm_eps", 1e-7, r, err));
     GN__TRY(gn__config_bool(c, "relative_attention", false, &relative, err));
     const json_t *said = json_object_get(c->root, "max_relative_positions");
@@ -80,6 +81,20 @@ static gn_status read_first(const gn__config *c, gn__recipe *r, gn_error *err)
     return GN_OK;
 }
 
+/* Of the large models of version 2. The even widths that transformers would fail with are refused. */
+static gn_status read_convolution(const gn__config *c, gn__recipe *r, gn_error *err)
+{
+    enum { WIDEST = 31 };
+    GN__TRY(gn__config_count(c, "conv_kernel_size", 0, WIDEST, &r->conv, err));
+    if (r->conv == 0) return GN_OK;
+    if (r->conv % 2 == 0) return gn__refused(c, "conv_kernel_size", err);
+    GN__TRY(gn__config_size(c, "conv_groups", 1, GN__MOST_DIM, &r->conv_groups, err));
+    if (r->dim % r->conv_groups != 0)
+        return gn__fail(err, GN_FORMAT, "%s: the width %zu cannot be divided into %zu groups", c->path,
+                        r->dim, r->conv_groups);
+    return gn__activation_find(c, "conv_act", "tanh", &r->conv_activation, err);
+}
+
 static gn_status read_second(const gn__config *c, gn__recipe *r, gn_error *err)
 {
     static const gn__tensor_names shared = {.prefix = prefix,
@@ -93,13 +108,12 @@ static gn_status read_second(const gn__config *c, gn__recipe *r, gn_error *err)
         .attention_in = {"attention.self.query_proj", "attention.self.key_proj", "attention.self.value_proj"},
         .position_key = "attention.self.pos_key_proj",
         .position_query = "attention.self.pos_query_proj"};
-    size_t kernel, head_width;
+    size_t head_width;
     bool share;
     GN__TRY(gn__config_bool(c, "share_att_key", false, &share, err));
     r->names = share ? &shared : &own;
-    GN__TRY(gn__config_count(c, "conv_kernel_size", 0, GN__MOST_DIM, &kernel, err));
-    if (kernel > 0) return gn__refused(c, "conv_kernel_size", err);
     GN__TRY(read_common(c, r, true, err));
+    GN__TRY(read_convolution(c, r, err));
     GN__TRY(gn__config_size(c, "attention_head_size", r->dim / r->heads ? r->dim / r->heads : 1, GN__MOST_DIM,
                             &head_width, err));
     if (head_width != r->dim / r->heads) return gn__refused(c, "attention_head_size", err);

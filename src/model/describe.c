@@ -16,6 +16,7 @@ static void describe_positions(const gn_model *m, gn__buf *b)
         bool same = kind == 1 && memcmp(t, &r->rotary[0], sizeof *t) == 0;
         if (t->pairs == 0 || same) continue;
         ADD(b, "%s (%s, theta %g)", kind ? "rotary in local layers" : "rotary", t->kind, (double)t->theta);
+        if (t->long_from > 0) ADD(b, "others for texts beyond %zu tokens", t->long_from);
         if (2 * t->pairs < r->head_dim) ADD(b, "on %zu of a head's %zu", 2 * t->pairs, r->head_dim);
     }
     if (r->bias == GN__BIAS_BUCKETS) ADD(b, "%zu buckets of distances up to %zu", r->buckets, r->farthest);
@@ -55,6 +56,7 @@ static void describe_attention(const gn_model *m, gn__buf *b)
     if (local > 0 && r->after > 0) ADD(b, "%zu after", r->after);
     if (r->cap > 0) ADD(b, "scores capped at %g", (double)r->cap);
     if (r->parallel) ADD(b, "beside the MLP");
+    if (r->conv > 0) ADD(b, "a convolution of %zu tokens beside layer 0", r->conv);
     if (r->stored != r->layers) ADD(b, "%zu shared layers", r->stored);
 }
 
@@ -66,6 +68,7 @@ static void describe_mlp(const gn_model *m, gn__buf *b)
     if (r->gated) ADD(b, "gated");
     ADD(b, "%zu wide", r->inner);
     if (!r->bias_mlp) ADD(b, "no bias");
+    if (r->output != r->dim) ADD(b, "projected from %zu to %zu at the end", r->dim, r->output);
 }
 
 static void describe_poolings(const gn_model *m, gn__buf *b)
@@ -79,10 +82,13 @@ static void describe_head(const gn_model *m, gn__buf *b)
     static const char *const names[] = {"", ", tanh", ", relu", ", gelu", ", silu"};
     for (size_t i = 0; i < m->head.steps; i++) {
         const gn__head_step *s = &m->head.step[i];
-        if (s->weight == NULL)
+        if (s->kind == GN__HEAD_UNIT)
             ADD(b, "unit length");
+        else if (s->kind == GN__HEAD_NORM)
+            ADD(b, "layer norm");
         else
-            ADD(b, "dense %zu to %zu%s", s->inputs, s->outputs, names[s->activation]);
+            ADD(b, "dense %zu to %zu%s%s", s->inputs, s->outputs, names[s->activation],
+                s->residual ? ", added to its input" : "");
     }
 }
 

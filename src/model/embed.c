@@ -21,9 +21,7 @@ typedef struct item {
 
 /* One thread's things. */
 typedef struct hand {
-    gn_tokens tokens;
-    gn__buf prompted; /* the prompt and a text */
-    gn__arena ids;
+    gn__encoder encoder;
     gn__workspace workspace;
     float *spare;           /* for the head */
     gn__sequence *sequence; /* [most_texts]; with the workspace made for this thread's first chunk */
@@ -71,36 +69,48 @@ static gn_status failure(const job *j, gn_error *err)
 
 /* ---- tokens ------------------------------------------------------------------------------------- */
 
-static gn_status encode(const gn_model *m, hand *h, const char *text, size_t length, gn_error *err)
+gn_status gn__model_ids(const gn_model *m, gn__encoder *e, const char *text, size_t length, size_t number,
+                        gn__sequence *out, bool *cut, gn_error *err)
 {
     if (m->prompt[0] != '\0') {
-        h->prompted.length = 0;
-        gn__buf_puts(&h->prompted, m->prompt);
-        gn__buf_append(&h->prompted, text, length);
-        if (h->prompted.failed) return gn__no_memory(err, length);
-        text = h->prompted.data;
-        length = h->prompted.length;
+        e->prompted.length = 0;
+        gn__buf_puts(&e->prompted, m->prompt);
+        gn__buf_append(&e->prompted, text, length);
+        if (e->prompted.failed) return gn__no_memory(err, length);
+        text = e->prompted.data;
+        length = e->prompted.length;
     }
-    return gn_tokenizer_encode(m->tokenizer, text, length, true, m->info.max_length, &h->tokens, err);
-}
-
-static gn_status tokenize_one(const job *j, hand *h, item *x, gn_error *err)
-{
-    const gn_model *m = j->m;
-    GN__TRY(encode(m, h, j->text[x->text], j->length[x->text], err));
-    size_t n = h->tokens.count;
-    int32_t *id = gn__arena_alloc(&h->ids, (n ? n : 1) * sizeof *id);
+    GN__TRY(gn_tokenizer_encode(m->tokenizer, text, length, true, m->info.max_length, &e->tokens, err));
+    size_t n = e->tokens.count;
+    int32_t *id = gn__arena_alloc(&e->ids, (n ? n : 1) * sizeof *id);
     if (id == NULL) return gn__no_memory(err, n * sizeof *id);
     if (n == 0)
         id[n++] = m->recipe.empty_token;
     else
-        memcpy(id, h->tokens.id, n * sizeof *id);
+        memcpy(id, e->tokens.id, n * sizeof *id);
     for (size_t i = 0; i < n; i++)
         if (id[i] < 0 || (size_t)id[i] >= m->recipe.vocab)
             return gn__fail(err, GN_DATA,
                             "text %zu has the token %d, but the embeddings of %s have only %zu rows",
-                            x->text + 1, (int)id[i], m->info.name, m->recipe.vocab);
-    *x = (item){x->text, id, (uint32_t)n, h->tokens.cut};
+                            number + 1, (int)id[i], m->info.name, m->recipe.vocab);
+    *out = (gn__sequence){id, n};
+    *cut = e->tokens.cut;
+    return GN_OK;
+}
+
+void gn__encoder_free(gn__encoder *e)
+{
+    gn_tokens_free(&e->tokens);
+    gn__arena_free(&e->ids);
+    gn__buf_free(&e->prompted);
+}
+
+static gn_status tokenize_one(const job *j, hand *h, item *x, gn_error *err)
+{
+    gn__sequence s;
+    bool cut;
+    GN__TRY(gn__model_ids(j->m, &h->encoder, j->text[x->text], j->length[x->text], x->text, &s, &cut, err));
+    *x = (item){x->text, s.id, (uint32_t)s.count, cut};
     return GN_OK;
 }
 
@@ -173,7 +183,7 @@ static gn_status run_chunk(const job *j, hand *h, const item *items, size_t coun
 static void embed_chunk(const job *j, hand *h, const item *items, size_t count)
 {
     const gn_model *m = j->m;
-    size_t dim = m->recipe.dim;
+    size_t dim = m->recipe.output;
     gn_error err = {.lang = h->error.lang};
     if (run_chunk(j, h, items, count, &err) != GN_OK) {
         note(h, items[0].text, &err);
@@ -270,9 +280,7 @@ done:
 
 static void free_hand(hand *h)
 {
-    gn_tokens_free(&h->tokens);
-    gn__arena_free(&h->ids);
-    gn__buf_free(&h->prompted);
+    gn__encoder_free(&h->encoder);
     gn__workspace_free(&h->workspace);
     free(h->spare);
     free(h->sequence);
@@ -385,8 +393,8 @@ gn_status gn_model_hidden(gn_context *ctx, const gn_model *m, const char *text, 
     GN__TRY_GOTO(tokenize_one(&j, &h, &x, err), done);
     GN__TRY_GOTO(gn__workspace_create(m, x.count, &h.workspace, err), done);
     GN__TRY_GOTO(gn__model_forward(ctx, m, &h.workspace, &(gn__sequence){x.id, x.count}, 1, err), done);
-    GN__TRY_GOTO(gn_matrix_create(x.count, m->recipe.dim, &rows, err), done);
-    memcpy(rows.data, h.workspace.hidden, x.count * m->recipe.dim * sizeof *rows.data);
+    GN__TRY_GOTO(gn_matrix_create(x.count, m->recipe.output, &rows, err), done);
+    memcpy(rows.data, h.workspace.hidden, x.count * m->recipe.output * sizeof *rows.data);
     *out = rows;
 done:
     free_hand(&h);

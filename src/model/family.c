@@ -73,7 +73,7 @@ static gn_status check_sizes(const gn__config *c, const gn__recipe *r, gn_error 
                         r->span_buckets, r->span_farthest);
     if (r->layers % r->stored != 0)
         return gn__fail(err, GN_UNSUPPORTED, "%s: %zu layers cannot be shared evenly by %zu groups", c->path,
-                        r->layers, r->stored);
+                        r->layers / r->group, r->stored / r->group);
     return GN_OK;
 }
 
@@ -89,6 +89,9 @@ gn_status gn__recipe_read(const gn__config *config, gn__recipe *r, const gn__fam
     if (r->kv_heads == 0) r->kv_heads = r->heads;
     if (r->embedding == 0) r->embedding = r->dim;
     if (r->stored == 0) r->stored = r->layers;
+    if (r->group == 0) r->group = 1;
+    if (r->output == 0) r->output = r->dim;
+    r->projected = r->projected || r->embedding != r->dim;
     if (r->embedding_scale == 0) r->embedding_scale = 1;
     if (r->attention_scale == 0) r->attention_scale = 1 / sqrtf((float)r->head_dim);
     if (r->pooling == GN_POOLING_AUTO) r->pooling = r->causal ? GN_POOLING_LAST : GN_POOLING_MEAN;

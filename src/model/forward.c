@@ -15,27 +15,34 @@ gn_status gn__workspace_create(const gn_model *m, size_t tokens, gn__workspace *
 {
     const gn__recipe *r = &m->recipe;
     const gn__layer *l = &m->layer[0];
-    const gn__linear *const shapes[] = {l->attention_in, l->attention_out, l->mlp_in, l->mlp_out,
-                                        m->projection};
+    const gn__linear *const every[] = {l->attention_in, l->attention_out, l->mlp_in, l->mlp_out,
+                                       m->projection,   m->output,        m->conv};
+    const gn__linear *shapes[sizeof every / sizeof *every];
+    size_t linears = 0, widest = r->dim > r->output ? r->dim : r->output;
+    for (size_t i = 0; i < sizeof every / sizeof *every; i++)
+        if (every[i] != NULL) shapes[linears++] = every[i];
     size_t rows = (tokens + GN__ROWS - 1) / GN__ROWS * GN__ROWS, mixed = r->heads * r->head_dim;
     size_t triple = mixed + 2 * r->kv_heads * r->head_dim, place_rows = 2 * r->span;
     bool inside = r->names->norm[GN__ATTENTION_INSIDE] || r->names->norm[GN__MLP_INSIDE];
+    bool between = inside || m->conv || m->output;
     gn__workspace ws = {.rows = rows,
                         .embedded = m->projection ? floats(GN__ROWS, r->embedding) : NULL,
-                        .hidden = floats(rows, r->dim),
+                        .first = m->conv ? floats(rows, r->dim) : NULL,
+                        .taps = m->conv ? floats(GN__ROWS, r->conv * r->dim) : NULL,
+                        .hidden = floats(rows, widest),
                         .triple = floats(rows, triple),
                         .mixed = floats(rows, mixed),
                         .normed = floats(GN__ROWS, r->dim > r->embedding ? r->dim : r->embedding),
-                        .between = inside ? floats(GN__ROWS, r->dim) : NULL,
+                        .between = between ? floats(GN__ROWS, widest) : NULL,
                         .inner = floats(GN__ROWS, r->gated ? 2 * r->inner : r->inner),
                         .scratch = floats(gn__attention_scratch(rows, r->head_dim, place_rows), 1)};
     gn_status status = GN_OK;
     if (!ws.hidden || !ws.triple || !ws.mixed || !ws.normed || !ws.inner || !ws.scratch ||
-        (m->projection && !ws.embedded) || (inside && !ws.between))
+        (m->projection && !ws.embedded) || (between && !ws.between) || (m->conv && (!ws.first || !ws.taps)))
         status = gn__no_memory(err, rows * r->dim * 5 * sizeof(float));
     else
         status = gn__positions_create(m, rows, &ws.positions, err);
-    if (status == GN_OK) status = gn__lane_create(m->engine, shapes, m->projection ? 5 : 4, &ws.lane, err);
+    if (status == GN_OK) status = gn__lane_create(m->engine, shapes, linears, &ws.lane, err);
     if (status != GN_OK) {
         gn__workspace_free(&ws);
         return status;
@@ -49,6 +56,8 @@ void gn__workspace_free(gn__workspace *ws)
     gn__lane_free(ws->lane);
     gn__positions_free(&ws->positions);
     free(ws->embedded);
+    free(ws->first);
+    free(ws->taps);
     free(ws->hidden);
     free(ws->triple);
     free(ws->mixed);
@@ -101,20 +110,33 @@ static void embed_token(const pass *p, int32_t id, size_t place, float *x)
     if (scale != 1)
         for (size_t j = 0; j < width; j++) x[j] *= scale;
     if (m->token_types != NULL) add_row(m->token_types, 0, width, p->ws->normed, x);
-    if (m->positions != NULL) add_row(m->positions, place, width, p->ws->normed, x);
+    if (m->positions != NULL && !m->recipe.add_projected)
+        add_row(m->positions, place, width, p->ws->normed, x);
 }
 
 /* A block of embedded tokens, all GN__ROWS of it, becomes hidden states. */
 static bool finish_block(const pass *p, float *embedded, float *hidden)
 {
     const gn_model *m = p->m;
-    if (m->embedding_norm.gamma != NULL)
-        norm_rows(p, &m->embedding_norm, embedded, embedded, GN__ROWS, m->recipe.embedding);
-    return m->projection == NULL || gn__linear_run(m->projection, p->ws->lane, embedded, hidden);
+    bool normed = m->embedding_norm.gamma != NULL, late = m->recipe.norm_projected;
+    if (normed && !late) norm_rows(p, &m->embedding_norm, embedded, embedded, GN__ROWS, m->recipe.embedding);
+    if (m->projection != NULL && !gn__linear_run(m->projection, p->ws->lane, embedded, hidden)) return false;
+    if (normed && late) norm(p, &m->embedding_norm, GN__ROWS, hidden, hidden);
+    return true;
+}
+
+/* Learned positions of recipe.add_projected; nothing follows them. */
+static void add_positions(const pass *p, const gn__sequence *sequence, size_t count)
+{
+    const gn__recipe *r = &p->m->recipe;
+    float *x = p->ws->hidden;
+    for (size_t s = 0; s < count; s++)
+        for (size_t t = 0; t < sequence[s].count; t++, x += r->dim)
+            add_row(p->m->positions, r->position_offset + t, r->dim, p->ws->normed, x);
 }
 
 /* false: oneDNN failed. */
-static bool embed(const pass *p, const gn__sequence *sequence, size_t count)
+static bool embed_words(const pass *p, const gn__sequence *sequence, size_t count)
 {
     const gn__recipe *r = &p->m->recipe;
     gn__workspace *ws = p->ws;
@@ -137,6 +159,13 @@ static bool embed(const pass *p, const gn__sequence *sequence, size_t count)
     float *hidden = ws->hidden + (end - GN__ROWS) * r->dim, *x = projected ? ws->embedded : hidden;
     memset(x + row % GN__ROWS * width, 0, (end - row) * width * sizeof *x);
     return finish_block(p, x, hidden);
+}
+
+static bool embed(const pass *p, const gn__sequence *sequence, size_t count)
+{
+    if (!embed_words(p, sequence, count)) return false;
+    if (p->m->positions != NULL && p->m->recipe.add_projected) add_positions(p, sequence, count);
+    return true;
 }
 
 /* ---- layers --------------------------------------------------------------------------------------- */
@@ -167,7 +196,8 @@ static void rotate(const pass *p, int kind, float *q, size_t stride, size_t toke
 {
     const gn__recipe *r = &p->m->recipe;
     size_t pairs = r->rotary[kind].pairs;
-    const float *cosine = p->ws->positions.cosine[kind], *sine = p->ws->positions.sine[kind];
+    const float *cosine, *sine;
+    gn__positions_turns(p->m, &p->ws->positions, kind, tokens, &cosine, &sine);
     for (size_t t = 0; t < tokens; t++, q += stride, cosine += pairs, sine += pairs)
         p->ops->rotate(q, cosine, sine, r->heads + r->kv_heads, r->head_dim, pairs);
 }
@@ -256,6 +286,62 @@ static bool after_attention(const pass *p, const gn__layer *l, size_t row, size_
     return true;
 }
 
+/* ---- what some models have beside layers ----------------------------------------------------------- */
+
+/* The embeddings of the tokens around token t of a text of `tokens`, zeros beyond its ends. */
+static void gather(const gn__recipe *r, const float *text, size_t t, size_t tokens, float *out)
+{
+    size_t half = r->conv / 2;
+    for (size_t k = 0; k < r->conv; k++, out += r->dim) {
+        bool there = t + k >= half && t + k - half < tokens;
+        if (there)
+            memcpy(out, text + (t + k - half) * r->dim, r->dim * sizeof *out);
+        else
+            memset(out, 0, r->dim * sizeof *out);
+    }
+}
+
+/* hidden, of layer 0, gains the convolution of what entered it. */
+static bool convolve(const pass *p, const gn__sequence *sequence, size_t rows)
+{
+    const gn__recipe *r = &p->m->recipe;
+    gn__workspace *ws = p->ws;
+    size_t taps = r->conv * r->dim, s = 0, t = 0, start = 0; /* `start`: row of text s's first token */
+    for (size_t row = 0; row < rows; row += GN__ROWS) {
+        float *hidden = ws->hidden + row * r->dim;
+        size_t n = rows - row < GN__ROWS ? rows - row : GN__ROWS;
+        for (size_t i = 0; i < n; i++) {
+            gather(r, ws->first + start * r->dim, t, sequence[s].count, ws->taps + i * taps);
+            if (++t < sequence[s].count) continue;
+            start += t;
+            t = 0;
+            s++;
+        }
+        if (!gn__linear_run_rows(p->m->conv, ws->lane, n, ws->taps, ws->between, r->conv_activation))
+            return false;
+        for (size_t i = 0; i < n * r->dim; i++) hidden[i] += ws->between[i];
+        norm(p, &p->m->conv_norm, n, hidden, hidden);
+    }
+    return true;
+}
+
+/* Final norm and output projection, in place; where rows become narrower they move up, wider ones are written
+ * from the last block on. */
+static bool finish(const pass *p, size_t rows)
+{
+    const gn_model *m = p->m;
+    size_t dim = m->recipe.dim, output = m->recipe.output, blocks = (rows + GN__ROWS - 1) / GN__ROWS;
+    float *x = p->ws->hidden;
+    if (m->final_norm.gamma != NULL) norm(p, &m->final_norm, rows, x, x);
+    for (size_t i = 0; i < blocks && m->output != NULL; i++) {
+        size_t row = (output > dim ? blocks - 1 - i : i) * GN__ROWS;
+        size_t n = rows - row < GN__ROWS ? rows - row : GN__ROWS;
+        if (!linear(p, m->output, n, x + row * dim, p->ws->between)) return false;
+        memcpy(x + row * output, p->ws->between, n * output * sizeof *x);
+    }
+    return true;
+}
+
 /* Rows a block, as even as can be where products take any number of rows. */
 static size_t block_of(const gn_model *m, size_t rows)
 {
@@ -277,15 +363,17 @@ gn_status gn__model_forward(const gn_context *ctx, const gn_model *m, gn__worksp
     memset(ws->mixed + rows * mixed, 0, (end - rows) * mixed * sizeof(float)); /* where oneDNN reads */
     int threads = gn__serial_begin();
     bool good = embed(&p, sequence, count);
+    if (m->conv != NULL) memcpy(ws->first, ws->hidden, rows * r->dim * sizeof *ws->first);
     for (size_t i = 0; i < r->layers && good && !gn__cancelled(ctx); i++) {
-        const gn__layer *l = &m->layer[i * r->stored / r->layers];
+        const gn__layer *l = &m->layer[gn__stored_layer(r, i)];
         for (size_t row = 0; row < rows && good; row += block)
             good = before_attention(&p, l, row, rows - row < block ? rows - row : block);
         if (good) attend(&p, i, l, sequence, count);
         for (size_t row = 0; row < rows && good; row += block)
             good = after_attention(&p, l, row, rows - row < block ? rows - row : block);
+        if (m->conv != NULL && i == 0 && good) good = convolve(&p, sequence, rows);
     }
-    if (m->final_norm.gamma != NULL) norm(&p, &m->final_norm, rows, ws->hidden, ws->hidden);
+    if (good) good = finish(&p, rows);
     gn__serial_end(threads);
     if (!good) return gn__fail(err, GN_NUMERIC, "oneDNN failed in a matrix product of %s", m->info.name);
     return gn__check_cancel(ctx, err);

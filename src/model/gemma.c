@@ -59,7 +59,7 @@ static gn_status read_layers(const gn__config *c, size_t n, gn__recipe *r, gn_er
 
 static gn_status read_gemma2(const gn__config *c, gn__recipe *r, gn_error *err)
 {
-    static const gn__rotary_keys rotary = {"rope_theta", NULL, 10000, 1, true};
+    static const gn__rotary_keys rotary = {"rope_theta", NULL, 10000, 1, .scaled = true};
     static const gn__tensor_names names = {NAMES};
     bool both_ways;
     r->names = &names;
@@ -74,8 +74,8 @@ static gn_status read_gemma2(const gn__config *c, gn__recipe *r, gn_error *err)
 
 static gn_status read_gemma3_text(const gn__config *c, gn__recipe *r, gn_error *err)
 {
-    static const gn__rotary_keys rotary[] = {{"rope_theta", NULL, 1e6, 1, true},
-                                             {"rope_local_base_freq", NULL, 10000, 1, false}};
+    static const gn__rotary_keys rotary[] = {{"rope_theta", NULL, 1e6, 1, .scaled = true},
+                                             {"rope_local_base_freq", NULL, 10000, 1, .scaled = false}};
     static const gn__tensor_names names = {NAMES, .query_norm = "self_attn.q_norm",
                                            .key_norm = "self_attn.k_norm"};
     size_t every;

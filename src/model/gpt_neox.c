@@ -18,7 +18,7 @@ static const gn__tensor_names names = {
 
 static gn_status read_config(const gn__config *c, gn__recipe *r, gn_error *err)
 {
-    static const gn__rotary_keys rotary = {"rotary_emb_base", "rotary_pct", 10000, 0.25, true};
+    static const gn__rotary_keys rotary = {"rotary_emb_base", "rotary_pct", 10000, 0.25, .scaled = true};
     bool bias;
     r->names = &names;
     GN__TRY(gn__read_sizes(c, &gn__usual_keys, r, err));

@@ -1,5 +1,7 @@
 #include "model/head.h"
 
+#include "tensor/tensor.h"
+
 #include <cblas.h>
 #include <math.h>
 
@@ -80,21 +82,40 @@ static void dense(const gn__head_step *s, const float *x, float *y)
                 1, 1, y, 1);
     if (s->activation != GN__HEAD_IDENTITY)
         for (size_t i = 0; i < s->outputs; i++) y[i] = activated(s->activation, (double)y[i]);
+    if (!s->residual) return;
+    if (s->residual_weight != NULL)
+        cblas_sgemv(CblasRowMajor, CblasNoTrans, (int)s->outputs, (int)s->inputs, 1, s->residual_weight,
+                    (int)s->inputs, x, 1, 1, y, 1);
+    else
+        for (size_t i = 0; i < s->outputs; i++) y[i] += x[i];
 }
 
 gn_status gn__head_check(gn__head *h, const char *path, size_t dim, size_t *out, gn_error *err)
 {
     size_t width = h->widest = dim * h->poolings;
     for (size_t i = 0; i < h->steps; i++) {
-        if (h->step[i].weight == NULL) continue;
+        if (h->step[i].kind == GN__HEAD_UNIT) continue;
         if (h->step[i].inputs != width)
-            return gn__fail(err, GN_FORMAT, "%s: a dense layer expects %zu numbers, but gets %zu", path,
-                            h->step[i].inputs, width);
+            return gn__fail(err, GN_FORMAT,
+                            h->step[i].kind == GN__HEAD_NORM
+                                ? "%s: a layer norm expects %zu numbers, but gets %zu"
+                                : "%s: a dense layer expects %zu numbers, but gets %zu",
+                            path, h->step[i].inputs, width);
         width = h->step[i].outputs;
         if (width > h->widest) h->widest = width;
     }
     *out = width;
     return GN_OK;
+}
+
+void gn__head_step_run(const gn__head_step *s, const float *x, size_t width, float *out)
+{
+    if (s->kind == GN__HEAD_DENSE) {
+        dense(s, x, out);
+        return;
+    }
+    memcpy(out, x, width * sizeof *out);
+    unit_length(out, width);
 }
 
 void gn__head_run(const gn__head *h, const float *hidden, size_t tokens, size_t dim, float *spare, float *out)
@@ -104,11 +125,14 @@ void gn__head_run(const gn__head *h, const float *hidden, size_t tokens, size_t 
     for (size_t i = 0; i < h->poolings; i++) gn__pool(h->pooling[i], false, hidden, tokens, dim, x + i * dim);
     for (size_t i = 0; i < h->steps; i++) {
         const gn__head_step *s = &h->step[i];
-        if (s->weight == NULL) {
+        if (s->kind == GN__HEAD_UNIT) {
             unit_length(x, width);
             continue;
         }
-        dense(s, x, y);
+        if (s->kind == GN__HEAD_NORM)
+            gn__cpu_ops()->layer_norm(y, x, s->weight, s->bias, 1, width, 1e-5f); /* torch's default eps */
+        else
+            dense(s, x, y);
         width = s->outputs;
         float *swap = x;
         x = y, y = swap;
@@ -121,6 +145,7 @@ void gn__head_free(gn__head *h)
     for (size_t i = 0; i < h->steps; i++) {
         free(h->step[i].weight);
         free(h->step[i].bias);
+        free(h->step[i].residual_weight);
     }
     *h = (gn__head){0};
 }

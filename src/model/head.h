@@ -13,11 +13,19 @@ typedef enum gn__head_activation {
     GN__HEAD_SILU
 } gn__head_activation;
 
-/* A dense layer, or (weight NULL) scaling to unit length. */
+typedef enum gn__head_kind {
+    GN__HEAD_UNIT,  /* scaling to unit length */
+    GN__HEAD_DENSE, /* activation(weight x + bias), where residual: + x, or residual_weight x */
+    GN__HEAD_NORM   /* a layer norm, eps 1e-5: weight is its gamma, [outputs], bias its beta */
+} gn__head_kind;
+
 typedef struct gn__head_step {
+    gn__head_kind kind;
     float *weight, *bias; /* [outputs × inputs], [outputs]; bias NULL: none */
     size_t inputs, outputs;
     gn__head_activation activation;
+    bool residual;
+    float *residual_weight; /* [outputs × inputs]; NULL: inputs = outputs */
 } gn__head_step;
 
 enum { GN__MOST_POOLINGS = 6, GN__MOST_STEPS = 8 };
@@ -35,6 +43,8 @@ gn_status gn__head_check(gn__head *h, const char *path, size_t dim, size_t *out,
 /* hidden: [tokens × dim], tokens > 0; spare: [2 × widest]; out: [the embedding's width]. */
 void gn__head_run(const gn__head *h, const float *hidden, size_t tokens, size_t dim, float *spare,
                   float *out);
+/* One of its steps: x is [width], out another array. */
+void gn__head_step_run(const gn__head_step *s, const float *x, size_t width, float *out);
 void gn__head_free(gn__head *h); /* a zeroed struct is allowed */
 
 /* One pooling: out is [dim], of unit length if normalize. */

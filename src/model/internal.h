@@ -30,8 +30,10 @@ struct gn_model {
     gn__recipe recipe;
     gn__weights weights;
     const gn__tensor *words, *positions, *token_types; /* NULL where the recipe has none */
-    gn__norm embedding_norm, final_norm;
+    gn__norm embedding_norm, final_norm, conv_norm;
     gn__linear *projection; /* of the embeddings; NULL: none */
+    gn__linear *output;     /* of the last hidden states; NULL: none */
+    gn__linear *conv;       /* of recipe.conv embeddings one behind the other; NULL: none */
     float *buckets;         /* [heads × recipe.buckets]; NULL: none */
     gn__engine *engine;
     gn__layer *layer; /* [recipe.stored] */
@@ -47,24 +49,46 @@ typedef struct gn__sequence {
 
 /* What the recipe's positions need for texts of so many tokens; see gn__rotary and gn__attention. */
 typedef struct gn__positions {
-    float *cosine[2], *sine[2]; /* [tokens × pairs] */
-    float *bias;                /* [heads × bias_stride]; distance 0 of the first head at tokens − 1 */
+    float *cosine[2], *sine[2];               /* [tokens × pairs] */
+    float *cosine_longer[2], *sine_longer[2]; /* of texts above rotary.long_from tokens; NULL: none so long */
+    float *bias; /* [heads × bias_stride]; distance 0 of the first head at tokens − 1 */
     size_t tokens, bias_stride;
     uint16_t *row; /* distance 0 at tokens − 1 */
 } gn__positions;
 gn_status gn__positions_create(const gn_model *m, size_t tokens, gn__positions *out, gn_error *err);
+/* The bucket of a distance (GN__BIAS_BUCKETS), and the bias for other numbers in the buckets: [heads ×
+ * buckets]. */
+size_t gn__positions_bucket(const gn__recipe *r, ptrdiff_t distance);
+void gn__positions_fill_bias(const gn__recipe *r, const float *buckets, gn__positions *p);
 void gn__positions_free(gn__positions *p); /* a zeroed struct is allowed */
+/* The angles that turn a text of so many tokens. */
+static inline void gn__positions_turns(const gn_model *m, const gn__positions *p, int kind, size_t tokens,
+                                       const float **cosine, const float **sine)
+{
+    size_t from = m->recipe.rotary[kind].long_from;
+    bool longer = from > 0 && tokens > from;
+    *cosine = longer ? p->cosine_longer[kind] : p->cosine[kind];
+    *sine = longer ? p->sine_longer[kind] : p->sine[kind];
+}
+
+/* Which of the stored layers is the i-th to run. */
+static inline size_t gn__stored_layer(const gn__recipe *r, size_t i)
+{
+    return i / r->group * r->stored / r->layers * r->group + i % r->group;
+}
 
 /* What one thread needs for the forward pass of up to `rows` tokens. */
 typedef struct gn__workspace {
     gn__lane *lane;
     size_t rows;     /* a multiple of GN__ROWS */
     float *embedded; /* [GN__ROWS × embedding], where they are projected */
+    float *first;    /* [rows × dim] the embeddings, for the convolution; NULL: none */
+    float *taps;     /* [GN__ROWS × conv dim] */
     float *hidden;   /* [rows × dim] */
     float *triple;   /* [rows × (heads + 2 kv_heads) head_dim] q|k|v */
     float *mixed;    /* [rows × heads head_dim] what attention gathered */
     float *normed;   /* [GN__ROWS × dim] */
-    float *between;  /* the same, for outs that a norm follows */
+    float *between;  /* [GN__ROWS × max(dim, output)], for outs that something follows */
     float *inner;    /* [GN__ROWS × inner], twice as wide if gated */
     float *scratch;  /* for the attention */
     gn__positions positions;
@@ -74,8 +98,9 @@ gn_status gn__workspace_create(const gn_model *m, size_t tokens, gn__workspace *
 void gn__workspace_free(gn__workspace *ws); /* a zeroed struct is allowed */
 
 /* Runs texts, packed end to end, through all layers; w->hidden then holds their last hidden states, row
- * by row. The ids must be below recipe.vocab and the counts add up to ws->rows at most. A text's rows
- * have the same bits whatever stands beside it. Errors: GN_CANCELLED; GN_NUMERIC (oneDNN failed). */
+ * by row, recipe.output wide. The ids must be below recipe.vocab and the counts add up to ws->rows at most. A
+ * text's rows have the same bits whatever stands beside it. Errors: GN_CANCELLED; GN_NUMERIC (oneDNN failed).
+ */
 gn_status gn__model_forward(const gn_context *ctx, const gn_model *m, gn__workspace *ws,
                             const gn__sequence *sequence, size_t count, gn_error *err);
 

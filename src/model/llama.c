@@ -17,7 +17,7 @@ static const gn__tensor_names with_head_norms = {NAMES, .query_norm = "self_attn
 
 static gn_status read_common(const gn__config *c, gn__recipe *r, gn_error *err)
 {
-    static const gn__rotary_keys rotary = {"rope_theta", "partial_rotary_factor", 10000, 1, true};
+    static const gn__rotary_keys rotary = {"rope_theta", "partial_rotary_factor", 10000, 1, .scaled = true};
     r->names = &plain;
     GN__TRY(gn__read_sizes(c, &gn__usual_keys, r, err));
     GN__TRY(gn__read_grouped_heads(c, r, err));

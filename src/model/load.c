@@ -39,6 +39,8 @@ void gn_model_free(gn_model *m)
         free(m->layer[i].position_query);
     }
     gn__linear_free(m->projection);
+    gn__linear_free(m->output);
+    gn__linear_free(m->conv);
     gn__head_free(&m->head);
     free(m->prompt);
     free(m->layer);
@@ -141,8 +143,8 @@ static gn_status choose_head(gn_model *m, gn__settings *s, gn_pooling wish, gn_e
         h->poolings = 1;
     }
     m->info.pooling = h->pooling[0];
-    m->info.normalize = h->steps > 0 && h->step[h->steps - 1].weight == NULL;
-    return gn__head_check(h, m->info.path, m->recipe.dim, &m->info.dim, err);
+    m->info.normalize = h->steps > 0 && h->step[h->steps - 1].kind == GN__HEAD_UNIT;
+    return gn__head_check(h, m->info.path, m->recipe.output, &m->info.dim, err);
 }
 
 static gn_status load_directory(gn_context *ctx, gn_model *m, const char *directory,

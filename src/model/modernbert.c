@@ -19,8 +19,8 @@ static const gn__tensor_names names = {
 
 static gn_status read_config(const gn__config *c, gn__recipe *r, gn_error *err)
 {
-    static const gn__rotary_keys rotary[] = {{"global_rope_theta", NULL, 160000, 1, true},
-                                             {"local_rope_theta", NULL, 10000, 1, true}};
+    static const gn__rotary_keys rotary[] = {{"global_rope_theta", NULL, 160000, 1, .scaled = true},
+                                             {"local_rope_theta", NULL, 10000, 1, .scaled = true}};
     bool said, bias;
     size_t window, every;
     r->names = &names;

@@ -23,7 +23,8 @@ static gn_status read_authors(const gn__config *c, gn__recipe *r, gn_error *err)
     static const char *const refused[] = {
         "prenorm",      "parallel_block",         "qkv_proj_bias", "mlp_fc1_bias",
         "mlp_fc2_bias", "rotary_emb_interleaved", "use_rms_norm",  NULL};
-    static const gn__rotary_keys rotary = {"rotary_emb_base", "rotary_emb_fraction", 1000, 1, false};
+    static const gn__rotary_keys rotary = {"rotary_emb_base", "rotary_emb_fraction", 1000, 1,
+                                           .scaled = false};
     const char *activation = gn__config_string(c, "activation_function");
     GN__TRY(gn__refuse(c, refused, err));
     GN__TRY(gn__read_sizes(c, &keys, r, err));
@@ -37,7 +38,7 @@ static gn_status read_authors(const gn__config *c, gn__recipe *r, gn_error *err)
 
 static gn_status read_usual(const gn__config *c, gn__recipe *r, gn_error *err)
 {
-    static const gn__rotary_keys rotary = {"rope_theta", NULL, 1000, 1, true};
+    static const gn__rotary_keys rotary = {"rope_theta", NULL, 1000, 1, .scaled = true};
     GN__TRY(gn__read_sizes(c, &gn__usual_keys, r, err));
     GN__TRY(gn__read_grouped_heads(c, r, err));
     r->kv_heads = r->heads;

@@ -1,11 +1,12 @@
-/* OPT (Zhang et al. 2022): learned positions from row 2 on, norms first or (350m) last. */
+/* OPT (Zhang et al. 2022): learned positions from row 2 on, norms first or (350m, whose words are also
+ * narrower than its layers) last. */
 #include "model/recipe.h"
 
 static const char *const prefix[] = {"", "model.", NULL};
 
 #define NAMES                                                                                                \
     .prefix = prefix, .words = "decoder.embed_tokens.weight", .positions = "decoder.embed_positions.weight", \
-    .layer = "decoder.layers.",                                                                              \
+    .projection = "decoder.project_in", .output = "decoder.project_out", .layer = "decoder.layers.",         \
     .attention_in = {"self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj"},                            \
     .attention_out = "self_attn.out_proj", .mlp_in = {"fc1"}, .mlp_out = "fc2"
 
@@ -31,11 +32,11 @@ static gn_status read_config(const gn__config *c, gn__recipe *r, gn_error *err)
                                        "ffn_dim",     "vocab_size",        "max_position_embeddings"};
     static const char *const refused[] = {"!layer_norm_elementwise_affine", NULL};
     bool before, bare, bias;
-    size_t words;
     GN__TRY(gn__refuse(c, refused, err));
     GN__TRY(gn__read_sizes(c, &keys, r, err));
-    GN__TRY(gn__config_size(c, "word_embed_proj_dim", r->dim, GN__MOST_DIM, &words, err));
-    if (words != r->dim) return gn__refused(c, "word_embed_proj_dim", err);
+    GN__TRY(gn__config_size(c, "word_embed_proj_dim", r->dim, GN__MOST_DIM, &r->embedding, err));
+    r->output = r->embedding;
+    r->add_projected = true;
     GN__TRY(gn__config_bool(c, "do_layer_norm_before", true, &before, err));
     GN__TRY(gn__config_bool(c, "_remove_final_layer_norm", false, &bare, err));
     GN__TRY(gn__config_bool(c, "enable_bias", true, &bias, err));

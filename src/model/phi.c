@@ -4,17 +4,15 @@
 
 static const char *const prefix[] = {"", "model.", NULL};
 
-static const gn__tensor_names names = {
-    .prefix = prefix,
-    .words = "embed_tokens.weight",
-    .final_norm = "final_layernorm",
-    .layer = "layers.",
-    .attention_in = {"self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj"},
-    .attention_out = "self_attn.dense",
-    .mlp_in = {"mlp.fc1"},
-    .mlp_out = "mlp.fc2",
-    .norm = {[GN__ATTENTION_BEFORE] = "input_layernorm", [GN__MLP_BEFORE] = "input_layernorm"},
-};
+#define NAMES                                                                                              \
+    .prefix = prefix, .words = "embed_tokens.weight", .final_norm = "final_layernorm", .layer = "layers.", \
+    .attention_in = {"self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj"},                          \
+    .attention_out = "self_attn.dense", .mlp_in = {"mlp.fc1"}, .mlp_out = "mlp.fc2",                       \
+    .norm = {[GN__ATTENTION_BEFORE] = "input_layernorm", [GN__MLP_BEFORE] = "input_layernorm"}
+
+static const gn__tensor_names plain = {NAMES};
+static const gn__tensor_names with_head_norms = {NAMES, .query_norm = "self_attn.q_layernorm",
+                                                 .key_norm = "self_attn.k_layernorm"};
 
 static const gn__tensor_names third = {
     .prefix = prefix,
@@ -30,10 +28,10 @@ static const gn__tensor_names third = {
 
 static gn_status read_phi(const gn__config *c, gn__recipe *r, gn_error *err)
 {
-    static const char *const refused[] = {"qk_layernorm", NULL};
-    static const gn__rotary_keys rotary = {"rope_theta", "partial_rotary_factor", 10000, 0.5, true};
-    r->names = &names;
-    GN__TRY(gn__refuse(c, refused, err));
+    static const gn__rotary_keys rotary = {"rope_theta", "partial_rotary_factor", 10000, 0.5, .scaled = true};
+    bool head_norms;
+    GN__TRY(gn__config_bool(c, "qk_layernorm", false, &head_norms, err));
+    r->names = head_norms ? &with_head_norms : &plain;
     GN__TRY(gn__read_sizes(c, &gn__usual_keys, r, err));
     GN__TRY(gn__read_grouped_heads(c, r, err));
     GN__TRY(gn__read_rotary(c, &rotary, 0, r, err));
@@ -45,7 +43,7 @@ static gn_status read_phi(const gn__config *c, gn__recipe *r, gn_error *err)
 
 static gn_status read_phi3(const gn__config *c, gn__recipe *r, gn_error *err)
 {
-    static const gn__rotary_keys rotary = {"rope_theta", "partial_rotary_factor", 10000, 1, true};
+    static const gn__rotary_keys rotary = {"rope_theta", "partial_rotary_factor", 10000, 1, true, true, 4096};
     size_t window;
     r->names = &third;
     GN__TRY(gn__read_sizes(c, &gn__usual_keys, r, err));

@@ -4,7 +4,8 @@
 
 #include <math.h>
 
-static gn_status turn(const gn__rotary *r, size_t tokens, float **cosine, float **sine, gn_error *err)
+static gn_status turn(const gn__rotary *r, const float *inverse, size_t tokens, float **cosine, float **sine,
+                      gn_error *err)
 {
     size_t n = 0;
     if (r->pairs == 0) return GN_OK;
@@ -14,7 +15,7 @@ static gn_status turn(const gn__rotary *r, size_t tokens, float **cosine, float 
     if (*cosine == NULL || *sine == NULL) return gn__no_memory(err, n * sizeof **sine);
     for (size_t t = 0; t < tokens; t++)
         for (size_t i = 0; i < r->pairs; i++) {
-            float angle = (float)t * r->inverse[i];
+            float angle = (float)t * inverse[i];
             (*cosine)[t * r->pairs + i] = cosf(angle) * r->scale;
             (*sine)[t * r->pairs + i] = sinf(angle) * r->scale;
         }
@@ -22,7 +23,7 @@ static gn_status turn(const gn__rotary *r, size_t tokens, float **cosine, float 
 }
 
 /* T5's: half of the buckets for each direction; of those half one a distance, the rest logarithmic. */
-static size_t bucket_of(const gn__recipe *r, ptrdiff_t distance)
+size_t gn__positions_bucket(const gn__recipe *r, ptrdiff_t distance)
 {
     size_t half = r->buckets / 2, exact = half / 2, far = (size_t)(distance < 0 ? -distance : distance);
     size_t first = distance < 0 ? half : 0;
@@ -42,20 +43,25 @@ static float slope_of(size_t head, size_t heads)
     return (float)pow(exp2(-4.0 / (double)even), (double)(2 * (head - even) + 1));
 }
 
-static gn_status fill_bias(const gn_model *m, size_t tokens, gn__positions *p, gn_error *err)
+void gn__positions_fill_bias(const gn__recipe *r, const float *buckets, gn__positions *p)
+{
+    for (size_t i = 0; i < 2 * p->tokens - 1; i++) {
+        ptrdiff_t distance = (ptrdiff_t)p->tokens - 1 - (ptrdiff_t)i;
+        size_t bucket = r->bias == GN__BIAS_BUCKETS ? gn__positions_bucket(r, distance) : 0;
+        for (size_t h = 0; h < r->heads; h++)
+            p->bias[h * p->bias_stride + i] = r->bias == GN__BIAS_BUCKETS
+                                                  ? buckets[h * r->buckets + bucket]
+                                                  : -slope_of(h, r->heads) * (float)distance;
+    }
+}
+
+static gn_status make_bias(const gn_model *m, size_t tokens, gn__positions *p, gn_error *err)
 {
     const gn__recipe *r = &m->recipe;
     p->bias_stride = 2 * tokens - 1 + GN__BIAS_SLACK;
     p->bias = gn__calloc(r->heads, p->bias_stride * sizeof *p->bias);
     if (p->bias == NULL) return gn__no_memory(err, r->heads * p->bias_stride * sizeof *p->bias);
-    for (size_t i = 0; i < 2 * tokens - 1; i++) {
-        ptrdiff_t distance = (ptrdiff_t)tokens - 1 - (ptrdiff_t)i;
-        size_t bucket = r->bias == GN__BIAS_BUCKETS ? bucket_of(r, distance) : 0;
-        for (size_t h = 0; h < r->heads; h++)
-            p->bias[h * p->bias_stride + i] = r->bias == GN__BIAS_BUCKETS
-                                                  ? m->buckets[h * r->buckets + bucket]
-                                                  : -slope_of(h, r->heads) * (float)distance;
-    }
+    gn__positions_fill_bias(r, m->buckets, p);
     return GN_OK;
 }
 
@@ -87,9 +93,13 @@ gn_status gn__positions_create(const gn_model *m, size_t tokens, gn__positions *
     const gn__recipe *r = &m->recipe;
     gn_status status = GN_OK;
     gn__positions p = {.tokens = tokens};
-    for (int kind = 0; kind < 2; kind++)
-        GN__TRY_GOTO(turn(&r->rotary[kind], tokens, &p.cosine[kind], &p.sine[kind], err), done);
-    if (r->bias != GN__BIAS_NONE) GN__TRY_GOTO(fill_bias(m, tokens, &p, err), done);
+    for (int kind = 0; kind < 2; kind++) {
+        const gn__rotary *t = &r->rotary[kind];
+        GN__TRY_GOTO(turn(t, t->inverse, tokens, &p.cosine[kind], &p.sine[kind], err), done);
+        if (t->long_from == 0 || tokens <= t->long_from) continue;
+        GN__TRY_GOTO(turn(t, t->longer, tokens, &p.cosine_longer[kind], &p.sine_longer[kind], err), done);
+    }
+    if (r->bias != GN__BIAS_NONE) GN__TRY_GOTO(make_bias(m, tokens, &p, err), done);
     if (r->span > 0) GN__TRY_GOTO(fill_rows(r, tokens, &p, err), done);
     *out = p;
     return GN_OK;
@@ -103,6 +113,8 @@ void gn__positions_free(gn__positions *p)
     for (int kind = 0; kind < 2; kind++) {
         free(p->cosine[kind]);
         free(p->sine[kind]);
+        free(p->cosine_longer[kind]);
+        free(p->sine_longer[kind]);
     }
     free(p->bias);
     free(p->row);

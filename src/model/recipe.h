@@ -38,13 +38,16 @@ typedef enum gn__bias_kind {
     GN__BIAS_ALIBI    /* a slope a head times the distance (Press et al. 2022) */
 } gn__bias_kind;
 
-/* Rotary positions: pair i turns by position · inverse[i]; cosines and sines are multiplied by `scale`. */
+/* Rotary positions: pair i turns by position · inverse[i]; cosines and sines are multiplied by `scale`. In a
+ * text of more than long_from tokens all positions turn by longer[i] instead (LongRoPE, Ding et al. 2024). */
 typedef struct gn__rotary {
     size_t pairs;     /* 0: none */
     const char *kind; /* rope_type; static */
     float theta;
     float inverse[GN__MOST_TURNS];
     float scale;
+    size_t long_from; /* 0: any text turns by inverse */
+    float longer[GN__MOST_TURNS];
 } gn__rotary;
 
 /* Where the tensors are. A linear layer or norm called "x" has the tensors x.weight and x.bias. NULL: the
@@ -53,13 +56,16 @@ typedef struct gn__tensor_names {
     const char *const *prefix; /* tried in order, NULL last */
     const char *words, *positions, *token_types;
     const char *words_too;  /* the other name of a table that two parts of a model share */
-    const char *projection; /* linear, embeddings to dim */
+    const char *projection; /* linear, embeddings to dim; see recipe.projected */
     const char *embedding_norm, *final_norm;
+    const char *output;                        /* linear, dim to recipe.output, where they differ */
+    const char *conv, *conv_norm;              /* of recipe.conv */
     const char *buckets;                       /* of GN__BIAS_BUCKETS: [buckets × heads] */
     const char *relative;                      /* disentangled: [rows × dim] … */
     const char *relative_norm;                 /* … and its norm, where the recipe says so */
     const char *layer;                         /* then the number, then … */
-    const char *inside;                        /* … this (NULL: "."), then one of: */
+    const char *inside;                        /* … this (NULL: "."; with recipe.group above 1: this, the
+                                                  number in the group and "."), then one of: */
     const char *attention_in[3];               /* query, key, value; or one that holds them all, NULL, NULL */
     const char *query_bias, *value_bias;       /* where attention_in has none (DeBERTa) */
     const char *query_norm, *key_norm;         /* [head_dim] */
@@ -78,7 +84,16 @@ typedef struct gn__recipe {
     size_t inner;              /* width of the MLP between its two layers */
     size_t vocab;              /* rows of the word embeddings */
     size_t embedding;          /* their columns; 0 after reading: dim */
-    size_t stored; /* layers in the checkpoint, each used layers / stored times in a row; 0: all */
+    size_t stored;             /* layers in the checkpoint; 0: all. Where fewer than layers … */
+    size_t group; /* … so many one after the other are used again and again, layers / stored times; 0: one */
+    bool projected;      /* embeddings pass names->projection; after reading also where embedding ≠ dim */
+    bool norm_projected; /* their norm comes after it, not before */
+    bool add_projected;  /* their positions are dim wide and added after it */
+    size_t output;       /* columns of the last hidden states; 0 after reading: dim */
+    size_t conv; /* odd width of a convolution of the embeddings that layer 0's result gains, activated,
+                    before a norm of the sum (DeBERTa-v2); 0: none */
+    size_t conv_groups; /* dim / conv_groups inputs make an output */
+    gn__activation conv_activation;
 
     size_t positions;     /* the most tokens; 0: no limit of its own */
     size_t usual;         /* tokens where there is no limit and nothing says another number */
@@ -162,7 +177,9 @@ gn_status gn__read_layer_types(const gn__config *c, gn__recipe *r, bool *said, g
 typedef struct gn__rotary_keys {
     const char *theta_key, *share_key;
     double theta, share;
-    bool scaled; /* rope_scaling applies */
+    bool scaled;     /* rope_scaling applies */
+    bool only_long;  /* it is longrope or nothing (Phi-3) */
+    size_t original; /* original_max_position_embeddings where the config does not say; 0: the positions */
 } gn__rotary_keys;
 gn_status gn__read_rotary(const gn__config *c, const gn__rotary_keys *keys, int kind, gn__recipe *r,
                           gn_error *err);

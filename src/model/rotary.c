@@ -12,6 +12,7 @@ typedef struct turn {
     double base;
     size_t dims;      /* of each head that turn */
     size_t positions; /* the model's */
+    size_t original; /* original_max_position_embeddings beside rope_parameters, which counts more; 0: none */
     gn__rotary *out;
     gn_error *err;
 } turn;
@@ -30,6 +31,14 @@ static gn_status number(const turn *t, const char *key, double otherwise, double
 static float power(const turn *t, size_t i)
 {
     return powf((float)t->base, (float)(2 * i) / (float)t->dims);
+}
+
+/* original_max_position_embeddings. */
+static gn_status original(const turn *t, double *out)
+{
+    GN__TRY(number(t, "original_max_position_embeddings", (double)t->positions, out));
+    if (t->original > 0) *out = (double)t->original;
+    return GN_OK;
 }
 
 static gn_status plain(const turn *t)
@@ -61,7 +70,7 @@ static gn_status llama3(const turn *t)
     GN__TRY(number(t, "factor", NAN, &factor));
     GN__TRY(number(t, "low_freq_factor", NAN, &low));
     GN__TRY(number(t, "high_freq_factor", NAN, &high));
-    GN__TRY(number(t, "original_max_position_embeddings", (double)t->positions, &old));
+    GN__TRY(original(t, &old));
     float longest = (float)(old / low), shortest = (float)(old / high);
     for (size_t i = 0; i < t->out->pairs; i++) {
         float inverse = 1.0f / power(t, i), wave = 6.283185307179586f / inverse;
@@ -103,12 +112,47 @@ static double yarn_pair(const turn *t, double turns, double old)
     return (double)t->dims * log(old / (turns * 2 * M_PI)) / (2 * log(t->base));
 }
 
+/* LongRoPE (Ding et al. 2024) as Phi-3 uses it: each pair slowed by a factor of its own; texts beyond the old
+ * length have other factors. */
+static gn_status longrope_factors(const turn *t, const char *key, float *out)
+{
+    const json_t *list = json_object_get(t->c->root, key);
+    if (!json_is_array(list) || json_array_size(list) != t->out->pairs)
+        return gn__fail(t->err, GN_FORMAT, "%s: \"%s\" should be a list of %zu numbers", t->c->path, key,
+                        t->out->pairs);
+    for (size_t i = 0; i < t->out->pairs; i++) {
+        double factor = json_number_value(json_array_get(list, i));
+        if (!(factor > 0) || isinf(factor))
+            return gn__fail(t->err, GN_FORMAT, "%s: \"%s\" should be above 0", t->c->path, key);
+        out[i] = 1.0f / ((float)factor * power(t, i));
+    }
+    return GN_OK;
+}
+
+static gn_status longrope(const turn *t)
+{
+    double old, factor, attention;
+    const json_t *said = json_object_get(t->c->root, "attention_factor");
+    GN__TRY(original(t, &old));
+    if (old > GN__MOST_ROWS)
+        return gn__fail(t->err, GN_FORMAT, "%s: \"%s\" should be a whole number from 1 to %zu", t->c->path,
+                        "original_max_position_embeddings", (size_t)GN__MOST_ROWS);
+    GN__TRY(number(t, "factor", (double)t->positions / old, &factor));
+    attention = factor <= 1 ? 1 : sqrt(1 + log(factor) / log(old));
+    if (said != NULL && !json_is_null(said)) GN__TRY(number(t, "attention_factor", NAN, &attention));
+    GN__TRY(longrope_factors(t, "short_factor", t->out->inverse));
+    GN__TRY(longrope_factors(t, "long_factor", t->out->longer));
+    t->out->scale = (float)attention;
+    t->out->long_from = (size_t)old;
+    return GN_OK;
+}
+
 /* YaRN (Peng et al. 2024). */
 static gn_status yarn(const turn *t)
 {
     double factor, fast, slow, old;
     bool whole;
-    GN__TRY(number(t, "original_max_position_embeddings", (double)t->positions, &old));
+    GN__TRY(original(t, &old));
     GN__TRY(number(t, "factor", (double)t->positions / old, &factor));
     GN__TRY(number(t, "beta_fast", 32, &fast));
     GN__TRY(number(t, "beta_slow", 1, &slow));
@@ -131,7 +175,8 @@ static const struct {
     const char *name;
     gn_status (*fill)(const turn *t);
 } kinds[] = {
-    {"default", plain}, {"linear", linear}, {"dynamic", dynamic}, {"llama3", llama3}, {"yarn", yarn},
+    {"default", plain}, {"linear", linear}, {"dynamic", dynamic},
+    {"llama3", llama3}, {"yarn", yarn},     {"longrope", longrope},
 };
 
 /* Configs of transformers 5 have rope_parameters, for all layers or one a kind of layer; older ones have
@@ -177,7 +222,11 @@ gn_status gn__read_rotary(const gn__config *c, const gn__rotary_keys *keys, int 
     const char *name = gn__config_string(&inside, "rope_type");
     if (name == NULL) name = gn__config_string(&inside, "type");
     if (name == NULL) name = "default";
-    turn t = {&inside, theta, (size_t)dims, r->positions, out, err};
+    turn t = {&inside, theta, (size_t)dims, r->positions, 0, out, err};
+    GN__TRY(gn__config_count(c, "original_max_position_embeddings", keys->original, GN__MOST_ROWS,
+                             &t.original, err));
+    if (keys->only_long && strcmp(name, "default") != 0 && strcmp(name, "longrope") != 0)
+        return gn__fail(err, GN_UNSUPPORTED, "%s: the rope_type \"%s\" is not supported", c->path, name);
     for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++)
         if (strcmp(kinds[i].name, name) == 0) {
             out->kind = kinds[i].name;

@@ -64,7 +64,9 @@ static gn_status read_pooling(const char *directory, gn__settings *s, gn_error *
     return status;
 }
 
-/* ---- dense layers --------------------------------------------------------------------------------- */
+/* ---- dense layers and norms ----------------------------------------------------------------------- */
+
+enum { MOST_WIDTH = 1 << 20 };
 
 static const struct {
     const char *name;
@@ -79,14 +81,10 @@ static const struct {
 
 static gn_status read_dense_config(const gn__config *c, gn__head_step *step, bool *bias, gn_error *err)
 {
-    enum { MOST = 1 << 20 };
-    bool residual;
-    GN__TRY(gn__config_size(c, "in_features", 0, MOST, &step->inputs, err));
-    GN__TRY(gn__config_size(c, "out_features", 0, MOST, &step->outputs, err));
+    GN__TRY(gn__config_size(c, "in_features", 0, MOST_WIDTH, &step->inputs, err));
+    GN__TRY(gn__config_size(c, "out_features", 0, MOST_WIDTH, &step->outputs, err));
     GN__TRY(gn__config_bool(c, "bias", true, bias, err));
-    GN__TRY(gn__config_bool(c, "use_residual", false, &residual, err));
-    if (residual)
-        return gn__fail(err, GN_UNSUPPORTED, "%s: \"%s\" is not supported", c->path, "use_residual");
+    GN__TRY(gn__config_bool(c, "use_residual", false, &step->residual, err));
     const char *name = gn__config_string(c, "activation_function");
     if (name == NULL) name = "torch.nn.modules.activation.Tanh";
     for (size_t i = 0; i < sizeof activations / sizeof *activations; i++)
@@ -113,12 +111,14 @@ static gn_status read_part(const gn__weights *w, const char *directory, const ch
     return GN_OK;
 }
 
-static gn_status new_step(const gn__config *c, gn__settings *s, gn__head_step **out, gn_error *err)
+static gn_status new_step(const gn__config *c, gn__head_kind kind, gn__settings *s, gn__head_step **out,
+                          gn_error *err)
 {
     if (s->head.steps == GN__MOST_STEPS)
         return gn__fail(err, GN_UNSUPPORTED, "%s: more than %d modules after the pooling", c->path,
                         (int)GN__MOST_STEPS);
     *out = &s->head.step[s->head.steps++];
+    (*out)->kind = kind;
     return GN_OK;
 }
 
@@ -129,7 +129,7 @@ static gn_status read_dense(const gn__config *modules, const char *directory, gn
     gn__weights w = {0};
     gn__head_step *step = NULL;
     bool bias;
-    GN__TRY(new_step(modules, s, &step, err));
+    GN__TRY(new_step(modules, GN__HEAD_DENSE, s, &step, err));
     GN__TRY_GOTO(gn__config_read(directory, "config.json", JSON_OBJECT, &c, err), done);
     GN__TRY_GOTO(read_dense_config(&c, step, &bias, err), done);
     GN__TRY_GOTO(gn__weights_open(directory, &w, err), done);
@@ -137,6 +137,30 @@ static gn_status read_dense(const gn__config *modules, const char *directory, gn
         read_part(&w, directory, "linear.weight", 2, step->outputs, step->inputs, &step->weight, err), done);
     if (bias)
         GN__TRY_GOTO(read_part(&w, directory, "linear.bias", 1, step->outputs, 1, &step->bias, err), done);
+    if (step->residual && step->inputs != step->outputs)
+        GN__TRY_GOTO(read_part(&w, directory, "residual.weight", 2, step->outputs, step->inputs,
+                               &step->residual_weight, err),
+                     done);
+done:
+    gn__weights_free(&w);
+    gn__config_free(&c);
+    return status;
+}
+
+static gn_status read_layer_norm(const gn__config *modules, const char *directory, gn__settings *s,
+                                 gn_error *err)
+{
+    gn_status status;
+    gn__config c = {0};
+    gn__weights w = {0};
+    gn__head_step *step = NULL;
+    GN__TRY(new_step(modules, GN__HEAD_NORM, s, &step, err));
+    GN__TRY_GOTO(gn__config_read(directory, "config.json", JSON_OBJECT, &c, err), done);
+    GN__TRY_GOTO(gn__config_size(&c, "dimension", 0, MOST_WIDTH, &step->inputs, err), done);
+    step->outputs = step->inputs;
+    GN__TRY_GOTO(gn__weights_open(directory, &w, err), done);
+    GN__TRY_GOTO(read_part(&w, directory, "norm.weight", 1, step->outputs, 1, &step->weight, err), done);
+    status = read_part(&w, directory, "norm.bias", 1, step->outputs, 1, &step->bias, err);
 done:
     gn__weights_free(&w);
     gn__config_free(&c);
@@ -172,9 +196,11 @@ static gn_status read_module(const char *root, const gn__config *c, const json_t
     if (strcmp(kind, "Pooling") == 0)
         status = read_pooling(directory, s, err);
     else if (strcmp(kind, "Normalize") == 0)
-        status = new_step(c, s, &step, err); /* a step without a weight */
+        status = new_step(c, GN__HEAD_UNIT, s, &step, err);
     else if (strcmp(kind, "Dense") == 0)
         status = read_dense(c, directory, s, err);
+    else if (strcmp(kind, "LayerNorm") == 0)
+        status = read_layer_norm(c, directory, s, err);
     else if (strcmp(kind, "Dropout") != 0) /* which does nothing when a model is used */
         status = gn__fail(err, GN_UNSUPPORTED, "%s: the module \"%s\" is not supported", c->path, kind);
     free(directory);

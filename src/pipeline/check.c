@@ -27,30 +27,20 @@ typedef struct run {
     gn_matrix pooled, control; /* embeddings, train rows first */
     gn_npy file[2];            /* train and test, mapped, where nothing needs them pooled */
     float *score_train, *score_test;
+    gn__embed_cost embed_cost; /* of the model's embeddings */
+    gn__control *kept;         /* NULL: none is kept */
     gn_result *result;
     gn_error *err;
 } run;
 
 /* ---- inputs ------------------------------------------------------------------------------------ */
 
-/* A .npy stays where it lies; archives are unpacked. */
-static gn_status vectors_read(gn_context *ctx, const char *path, const char *labels, gn_npy *x, gn_dataset *d,
-                              gn_error *err)
-{
-    size_t n = strlen(path);
-    if (n < 4 || strcmp(path + n - 4, ".npy") != 0)
-        return gn_vectors_read(ctx, path, labels, &x->matrix, d, err);
-    gn__vector_columns none = {0};
-    GN__TRY(gn_npy_map(path, x, err));
-    return gn__dataset_of_vectors(ctx, path, x->matrix.rows, labels, &none, d, err);
-}
-
 static gn_status read_vectors(run *r)
 {
     const gn_matrix *train = &r->file[0].matrix, *test = &r->file[1].matrix;
     const gn_check_options *o = r->options;
-    GN__TRY(vectors_read(r->ctx, o->train, o->train_labels, &r->file[0], &r->train, r->err));
-    GN__TRY(vectors_read(r->ctx, o->test, o->test_labels, &r->file[1], &r->test, r->err));
+    GN__TRY(gn_vectors_map(r->ctx, o->train, o->train_labels, &r->file[0], &r->train, r->err));
+    GN__TRY(gn_vectors_map(r->ctx, o->test, o->test_labels, &r->file[1], &r->test, r->err));
     if (train->cols != test->cols)
         return gn__fail(r->err, GN_INVALID_ARGUMENT,
                         "%s has %zu columns and %s has %zu: they are not from one model", o->train,
@@ -137,6 +127,7 @@ static gn_status embed(run *r, const char *name, const gn_model_options *model_o
     GN__TRY_GOTO(gn_model_load(r->ctx, name, model_options, &model, r->err), done);
     GN__TRY_GOTO(model_info_copy(gn_model_get_info(model), &evidence->model, r->err), done);
     double t1 = gn__now();
+    clock_t spent = clock(); /* of all threads */
     timing->load = t1 - t0;
     timing->peak_after.load = gn__peak_memory();
     GN__TRY_GOTO(
@@ -147,6 +138,10 @@ static gn_status embed(run *r, const char *name, const gn_model_options *model_o
     for (size_t i = 0; i < n; i++)
         *(i < n_train ? &evidence->model.cut_train : &evidence->model.cut_test) += cut[i];
     evidence->model.tokens = stats.tokens;
+    if (evidence == &r->result->main)
+        r->embed_cost = (gn__embed_cost){.tokens = stats.tokens,
+                                         .seconds = timing->embed,
+                                         .core_seconds = (double)(clock() - spent) / CLOCKS_PER_SEC};
 done:
     gn_model_free(model);
     free(text);
@@ -274,7 +269,8 @@ static void decide(run *r)
                            .cut_texts = q->main.model.cut_train + q->main.model.cut_test,
                            .grouped = r->test.group != NULL,
                            .kind = &q->kind,
-                           .where = &q->where};
+                           .where = &q->where,
+                           .finetune = r->steps & GN_STEP_FINETUNE ? &q->finetune : NULL};
     gn_decide(&e, &r->result->verdict);
 }
 
@@ -389,6 +385,10 @@ static gn_status run_control(run *r)
     gn_timing aside = {0}; /* all of the control's time counts as control */
     double t0 = gn__now();
     q->has_control = true;
+    if (r->kept != NULL && r->kept->there) {
+        q->control = r->kept->evidence;
+        return compare_with_control(r);
+    }
     GN__TRY(embed(r, "builtin:char-ngram", NULL, &r->control, &q->control, &aside));
     GN__TRY(space_of(r, &r->control, &space));
     GN__TRY(gn__evidence_run(r->ctx, &space, r->options, r->steps, false, &q->control, NULL, NULL, &aside,
@@ -397,7 +397,20 @@ static gn_status run_control(run *r)
     q->timing.control = gn__now() - t0;
     q->timing.peak_after.control = gn__peak_memory();
     gn_matrix_free(&r->control);
+    if (r->kept != NULL) *r->kept = (gn__control){true, q->control};
     return GN_OK;
+}
+
+void gn__control_return(const gn__control *control, gn_result *r)
+{
+    if (control->there && r->has_control) r->control = (gn_model_evidence){0};
+}
+
+void gn__control_free(gn__control *c)
+{
+    gn_result holder = {.has_control = true, .control = c->evidence}; /* knows how to free it */
+    if (c->there) gn_result_free(&holder);
+    *c = (gn__control){0};
 }
 
 static gn_status keep(const gn_matrix *view, gn_matrix *out, gn_error *err)
@@ -446,6 +459,7 @@ static gn_status run_all(run *r)
         GN__TRY(examples_make(r, &r->test, r->score_test, true, &q->only_test, &q->examples_test));
         GN__TRY(gn__explain(r->ctx, &space, o, r->score_train, r->score_test, q, r->err));
     }
+    if (r->steps & GN_STEP_FINETUNE) GN__TRY(gn__finetune_step(r->ctx, &space, o, &r->embed_cost, q, r->err));
     gn_matrix_free(&r->pooled);
     if (r->steps & GN_STEP_DECIDE) {
         if (!vectors && strcmp(q->main.model.architecture, "char-ngram") != 0) GN__TRY(run_control(r));
@@ -458,13 +472,20 @@ static gn_status run_all(run *r)
 
 gn_status gn_check(gn_context *ctx, const gn_check_options *options, gn_result *out, gn_error *err)
 {
+    return gn__check(ctx, options, NULL, out, err);
+}
+
+gn_status gn__check(gn_context *ctx, const gn_check_options *options, gn__control *control, gn_result *out,
+                    gn_error *err)
+{
     gn_result result = {0};
     run r = {.ctx = ctx,
              .options = options,
              .steps = options->steps ? options->steps : (unsigned)GN_STEP_ALL,
+             .kept = control,
              .result = &result,
              .err = err};
-    if (r.steps & GN_STEP_DECIDE) r.steps = GN_STEP_ALL;
+    if (r.steps & GN_STEP_DECIDE) r.steps |= GN_STEP_ALL;
     gn_status status = run_all(&r);
     gn_dataset_free(&r.train);
     gn_dataset_free(&r.test);
@@ -474,9 +495,11 @@ gn_status gn_check(gn_context *ctx, const gn_check_options *options, gn_result *
     gn_matrix_free(&r.control);
     free(r.score_train);
     free(r.score_test);
-    if (status == GN_OK)
+    if (status == GN_OK) {
         *out = result;
-    else
-        gn_result_free(&result);
+        return GN_OK;
+    }
+    if (control != NULL) gn__control_return(control, &result);
+    gn_result_free(&result);
     return status;
 }

@@ -17,6 +17,7 @@ typedef struct comparing {
     const gn_check_options *options;
     gn_dataset train, test; /* for the test rows' labels and groups */
     answers *answer;        /* [models] */
+    gn__control control;    /* the same for every model */
     gn_comparison *out;
     gn_error *err;
 } comparing;
@@ -64,6 +65,7 @@ static void take(comparing *c, gn_result *r, size_t i)
                        .train_heldout = accuracy(&eval[GN_EVAL_TRAIN_HELDOUT]),
                        .train_to_test = accuracy(&eval[GN_EVAL_TRAIN_TO_TEST]),
                        .gap = e->probe.transfer_gap,
+                       .verdict = r->verdict,
                        .in_the_race = eval[honest].available};
     m->texts_per_second = (double)(r->train.rows + r->test.rows) / fmax(r->timing.embed, 1e-9);
     e->model = (gn_model_evidence_info){0};
@@ -97,11 +99,12 @@ static gn_status check_one(comparing *c, const char *model, size_t i)
     gn_check_options o = *c->options;
     gn_result r = {0};
     o.model = model;
-    o.steps = GN_STEP_SEE | GN_STEP_DETECT | GN_STEP_VERIFY;
+    o.steps = GN_STEP_ALL;
     o.keep_train = o.keep_test = NULL;
     o.hide_texts = true; /* none is shown */
-    GN__TRY(gn_check(c->ctx, &o, &r, c->err));
+    GN__TRY(gn__check(c->ctx, &o, &c->control, &r, c->err));
     take(c, &r, i);
+    gn__control_return(&c->control, &r);
     gn_result_free(&r);
     return GN_OK;
 }
@@ -199,6 +202,7 @@ done:
         free(c.answer[i].train_to_test);
     }
     free(c.answer);
+    gn__control_free(&c.control);
     gn_dataset_free(&c.train);
     gn_dataset_free(&c.test);
     if (status == GN_OK)

@@ -3,6 +3,7 @@
 #include "genchi/embed.h"
 #include "model/learn.h"
 #include "pipeline/fingerprint.h"
+#include "pipeline/sidecar.h"
 #include "store/store.h"
 
 #include <stdio.h>
@@ -136,7 +137,7 @@ static gn_status cached(job *j)
     const gn_model_info *info = gn_model_get_info(j->m);
     char key[65], detail[160];
     gn_error err = {.lang = j->err != NULL ? j->err->lang : GN_LANG_EN};
-    snprintf(detail, sizeof detail, "%s, %s, %zu tokens%s", gn_pooling_name(info->pooling),
+    snprintf(detail, sizeof detail, "%s, %s, %zu tokens%s", gn__pooling_text(info),
              gn_dtype_name(info->dtype), info->max_length, info->normalize ? ", unit length" : "");
     j->every = gn__calloc(j->texts, sizeof *j->every);
     j->same = gn__calloc(j->texts, sizeof *j->same);

@@ -303,8 +303,8 @@ static gn_status options_of(job *j, json_t **out)
         "{s:s, s:s, s:s, s:s, s:s, s:s, s:I, s:b, s:s, s:s, s:I, s:I, s:I, s:I, s:s, s:s, s:s, s:s, s:s?, "
         "s:s?, s:s?, s:s?, s:b, s:I}",
         "schema", "genchi.embed-state/1", "version", gn_version(), "model", m->name, "model_key",
-        j->side.model_key, "pooling", gn_pooling_name(m->pooling), "dtype", gn_dtype_name(m->dtype),
-        "max_length", (json_int_t)m->max_length, "normalize", (int)m->normalize, "output",
+        j->side.model_key, "pooling", gn__pooling_text(m), "dtype", gn_dtype_name(m->dtype), "max_length",
+        (json_int_t)m->max_length, "normalize", (int)m->normalize, "output",
         j->layout.safetensors ? "safetensors" : "npy", "output_type", gn_output_type_name(j->layout.type),
         "block_rows", (json_int_t)j->block_rows, "first_row", (json_int_t)j->first, "last_row",
         (json_int_t)(j->total > 0 ? j->last : 0), "input_bytes", bytes, "learnt", idf, "format",

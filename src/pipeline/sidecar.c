@@ -1,10 +1,16 @@
 #include "pipeline/sidecar.h"
 
+const char *gn__pooling_text(const gn_model_info *model)
+{
+    return model->poolings != NULL && model->poolings[0] != '\0' ? model->poolings
+                                                                 : gn_pooling_name(model->pooling);
+}
+
 json_t *gn__sidecar_json(const gn__sidecar *s, const gn_model_info *model, const char *input)
 {
     json_t *m = json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:I, s:b}", "name", model->name, "architecture",
                           model->architecture, "sha256", model->sha256, "key", s->model_key, "pooling",
-                          gn_pooling_name(model->pooling), "dtype", gn_dtype_name(model->dtype), "max_length",
+                          gn__pooling_text(model), "dtype", gn_dtype_name(model->dtype), "max_length",
                           (json_int_t)model->max_length, "normalize", (int)model->normalize);
     json_t *utf8 = json_string(input); /* a path may be any bytes */
     if (utf8 == NULL) input = "?";

@@ -17,6 +17,8 @@ typedef struct gn__sidecar {
     bool left_out; /* there is an OUT.left-out.jsonl */
 } gn__sidecar;
 
+/* All poolings of a model in words ("cls+mean"). */
+const char *gn__pooling_text(const gn_model_info *model);
 /* NULL: no memory. json_decref it. */
 json_t *gn__sidecar_json(const gn__sidecar *s, const gn_model_info *model, const char *input);
 gn_status gn__json_write(const char *path, const json_t *j, gn_error *err);

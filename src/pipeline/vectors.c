@@ -128,26 +128,50 @@ static gn_status safetensors_parse(const char *path, const gn__mapping *file, gn
 /* ---- the whole --------------------------------------------------------------------------------------------
  */
 
-gn_status gn_vectors_read(gn_context *ctx, const char *path, const char *labels, gn_matrix *x, gn_dataset *d,
-                          gn_error *err)
+static gn_status parse(const char *path, kind k, gn_npy *x, gn__vector_columns *c, gn_error *err)
 {
     gn__mapping file;
-    gn_matrix m = {0};
+    if (k == NPY) return gn_npy_map(path, x, err);
+    GN__TRY(gn__map_file(path, &file, err));
+    gn_status status = k == NPZ ? gn__npz_parse(path, file.data, file.size, &x->matrix, c, err)
+                                : safetensors_parse(path, &file, &x->matrix, c, err);
+    gn__unmap_file(&file);
+    return status;
+}
+
+gn_status gn_vectors_map(gn_context *ctx, const char *path, const char *labels, gn_npy *x, gn_dataset *d,
+                         gn_error *err)
+{
+    gn_npy m = {0};
     gn__vector_columns columns = {0};
     kind k = kind_of(path);
     if (k == KINDS)
         return gn__fail(err, GN_INVALID_ARGUMENT, "%s is no .npy, .npz or .safetensors file by its name",
                         path);
-    GN__TRY(gn__map_file(path, &file, err));
-    gn_status status = k == NPY   ? gn__npy_parse(path, file.data, file.size, &m, err)
-                       : k == NPZ ? gn__npz_parse(path, file.data, file.size, &m, &columns, err)
-                                  : safetensors_parse(path, &file, &m, &columns, err);
-    gn__unmap_file(&file);
-    if (status == GN_OK) status = gn__dataset_of_vectors(ctx, path, m.rows, labels, &columns, d, err);
+    gn_status status = parse(path, k, &m, &columns, err);
+    if (status == GN_OK) status = gn__dataset_of_vectors(ctx, path, m.matrix.rows, labels, &columns, d, err);
     gn__vector_columns_free(&columns);
     if (status == GN_OK)
         *x = m;
     else
-        gn_matrix_free(&m);
+        gn_npy_unmap(&m);
+    return status;
+}
+
+gn_status gn_vectors_read(gn_context *ctx, const char *path, const char *labels, gn_matrix *x, gn_dataset *d,
+                          gn_error *err)
+{
+    gn_npy m;
+    GN__TRY(gn_vectors_map(ctx, path, labels, &m, d, err));
+    if (m.map == NULL) {
+        *x = m.matrix;
+        return GN_OK;
+    }
+    gn_status status = gn_matrix_create(m.matrix.rows, m.matrix.cols, x, err);
+    if (status == GN_OK)
+        memcpy(x->data, m.matrix.data, m.matrix.rows * m.matrix.cols * sizeof *x->data);
+    else
+        gn_dataset_free(d);
+    gn_npy_unmap(&m);
     return status;
 }

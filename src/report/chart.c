@@ -57,7 +57,12 @@ static void draw_mark(gn__page *p, const gn__frame *f, const gn__chart_mark *m, 
 
 static const char *value_text(gn__page *p, const gn__chart *c, const gn__chart_mark *m)
 {
-    return c->percent ? gn__n_interval_percent(p, m->value, 0) : gn__n_interval(p, m->value, 2);
+    if (c->unit == GN__UNIT_POINTS)
+        return GN__COMPOSE(p, WITH_INTERVAL, gn__n_signed_points(p, m->value.estimate),
+                           GN__COMPOSE(p, FROM_TO, gn__n_signed_points(p, m->value.low),
+                                       gn__n_signed_points(p, m->value.high)));
+    return c->unit == GN__UNIT_PERCENT ? gn__n_interval_percent(p, m->value, 0)
+                                       : gn__n_interval(p, m->value, 2);
 }
 
 static double row_height(const metrics *m, const gn__chart_row *row)
@@ -103,7 +108,7 @@ void gn__chart_draw(gn__page *p, gn__layout layout, const gn__chart *c)
         GN__DRAW(p, "<rect x=\"@\" y=\"@\" width=\"@\" height=\"@\" fill=\"" GN__ZONE "\"/>\n", x, f.y, w,
                  f.height);
     }
-    gn__svg_axis_x(p, &f, m->font - 1, m->label > 0 ? 6 : 4, c->percent, NULL);
+    gn__svg_axis_x(p, &f, m->font - 1, m->label > 0 ? 6 : 4, c->unit, NULL);
     gn__svg_text(p, m->label > 0 ? f.x + f.width / 2 : 0, f.y + f.height + (m->font - 1) * 2.9, m->font - 1,
                  m->label > 0 ? "middle" : "start", GN__INK, false, gn__word_of(p, c->axis));
     if (isfinite(c->line)) {

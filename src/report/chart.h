@@ -28,7 +28,7 @@ typedef struct gn__chart {
     gn__chart_row *row;
     int rows;
     double low, high;
-    bool percent;
+    int unit;                   /* gn__unit */
     double line;                /* a dashed upright; NaN: none */
     double zone_low, zone_high; /* shaded; NaN: none */
     const gn__legend_item *legend;

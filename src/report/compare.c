@@ -1,6 +1,7 @@
 /* A comparison of models as a table on a terminal, and as JSON. */
-#include "genchi/compare.h"
+#include "report/compare.h"
 
+#include "report/sentences.h"
 #include "report/strings.h"
 #include "report/wrap.h"
 
@@ -28,7 +29,7 @@ static const char *say(word id, gn_lang lang)
 /* ---- text ------------------------------------------------------------------------------------------------
  */
 
-enum { COLUMNS = 9 };
+enum { COLUMNS = GN__COMPARISON_COLUMNS };
 
 static const word heads[COLUMNS] = {WORD_MODEL,         WORD_SHIFT, WORD_AUC,  WORD_OVERLAP, WORD_TEST,
                                     WORD_TRAIN_TO_TEST, WORD_GAP,   WORD_SIZE, WORD_SPEED};
@@ -51,7 +52,12 @@ static void put_size(gn__buf *b, size_t parameters)
         gn__put_count(b, (double)parameters);
 }
 
-static void put_cell(gn__buf *b, const gn_compared *m, int column, gn_lang lang)
+const char *gn__comparison_head(int column, gn_lang lang)
+{
+    return say(heads[column], lang);
+}
+
+void gn__comparison_cell(const gn_compared *m, int column, gn_lang lang, gn__buf *b)
 {
     static const word answers[] = {[GN_SHIFT_DIFFERENT] = WORD_DIFFERENT,
                                    [GN_SHIFT_EQUIVALENT] = WORD_EQUIVALENT,
@@ -110,7 +116,7 @@ static void put_table(gn__buf *out, const gn_comparison *c, gn_lang lang)
         const char *head = say(heads[k], lang);
         width[k] = gn__columns(head, strlen(head));
         for (size_t i = 0; i < c->models; i++) {
-            put_cell(&cell, &c->model[i], k, lang);
+            gn__comparison_cell(&c->model[i], k, lang, &cell);
             size_t used = cell.failed ? 0 : gn__columns(cell.data, cell.length);
             if (used > width[k]) width[k] = used;
         }
@@ -118,7 +124,7 @@ static void put_table(gn__buf *out, const gn_comparison *c, gn_lang lang)
     for (int k = 0; k < COLUMNS; k++) put_aligned(out, say(heads[k], lang), width[k], k);
     for (size_t i = 0; i < c->models; i++)
         for (int k = 0; k < COLUMNS; k++) {
-            put_cell(&cell, &c->model[i], k, lang);
+            gn__comparison_cell(&c->model[i], k, lang, &cell);
             put_aligned(out, cell.failed ? "" : cell.data, width[k], k);
         }
     out->failed = out->failed || cell.failed;
@@ -172,35 +178,64 @@ static bool in_the_race(const gn_compared *m)
     return m->in_the_race;
 }
 
-static void put_conclusions(gn__buf *out, const gn_comparison *c, gn_lang lang, size_t columns)
+void gn__comparison_sees(const gn_comparison *c, gn_lang lang, gn__buf *out)
 {
-    gn__buf line = {0};
+    gn__buf names = {0};
+    if (put_names(&names, c, sees_a_shift, lang) == 0)
+        gn__buf_puts(out, say(WORD_SEES_NONE, lang));
+    else
+        gn__buf_printf(out, "%s%s%s", say(WORD_SEES, lang), names.failed ? "" : names.data,
+                       say(WORD_STOP, lang));
+    out->failed = out->failed || names.failed;
+    gn__buf_free(&names);
+}
+
+void gn__comparison_better(const gn_comparison *c, gn_lang lang, gn__buf *out)
+{
     bool labels = false;
     for (size_t i = 0; i < c->models; i++) labels = labels || isfinite(c->model[i].test_cv.estimate);
-    gn__buf_puts(&line, say(WORD_SEES, lang));
-    if (put_names(&line, c, sees_a_shift, lang) == 0) {
-        line.length = 0;
-        gn__buf_puts(&line, say(WORD_SEES_NONE, lang));
-    } else {
-        gn__buf_puts(&line, say(WORD_STOP, lang));
-    }
-    if (!line.failed) gn__put_wrapped(out, line.data, 0, 2, columns);
-    line.length = 0;
     if (c->models == 1) {
-        gn__buf_puts(&line, say(WORD_ONE, lang));
+        gn__buf_puts(out, say(WORD_ONE, lang));
     } else if (!labels) {
-        gn__buf_puts(&line, say(WORD_NO_LABELS, lang));
+        gn__buf_puts(out, say(WORD_NO_LABELS, lang));
     } else if (c->better >= 0) {
-        gn__buf_printf(&line, "%s%s%s", say(WORD_BETTER, lang), c->model[c->better].model.name,
+        gn__buf_printf(out, "%s%s%s", say(WORD_BETTER, lang), c->model[c->better].model.name,
                        say(WORD_BETTER_BY, lang));
     } else {
-        gn__buf_puts(&line, say(WORD_CANNOT_TELL, lang));
-        put_names(&line, c, in_the_race, lang);
-        gn__buf_puts(&line, say(WORD_STOP, lang));
+        gn__buf_puts(out, say(WORD_CANNOT_TELL, lang));
+        put_names(out, c, in_the_race, lang);
+        gn__buf_puts(out, say(WORD_STOP, lang));
     }
-    if (!line.failed) gn__put_wrapped(out, line.data, 0, 2, columns);
+}
+
+void gn__comparison_legend(const gn_comparison *c, gn_lang lang, gn__buf *out)
+{
+    bool grouped = false;
+    for (size_t i = 0; i < c->models; i++) grouped = grouped || c->model[i].grouped;
+    gn__buf_printf(out, say(WORD_LEGEND, lang), grouped ? say(WORD_GROUPED, lang) : "");
+}
+
+static void put_conclusions(gn__buf *out, const gn_comparison *c, gn_lang lang, size_t columns)
+{
+    static void (*const say_what[])(const gn_comparison *, gn_lang, gn__buf *) = {gn__comparison_sees,
+                                                                                  gn__comparison_better};
+    gn__buf line = {0};
+    for (size_t i = 0; i < 2; i++) {
+        line.length = 0;
+        say_what[i](c, lang, &line);
+        if (!line.failed) gn__put_wrapped(out, line.data, 0, 2, columns);
+    }
     out->failed = out->failed || line.failed;
     gn__buf_free(&line);
+}
+
+static void put_verdicts(gn__buf *out, const gn_comparison *c, gn_lang lang)
+{
+    gn__buf_printf(out, "%s\n", say(WORD_VERDICTS, lang));
+    for (size_t i = 0; i < c->models; i++)
+        gn__buf_printf(out, "  %s: %s\n", c->model[i].model.name,
+                       gn__verdict_title(c->model[i].verdict.code, lang));
+    gn__buf_putc(out, '\n');
 }
 
 gn_status gn_comparison_text(const gn_comparison *c, gn_lang lang, unsigned columns, char **out,
@@ -208,13 +243,12 @@ gn_status gn_comparison_text(const gn_comparison *c, gn_lang lang, unsigned colu
 {
     gn__buf b = {0}, legend = {0};
     size_t wide = columns ? columns : 80;
-    bool grouped = false, paired = false;
-    for (size_t i = 0; i < c->models; i++) grouped = grouped || c->model[i].grouped;
+    bool paired = false;
     for (size_t i = 0; i < c->pairs; i++)
         paired = paired || c->pair[i].test_cv.available || c->pair[i].train_to_test.available;
     put_table(&b, c, lang);
     gn__buf_putc(&b, '\n');
-    gn__buf_printf(&legend, say(WORD_LEGEND, lang), grouped ? say(WORD_GROUPED, lang) : "");
+    gn__comparison_legend(c, lang, &legend);
     if (!legend.failed) gn__put_wrapped(&b, legend.data, 0, 0, wide);
     gn__buf_putc(&b, '\n');
     if (paired) {
@@ -222,6 +256,7 @@ gn_status gn_comparison_text(const gn_comparison *c, gn_lang lang, unsigned colu
         for (size_t i = 0; i < c->pairs; i++) put_pair(&b, c, &c->pair[i], lang);
         gn__buf_putc(&b, '\n');
     }
+    put_verdicts(&b, c, lang);
     put_conclusions(&b, c, lang, wide);
     bool failed = b.failed || legend.failed;
     gn__buf_free(&legend);
@@ -272,11 +307,13 @@ static json_t *model_object(const gn_compared *m)
                              (json_int_t)i->max_length, "cut", (json_int_t)(i->cut_train + i->cut_test));
     json_t *shift = json_pack("{s:s, s:o, s:o}", "answer", gn_shift_answer_name(m->shift.answer), "p_value",
                               number(m->shift.p_value), "auc", interval(&m->shift.auc));
-    return json_pack("{s:o, s:o, s:o, s:o, s:b, s:o, s:o, s:o, s:o, s:b, s:o, s:o, s:o}", "model", info,
-                     "shift", shift, "overlap_pc1", interval(&m->overlap.overlap), "overlap_yardstick",
-                     interval(&m->overlap.yardstick), "grouped", (int)m->grouped, "test_cv",
-                     interval(&m->test_cv), "train_heldout", interval(&m->train_heldout), "train_to_test",
-                     interval(&m->train_to_test), "gap",
+    json_t *verdict = json_pack("{s:s, s:s, s:b}", "code", gn_verdict_name(m->verdict.code), "rule",
+                                m->verdict.rule, "gate_passes", (int)m->verdict.gate_passes);
+    return json_pack("{s:o, s:o, s:o, s:o, s:o, s:b, s:o, s:o, s:o, s:o, s:b, s:o, s:o, s:o}", "model", info,
+                     "verdict", verdict, "shift", shift, "overlap_pc1", interval(&m->overlap.overlap),
+                     "overlap_yardstick", interval(&m->overlap.yardstick), "grouped", (int)m->grouped,
+                     "test_cv", interval(&m->test_cv), "train_heldout", interval(&m->train_heldout),
+                     "train_to_test", interval(&m->train_to_test), "gap",
                      m->gap.available ? interval(&m->gap.difference) : json_null(), "in_the_race",
                      (int)m->in_the_race, "load_seconds", number(m->load_seconds), "embed_seconds",
                      number(m->embed_seconds), "texts_per_second", number(m->texts_per_second));

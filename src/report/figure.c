@@ -187,7 +187,7 @@ int gn__tick_decimals(double step)
     return decimals;
 }
 
-void gn__svg_axis_x(gn__page *p, const gn__frame *f, double size, int most, bool percent, const char *title)
+void gn__svg_axis_x(gn__page *p, const gn__frame *f, double size, int most, int unit, const char *title)
 {
     double step = gn__tick_step(f->low_x, f->high_x, most), bottom = f->y + f->height;
     long first = lround(ceil(f->low_x / step - 1e-6)), last = lround(floor(f->high_x / step + 1e-6));
@@ -195,7 +195,9 @@ void gn__svg_axis_x(gn__page *p, const gn__frame *f, double size, int most, bool
         double value = (double)k * step, x = gn__frame_x(f, value);
         gn__svg_line(p, x, f->y, x, bottom, GN__FAINT, 1, NULL);
         gn__svg_text(p, x, bottom + size * 1.35, size, "middle", GN__MUTED, false,
-                     percent ? gn__n_percent(p, value) : gn__n_tick(p, value, gn__tick_decimals(step)));
+                     unit == GN__UNIT_PERCENT  ? gn__n_percent(p, value)
+                     : unit == GN__UNIT_POINTS ? gn__n_tick(p, 100 * value, gn__tick_decimals(100 * step))
+                                               : gn__n_tick(p, value, gn__tick_decimals(step)));
     }
     gn__svg_line(p, f->x, bottom, f->x + f->width, bottom, "#8b949e", 1, NULL);
     if (title != NULL)
@@ -285,11 +287,11 @@ double gn__svg_legend(gn__page *p, const gn__legend_item *item, size_t n, double
 static const struct {
     gn_status (*draw)(gn__page *p, gn__layout layout, gn_error *err);
     bool narrow;
-} figures[GN_FIGURE_COUNT] = {[GN_FIGURE_PLANE] = {gn__draw_plane, false},
-                              [GN_FIGURE_MARGINAL] = {gn__draw_marginal, false},
-                              [GN_FIGURE_OVERLAP] = {gn__draw_overlap, true},
-                              [GN_FIGURE_PROBES] = {gn__draw_probes, true},
-                              [GN_FIGURE_SHIFT] = {gn__draw_shift, true}};
+} figures[GN_FIGURE_COUNT] = {
+    [GN_FIGURE_PLANE] = {gn__draw_plane, false},    [GN_FIGURE_MARGINAL] = {gn__draw_marginal, false},
+    [GN_FIGURE_OVERLAP] = {gn__draw_overlap, true}, [GN_FIGURE_PROBES] = {gn__draw_probes, true},
+    [GN_FIGURE_SHIFT] = {gn__draw_shift, true},     [GN_FIGURE_FINETUNE] = {gn__draw_finetune, true},
+    [GN_FIGURE_MOVED] = {gn__draw_moved, false}};
 
 const char *gn_figure_file(gn_figure figure)
 {
@@ -308,11 +310,11 @@ bool gn__figure_has_narrow(gn_figure figure)
 
 bool gn__figure_available(const gn_result *r, gn_figure figure)
 {
-    static const unsigned step[GN_FIGURE_COUNT] = {[GN_FIGURE_PLANE] = GN_STEP_SEE,
-                                                   [GN_FIGURE_MARGINAL] = GN_STEP_SEE,
-                                                   [GN_FIGURE_OVERLAP] = GN_STEP_SEE,
-                                                   [GN_FIGURE_PROBES] = GN_STEP_VERIFY,
-                                                   [GN_FIGURE_SHIFT] = GN_STEP_DETECT};
+    static const unsigned step[GN_FIGURE_COUNT] = {
+        [GN_FIGURE_PLANE] = GN_STEP_SEE,     [GN_FIGURE_MARGINAL] = GN_STEP_SEE,
+        [GN_FIGURE_OVERLAP] = GN_STEP_SEE,   [GN_FIGURE_PROBES] = GN_STEP_VERIFY,
+        [GN_FIGURE_SHIFT] = GN_STEP_DETECT,  [GN_FIGURE_FINETUNE] = GN_STEP_FINETUNE,
+        [GN_FIGURE_MOVED] = GN_STEP_FINETUNE};
     const gn_picture *p = &r->main.picture;
     if ((r->steps & step[figure]) == 0) return false;
     switch (figure) {
@@ -326,6 +328,14 @@ bool gn__figure_available(const gn_result *r, gn_figure figure)
         return r->main.probe.available;
     case GN_FIGURE_SHIFT:
         return isfinite(r->main.shift.auc.estimate);
+    case GN_FIGURE_FINETUNE:
+        for (size_t i = 0; i < r->finetune.runs; i++)
+            if (r->finetune.run[i].vs_probe.available) return true;
+        return false;
+    case GN_FIGURE_MOVED:
+        for (size_t i = 0; i < r->finetune.runs; i++)
+            if (r->finetune.run[i].moved && r->finetune.run[i].points > 0) return true;
+        return false;
     default:
         return false;
     }

@@ -18,6 +18,8 @@ gn_status gn__draw_marginal(gn__page *p, gn__layout layout, gn_error *err);
 gn_status gn__draw_overlap(gn__page *p, gn__layout layout, gn_error *err);
 gn_status gn__draw_probes(gn__page *p, gn__layout layout, gn_error *err);
 gn_status gn__draw_shift(gn__page *p, gn__layout layout, gn_error *err);
+gn_status gn__draw_finetune(gn__page *p, gn__layout layout, gn_error *err);
+gn_status gn__draw_moved(gn__page *p, gn__layout layout, gn_error *err);
 
 /* ---- groups: how a set, or a set's class, looks ---- */
 
@@ -76,7 +78,9 @@ double gn__tick_step(double low, double high, int most);
 /* Number of decimals that tells multiples of step apart. */
 int gn__tick_decimals(double step);
 /* Ticks, their numbers and the title along the bottom of the frame, with faint lines up through it. */
-void gn__svg_axis_x(gn__page *p, const gn__frame *f, double size, int most, bool percent, const char *title);
+/* How numbers along an axis are written; values are shares where they are percents or points. */
+typedef enum gn__unit { GN__UNIT_PLAIN, GN__UNIT_PERCENT, GN__UNIT_POINTS } gn__unit;
+void gn__svg_axis_x(gn__page *p, const gn__frame *f, double size, int most, int unit, const char *title);
 void gn__svg_axis_y(gn__page *p, const gn__frame *f, double size, int most, const char *title);
 
 /* ---- legends ---- */

@@ -185,7 +185,7 @@ gn_status gn__draw_plane(gn__page *p, gn__layout layout, gn_error *err)
     double height = legend_y + gn__svg_legend(p, item, items, f.x, legend_y, f.width, font, false) + 6;
 
     gn__svg_begin(p, layout, WIDTH, height, WIDTH * 1.15, gn__word_of(p, GN__H_PLANE_TITLE));
-    gn__svg_axis_x(p, &f, font, 9, false, axis_title(p, 0));
+    gn__svg_axis_x(p, &f, font, 9, GN__UNIT_PLAIN, axis_title(p, 0));
     gn__svg_axis_y(p, &f, font, 9, axis_title(p, 1));
     /* an inner svg cuts off what lies outside the plot */
     GN__DRAW(p, "<svg x=\"@\" y=\"@\" width=\"@\" height=\"@\"", f.x, f.y, f.width, f.height);

@@ -24,7 +24,8 @@ gn_status gn__draw_overlap(gn__page *p, gn__layout layout, gn_error *err)
     static const gn__html_id names[] = {GN__H_OVERLAP_PC1, GN__H_OVERLAP_PLANE, GN__H_OVERLAP_PROBE};
     gn__chart_row row[3];
     gn__legend_item item[3];
-    gn__chart c = {GN__H_OVERLAP_TITLE, GN__H_OVERLAP_AXIS, row, 0, 0, 1, false, NAN, NAN, NAN, item, 0};
+    gn__chart c = {
+        GN__H_OVERLAP_TITLE, GN__H_OVERLAP_AXIS, row, 0, 0, 1, GN__UNIT_PLAIN, NAN, NAN, NAN, item, 0};
     for (int k = 0; k < 3; k++) {
         gn__chart_row *at = &row[c.rows];
         *at = (gn__chart_row){.label = gn__word_of(p, names[k])};
@@ -47,7 +48,8 @@ gn_status gn__draw_probes(gn__page *p, gn__layout layout, gn_error *err)
     const gn_probe_evidence *from[2] = {&p->r->main.probe, &p->r->control.probe};
     gn__chart_row row[GN_EVAL_COUNT];
     gn__legend_item item[3];
-    gn__chart c = {GN__H_PROBES_TITLE, GN__H_PROBES_AXIS, row, 0, 1, 0, true, NAN, NAN, NAN, item, 0};
+    gn__chart c = {
+        GN__H_PROBES_TITLE, GN__H_PROBES_AXIS, row, 0, 1, 0, GN__UNIT_PERCENT, NAN, NAN, NAN, item, 0};
     for (int k = 0; k < GN_EVAL_COUNT; k++) {
         gn__chart_row *at = &row[c.rows];
         *at = (gn__chart_row){.label = gn__word_of(p, gn__eval_label((gn_eval_kind)k))};
@@ -89,7 +91,7 @@ gn_status gn__draw_shift(gn__page *p, gn__layout layout, gn_error *err)
                    0,
                    0.45,
                    0.75,
-                   false,
+                   GN__UNIT_PLAIN,
                    0.5,
                    0.5,
                    r->main.shift.tolerance,

@@ -108,11 +108,15 @@ static void put_head(gn__page *p)
         const char *link;
         gn__html_id text;
         unsigned steps; /* the section is there when one of these was run */
-    } places[] = {
-        {"verdict", GN__H_NAV_VERDICT, GN_STEP_DECIDE}, {"pictures", GN__H_NAV_PICTURES, GN_STEP_ALL},
-        {"kind", GN__H_NAV_KIND, GN_STEP_DETECT},       {"where", GN__H_NAV_WHERE, GN_STEP_DETECT},
-        {"texts", GN__H_NAV_TEXTS, GN_STEP_DETECT},     {"data", GN__H_NAV_DATA, GN_STEP_ALL},
-        {"method", GN__H_NAV_METHOD, GN_STEP_ALL},      {"words", GN__H_NAV_WORDS, GN_STEP_ALL}};
+    } places[] = {{"verdict", GN__H_NAV_VERDICT, GN_STEP_DECIDE},
+                  {"pictures", GN__H_NAV_PICTURES, GN_STEP_ALL},
+                  {"finetune", GN__H_NAV_TUNE, GN_STEP_FINETUNE},
+                  {"kind", GN__H_NAV_KIND, GN_STEP_DETECT},
+                  {"where", GN__H_NAV_WHERE, GN_STEP_DETECT},
+                  {"texts", GN__H_NAV_TEXTS, GN_STEP_DETECT},
+                  {"data", GN__H_NAV_DATA, GN_STEP_ALL | GN_STEP_FINETUNE},
+                  {"method", GN__H_NAV_METHOD, GN_STEP_ALL | GN_STEP_FINETUNE},
+                  {"words", GN__H_NAV_WORDS, GN_STEP_ALL | GN_STEP_FINETUNE}};
     for (size_t i = 0; i < sizeof places / sizeof *places; i++) {
         if ((r->steps & places[i].steps) == 0) continue;
         gn__put(p, "<a href=\"#");
@@ -138,6 +142,7 @@ gn_status gn_report_html(const gn_result *r, gn_lang lang, char **out, size_t *l
     put_head(&page);
     gn__html_verdict(&page);
     gn_status status = gn__html_pictures(&page, err);
+    if (status == GN_OK) status = gn__html_finetune(&page, err);
     if (status != GN_OK) {
         gn__buf_free(&page.out);
         gn__arena_free(&page.scratch);

@@ -10,6 +10,7 @@ void gn__html_verdict(gn__page *p);
 gn_status gn__html_pictures(gn__page *p, gn_error *err);
 void gn__html_kind(gn__page *p);  /* html_shift.c */
 void gn__html_where(gn__page *p); /* likewise */
+gn_status gn__html_finetune(gn__page *p, gn_error *err);
 void gn__html_texts(gn__page *p);
 void gn__html_data(gn__page *p);
 void gn__html_method(gn__page *p);

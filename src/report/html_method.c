@@ -21,6 +21,7 @@ static void put_steps(gn__page *p)
     item(p, GN__COMPOSE(p, METHOD_SHIFT, s->method ? s->method : "–", gn__n_count(p, (double)s->permutations),
                         gn__n_fixed(p, s->alpha, 2), gn__n_fixed(p, s->tolerance, 2)));
     item(p, gn__word_of(p, GN__H_METHOD_PROBE));
+    if (r->steps & GN_STEP_FINETUNE) item(p, gn__word_of(p, GN__H_METHOD_TUNE));
     item(p, gn__word_of(p, r->has_control ? GN__H_METHOD_CONTROL : GN__H_METHOD_NO_CONTROL));
     item(p, GN__COMPOSE(p, METHOD_RULE, r->verdict.rule[0] ? r->verdict.rule : "–"));
     gn__put(p, "</ol>\n");

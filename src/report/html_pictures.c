@@ -315,6 +315,7 @@ static const struct {
 
 gn_status gn__html_pictures(gn__page *p, gn_error *err)
 {
+    if ((p->r->steps & GN_STEP_ALL) == 0) return GN_OK;
     gn__section_begin(p, "pictures", GN__H_PICTURES);
     gn__paragraph(p, NULL, gn__word_of(p, GN__H_PICTURES_INTRO));
     for (size_t i = 0; i < sizeof pictures / sizeof *pictures; i++) {

@@ -18,7 +18,7 @@
 
 const char *const gn__stance_names[] = {[GN_FOR] = "for", [GN_AGAINST] = "against", [GN_NOTE] = "note", NULL};
 
-const char *const gn__step_names[] = {"see", "detect", "verify", "decide", NULL};
+const char *const gn__step_names[] = {"see", "detect", "verify", "decide", "finetune", NULL};
 
 static const char *const verdict_names[] = {
 #define NAME(name, code, gate) code,
@@ -37,6 +37,24 @@ static const char *const method_names[] = {
 #undef NAME
         "none",
     NULL};
+
+static const char *const tuning_names[] = {
+#define NAME(name, text) text,
+    GN_METHOD_LIST(NAME)
+#undef NAME
+        NULL};
+
+static const char *const source_names[] = {
+#define NAME(name, text) text,
+    GN_SOURCE_LIST(NAME)
+#undef NAME
+        NULL};
+
+static const char *const difference_names[] = {
+#define NAME(name, text) text,
+    GN_ANSWER_LIST(NAME)
+#undef NAME
+        NULL};
 
 static const gn__field shift_fields[] = {NAMED(gn_shift, "answer", ENUM, answer, .names = answer_names),
                                          SIMPLE(gn_shift, DOUBLE, p_value),
@@ -311,6 +329,115 @@ static const gn__field where_fields[] = {
           .of = cluster_fields, .size = sizeof(gn_where_cluster)),
     END};
 
+static const gn__field seeded_fields[] = {NAMED(gn_seeded, "available", GUARD, available, .size = 0),
+                                          NAMED(gn_seeded, "difference", DOUBLE, difference.estimate),
+                                          NAMED(gn_seeded, "low", DOUBLE, difference.low),
+                                          NAMED(gn_seeded, "high", DOUBLE, difference.high),
+                                          NAMED(gn_seeded, "answer", ENUM, answer, .names = difference_names),
+                                          SIMPLE(gn_seeded, DOUBLE, p_value),
+                                          SIMPLE(gn_seeded, DOUBLE, p_holm),
+                                          SIMPLE(gn_seeded, SIZE, rows),
+                                          SIMPLE(gn_seeded, SIZE, units),
+                                          SIMPLE(gn_seeded, SIZE, seeds),
+                                          SIMPLE(gn_seeded, DOUBLE, row_variance),
+                                          SIMPLE(gn_seeded, DOUBLE, seed_variance),
+                                          SIMPLE(gn_seeded, SIZE, rows_needed),
+                                          SIMPLE(gn_seeded, SIZE, seeds_needed),
+                                          END};
+
+static const gn__field judged_fields[] = {
+    NAMED(gn_finetune_judged, "available", GUARD, available, .size = 0),
+    NAMED(gn_finetune_judged, "rows", SIZE, scores.rows),
+    NAMED(gn_finetune_judged, "units", SIZE, scores.units),
+    NAMED(gn_finetune_judged, "accuracy", INTERVAL, scores.accuracy),
+    NAMED(gn_finetune_judged, "balanced_accuracy", INTERVAL, scores.balanced_accuracy),
+    NAMED(gn_finetune_judged, "macro_f1", INTERVAL, scores.macro_f1),
+    NAMED(gn_finetune_judged, "auc", INTERVAL, scores.auc),
+    NAMED(gn_finetune_judged, "log_loss", INTERVAL, scores.log_loss),
+    NAMED(gn_finetune_judged, "calibration", INTERVAL, scores.calibration),
+    SIMPLE(gn_finetune_judged, DOUBLE, seed_deviation),
+    NAMED(gn_finetune_judged, "vs_probe", OBJECT, vs_probe, .of = seeded_fields),
+    NAMED(gn_finetune_judged, "vs_test_probe", OBJECT, vs_test_probe, .of = seeded_fields),
+    END};
+
+static const gn__field cost_fields[] = {SIMPLE(gn_finetune_cost, SIZE, fits),
+                                        SIMPLE(gn_finetune_cost, SIZE, steps),
+                                        SIMPLE(gn_finetune_cost, DOUBLE, tokens),
+                                        SIMPLE(gn_finetune_cost, DOUBLE, forward_tokens),
+                                        SIMPLE(gn_finetune_cost, DOUBLE, seconds),
+                                        SIMPLE(gn_finetune_cost, DOUBLE, core_seconds),
+                                        SIMPLE(gn_finetune_cost, DOUBLE, memory),
+                                        SIMPLE(gn_finetune_cost, SIZE, trained),
+                                        SIMPLE(gn_finetune_cost, SIZE, parameters),
+                                        SIMPLE(gn_finetune_cost, SIZE, stopped_early),
+                                        END};
+
+static const gn__field moved_fields[] = {SIMPLE(gn_moved_point, BOOL, test),
+                                         SIMPLE(gn_moved_point, LABEL, label),
+                                         SIMPLE(gn_moved_point, FLOAT, x),
+                                         SIMPLE(gn_moved_point, FLOAT, y),
+                                         SIMPLE(gn_moved_point, FLOAT, x_after),
+                                         SIMPLE(gn_moved_point, FLOAT, y_after),
+                                         END};
+
+static const gn__field tuning_shift_fields[] = {SIMPLE(gn_finetune_run, INTERVAL, auc_before),
+                                                SIMPLE(gn_finetune_run, INTERVAL, auc_after),
+                                                SIMPLE(gn_finetune_run, INTERVAL, overlap_before),
+                                                SIMPLE(gn_finetune_run, INTERVAL, overlap_after),
+                                                NAMED(gn_finetune_run, "points", ARRAY, point,
+                                                      .count = offsetof(gn_finetune_run, points),
+                                                      .of = moved_fields, .size = sizeof(gn_moved_point)),
+                                                END};
+
+static const gn__field tuning_fields[] = {
+    NAMED(gn_finetune_run, "name", ENUM, method, .names = tuning_names),
+    NAMED(gn_finetune_run, "trained_on", ENUM, source, .names = source_names),
+    SIMPLE(gn_finetune_run, SIZE, seeds),
+    SIMPLE(gn_finetune_run, SIZE, folds),
+    SIMPLE(gn_finetune_run, SIZE, folds_grouped),
+    SIMPLE(gn_finetune_run, SIZE, fit_rows),
+    NAMED(gn_finetune_run, "heldout", OBJECT, heldout, .of = judged_fields),
+    NAMED(gn_finetune_run, "test", OBJECT, test, .of = judged_fields),
+    NAMED(gn_finetune_run, "test_grouped", OBJECT, test_grouped, .of = judged_fields),
+    NAMED(gn_finetune_run, "vs_probe", OBJECT, vs_probe, .of = seeded_fields),
+    SIMPLE(gn_finetune_run, INTERVAL, gap),
+    NAMED(gn_finetune_run, "cost", OBJECT, cost, .of = cost_fields),
+    NAMED(gn_finetune_run, "layer_change", NUMBERS, layer_change,
+          .count = offsetof(gn_finetune_run, layer_changes)),
+    SIMPLE(gn_finetune_run, DOUBLE, cka_heldout),
+    SIMPLE(gn_finetune_run, DOUBLE, cka_test),
+    {.key = "shift",
+     .kind = GN__KIND_OPTIONAL,
+     .of = tuning_shift_fields,
+     .count = offsetof(gn_finetune_run, moved)},
+    END};
+
+static const gn__field transfer_fields[] = {SIMPLE(gn_transfer, SIZE, rows),
+                                            SIMPLE(gn_transfer, INT, classes),
+                                            SIMPLE(gn_transfer, DOUBLE, logme),
+                                            SIMPLE(gn_transfer, DOUBLE, hscore),
+                                            SIMPLE(gn_transfer, DOUBLE, hscore_shrunk),
+                                            SIMPLE(gn_transfer, DOUBLE, shrinkage),
+                                            END};
+
+static const gn__field finetune_fields[] = {
+    SIMPLE(gn_finetune_evidence, BOOL, available),
+    NAMED(gn_finetune_evidence, "reason", CHARS, reason, .size = sizeof((gn_finetune_evidence *)0)->reason),
+    SIMPLE(gn_finetune_evidence, SIZE, seeds),
+    SIMPLE(gn_finetune_evidence, SIZE, train_rows),
+    NAMED(gn_finetune_evidence, "heldout_rows", SIZE, heldout_rows),
+    SIMPLE(gn_finetune_evidence, SIZE, test_rows),
+    SIMPLE(gn_finetune_evidence, SIZE, test_groups),
+    SIMPLE(gn_finetune_evidence, SIZE, mix_rows),
+    SIMPLE(gn_finetune_evidence, DOUBLE, worthwhile),
+    NAMED(gn_finetune_evidence, "transfer_train", OBJECT, transfer_train, .of = transfer_fields),
+    NAMED(gn_finetune_evidence, "transfer_test", OBJECT, transfer_test, .of = transfer_fields),
+    NAMED(gn_finetune_evidence, "methods", ARRAY, run, .count = offsetof(gn_finetune_evidence, runs),
+          .of = tuning_fields, .size = sizeof(gn_finetune_run)),
+    SIMPLE(gn_finetune_evidence, DOUBLE, seconds),
+    SIMPLE(gn_finetune_evidence, DOUBLE, peak_memory),
+    END};
+
 static const gn__field peak_fields[] = {
     SIMPLE(gn_peak_memory, DOUBLE, read),    SIMPLE(gn_peak_memory, DOUBLE, load),
     SIMPLE(gn_peak_memory, DOUBLE, embed),   SIMPLE(gn_peak_memory, DOUBLE, see),
@@ -345,11 +472,13 @@ const gn__field gn__result_fields[] = {
     {.key = "examples", .kind = GN__KIND_OBJECT, .of = examples_fields},
     NAMED(gn_result, "kind", STEP, kind, .of = kind_fields, .size = GN_STEP_DETECT),
     NAMED(gn_result, "where", STEP, where, .of = where_fields, .size = GN_STEP_DETECT),
+    NAMED(gn_result, "finetune", STEP, finetune, .of = finetune_fields, .size = GN_STEP_FINETUNE),
     NAMED(gn_result, "timing", OBJECT, timing, .of = timing_fields),
     NAMED(gn_result, "libraries", STRINGS, library, .count = offsetof(gn_result, libraries)),
     END};
 
 bool gn__is_flat(const gn__field *of)
 {
-    return of == point_fields || of == example_fields || of == where_text_fields || of == word_fields;
+    return of == point_fields || of == example_fields || of == where_text_fields || of == word_fields ||
+           of == moved_fields;
 }

@@ -66,6 +66,38 @@ const char *gn__shift_answer_text(gn_shift_answer answer, gn_lang lang)
     return answers[answer].text[lang];
 }
 
+const char *gn__method_text(gn_method method, gn_lang lang)
+{
+    static const text2 names[GN_METHOD_COUNT] = {
+        [GN_METHOD_LP] = {{"linear probe", "線形プローブ"}},
+        [GN_METHOD_FULL] = {{"full", "全体"}},
+        [GN_METHOD_LORA] = {{"LoRA", "LoRA"}},
+        [GN_METHOD_LP_FT] = {{"probe then full", "プローブ後に全体"}},
+        [GN_METHOD_LAST_K] = {{"last layers", "最後の層のみ"}},
+    };
+    return names[method].text[lang];
+}
+
+const char *gn__source_text(gn_source source, gn_lang lang)
+{
+    static const text2 names[GN_SOURCE_COUNT] = {
+        [GN_SOURCE_TRAIN] = {{"train", "学習データ"}},
+        [GN_SOURCE_TEST] = {{"test", "評価データ"}},
+        [GN_SOURCE_MIX] = {{"both", "両方"}},
+    };
+    return names[source].text[lang];
+}
+
+const char *gn__tuning_answer_text(gn_finetune_answer answer, gn_lang lang)
+{
+    static const text2 names[] = {
+        [GN_FINETUNE_CANNOT_TELL] = {{"cannot tell", "判断できない"}},
+        [GN_FINETUNE_HELPS] = {{"helps", "良くなる"}},
+        [GN_FINETUNE_HURTS] = {{"hurts", "悪くなる"}},
+    };
+    return names[answer].text[lang];
+}
+
 const char *gn__eval_text(gn_eval_kind kind, gn_lang lang)
 {
     return evals[kind].text[lang];
@@ -99,6 +131,12 @@ static void put_value(const gn_result *r, double value, char kind, gn_lang lang,
         break;
     case 'l':
         put_label(r, value, out);
+        break;
+    case 'm':
+        if (value >= 0 && value < GN_METHOD_COUNT) gn__buf_puts(out, gn__method_text((gn_method)value, lang));
+        break;
+    case 's':
+        if (value >= 0 && value < GN_SOURCE_COUNT) gn__buf_puts(out, gn__source_text((gn_source)value, lang));
         break;
     default:
         gn__put_fixed(out, value, 2);

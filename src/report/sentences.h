@@ -16,6 +16,9 @@ const char *gn__stance_title(gn_stance stance, gn_lang lang);
 /* "Different", "Equivalent within the tolerance", "Not enough data". */
 const char *gn__shift_answer_text(gn_shift_answer answer, gn_lang lang);
 /* "Test, own labels, whole groups held out", … */
+const char *gn__method_text(gn_method method, gn_lang lang);
+const char *gn__source_text(gn_source source, gn_lang lang);
+const char *gn__tuning_answer_text(gn_finetune_answer answer, gn_lang lang);
 const char *gn__eval_text(gn_eval_kind kind, gn_lang lang);
 
 /* Appends the sentence of a reason or an action. `r` names the classes (label values are indices into

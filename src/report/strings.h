@@ -50,6 +50,9 @@
     X(KIND_CONCEPT, "the label of one and the same text", "同じ文に付くラベル")      \
     X(WHERE_TEST, "Kinds of text that mark test", "評価データを特徴づける文")        \
     X(WHERE_TRAIN, "Kinds of text that mark train", "学習データを特徴づける文")      \
+    X(TUNING, "Fine-tuning", "微調整")                                               \
+    X(TUNING_TEST, "Right on test", "正解率（評価）")                                \
+    X(TUNING_DIFFERENCE, "Points over the probe", "プローブとの差")                  \
     X(COVERAGE, "Share of test that train covers", "評価データのうち学習データが覆う割合")
 
 typedef enum gn__word_id {

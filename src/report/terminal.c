@@ -342,6 +342,82 @@ static void where_lines(page *p)
     if (b.data != NULL) labelled_line(p, gn__word(GN__WORD_COVERAGE, p->lang), "", &b);
 }
 
+/* ---- fine-tuning --------------------------------------------------------------------------------- */
+
+static void put_signed_points(gn__buf *b, double x)
+{
+    if (isfinite(x)) gn__buf_puts(b, x < 0 ? "−" : "+");
+    gn__put_fixed(b, fabs(100 * x), 1);
+}
+
+static void put_difference(gn__buf *b, const gn_seeded *d, gn_lang lang)
+{
+    if (!d->available) return;
+    put_signed_points(b, d->difference.estimate);
+    gn__buf_puts(b, lang == GN_LANG_JA ? "（" : " (");
+    put_signed_points(b, d->difference.low);
+    gn__buf_puts(b, lang == GN_LANG_JA ? "〜" : " to ");
+    put_signed_points(b, d->difference.high);
+    gn__buf_puts(b, lang == GN_LANG_JA ? "）" : ")");
+}
+
+/* "LoRA, on train" */
+static void put_run(gn__buf *b, const gn_finetune_run *r, gn_lang lang)
+{
+    static const char *const ja[GN_SOURCE_COUNT] = {"学習", "評価", "両方"}; /* room is short */
+    gn__buf_printf(b, lang == GN_LANG_JA ? "%s（%s）" : "%s, on %s", gn__method_text(r->method, lang),
+                   lang == GN_LANG_JA ? ja[r->source] : gn__source_text(r->source, lang));
+}
+
+/* Where it cannot be told: how many test rows, or seeds, could tell. */
+static void finetune_needs(page *p)
+{
+    const gn_finetune_evidence *e = &p->r->finetune;
+    for (size_t i = 0; i < e->runs; i++) {
+        const gn_seeded *d = &e->run[i].vs_probe;
+        bool rows = d->rows_needed > 0;
+        if (!d->available || (!rows && d->seeds_needed == 0)) continue;
+        gn__buf b = {0};
+        put_run(&b, &e->run[i], p->lang);
+        gn__buf_puts(&b, p->lang != GN_LANG_JA ? ": " : rows ? "：評価データが" : "：シードが");
+        gn__put_count(&b, (double)(rows ? d->rows_needed : d->seeds_needed));
+        gn__buf_puts(&b, p->lang == GN_LANG_JA ? (rows ? "行あれば判断できる" : "個あれば判断できる")
+                         : rows                ? " test rows would tell"
+                                               : " seeds would tell");
+        p->out.failed |= b.failed;
+        if (!b.failed) item(p, "-", DIM, b.data);
+        gn__buf_free(&b);
+    }
+}
+
+static void finetune_table(page *p)
+{
+    const gn_finetune_evidence *e = &p->r->finetune;
+    table t = {0};
+    if (!e->available) {
+        if (e->reason[0] != '\0') item(p, "-", DIM, gn__translate(p->lang, e->reason));
+        return;
+    }
+    static const gn__word_id head[] = {GN__WORD_TUNING, GN__WORD_TUNING_TEST, GN__WORD_TUNING_DIFFERENCE,
+                                       GN__WORD_ANSWER};
+    for (size_t c = 0; c < TABLE_COLUMNS; c++) gn__buf_puts(cell(&t, c), gn__word(head[c], p->lang));
+    t.columns = TABLE_COLUMNS;
+    t.rows = 1;
+    for (size_t i = 0; i < e->runs && t.rows < TABLE_ROWS; i++) {
+        const gn_finetune_run *r = &e->run[i];
+        const gn_finetune_judged *j = r->test_grouped.available ? &r->test_grouped : &r->test;
+        put_run(cell(&t, 0), r, p->lang);
+        if (j->available) put_share(cell(&t, 1), &j->scores.accuracy, p->lang);
+        put_difference(cell(&t, 2), &r->vs_probe, p->lang);
+        if (r->vs_probe.available)
+            gn__buf_puts(cell(&t, 3), gn__tuning_answer_text(r->vs_probe.answer, p->lang));
+        t.rows++;
+    }
+    gn__buf_putc(&p->out, '\n');
+    put_table(p, &t);
+    finetune_needs(p);
+}
+
 /* ---- data -------------------------------------------------------------------------------------- */
 
 /* "#" stands for the number. */
@@ -457,6 +533,7 @@ gn_status gn_report_text(const gn_result *r, gn_lang lang, bool colour, unsigned
         kind_table(&p);
         where_lines(&p);
     }
+    if (r->steps & GN_STEP_FINETUNE) finetune_table(&p);
     heading(&p, gn__word(GN__WORD_DATA, lang));
     set_line(&p, GN__WORD_TRAIN, &r->train);
     set_line(&p, GN__WORD_TEST, &r->test);

@@ -11,7 +11,7 @@ extern int omp_get_max_threads(void);
 
 struct gn__linear {
     size_t inputs, outputs;
-    bool add;
+    bool add, borrowed; /* borrowed: the weight lies with the caller, [inputs × outputs] */
     gn_dtype dtype;
     const gn__multiplier *own; /* NULL: oneDNN's */
     float *packed;             /* the weights for it */
@@ -28,7 +28,7 @@ struct gn__linear {
 /* Memory objects carry the address they point at, so every lane has its own, one set a shape. */
 typedef struct shape {
     size_t inputs, outputs;
-    bool add;
+    bool add, borrowed;
     gn_dtype dtype;
     dnnl_memory_t x, y, scratch;
 } shape;
@@ -102,7 +102,9 @@ static gn_status describe(gn__linear *l, bool with_bias, gn_error *err)
     dnnl_primitive_attr_t attributes = NULL;
     dnnl_post_ops_t after = NULL;
     DNNL_TRY(dnnl_memory_desc_init_by_tag(&x, 2, xd, types[l->dtype].x, dnnl_ab), done);
-    DNNL_TRY(dnnl_memory_desc_init_by_tag(&w, 2, wd, types[l->dtype].w, dnnl_format_tag_any), done);
+    DNNL_TRY(dnnl_memory_desc_init_by_tag(&w, 2, wd, types[l->dtype].w,
+                                          l->borrowed ? dnnl_ab : dnnl_format_tag_any),
+             done);
     DNNL_TRY(dnnl_memory_desc_init_by_tag(&b, 2, bd, dnnl_f32, dnnl_ab), done);
     DNNL_TRY(dnnl_memory_desc_init_by_tag(&y, 2, yd, types[l->dtype].y, dnnl_ab), done);
     DNNL_TRY(dnnl_matmul_desc_init(&matmul, &x, &w, with_bias ? &b : NULL, &y), done);
@@ -121,9 +123,10 @@ done:
     return status;
 }
 
-/* Copies the weight (of type `given_type`) and the bias into the layout and type of the product. */
-static gn_status pack(gn__linear *l, const void *weight, dnnl_data_type_t given_type, const float *bias,
-                      gn_error *err)
+/* Copies the weight (of type `given_type`; turned: [inputs × outputs]) and the bias into the layout and type
+ * of the product. */
+static gn_status pack(gn__linear *l, const void *weight, bool turned, dnnl_data_type_t given_type,
+                      const float *bias, gn_error *err)
 {
     gn_status status = GN_OK;
     dnnl_dims_t wd = {(dnnl_dim_t)l->inputs, (dnnl_dim_t)l->outputs};
@@ -133,9 +136,10 @@ static gn_status pack(gn__linear *l, const void *weight, dnnl_data_type_t given_
     dnnl_primitive_t reorder = NULL;
     dnnl_stream_t stream = NULL;
     const dnnl_memory_desc_t *packed = dnnl_primitive_desc_query_md(l->description, dnnl_query_weights_md, 0);
-    DNNL_TRY(dnnl_memory_desc_init_by_tag(&given, 2, wd, given_type, dnnl_ba), done);
+    DNNL_TRY(dnnl_memory_desc_init_by_tag(&given, 2, wd, given_type, turned ? dnnl_ab : dnnl_ba), done);
     DNNL_TRY(dnnl_memory_create(&from, &given, l->engine, (void *)(uintptr_t)weight), done);
-    DNNL_TRY(dnnl_memory_create(&l->weight, packed, l->engine, DNNL_MEMORY_ALLOCATE), done);
+    if (l->weight == NULL)
+        DNNL_TRY(dnnl_memory_create(&l->weight, packed, l->engine, DNNL_MEMORY_ALLOCATE), done);
     DNNL_TRY(
         dnnl_reorder_primitive_desc_create(&reorder_description, &given, l->engine, packed, l->engine, NULL),
         done);
@@ -149,7 +153,8 @@ static gn_status pack(gn__linear *l, const void *weight, dnnl_data_type_t given_
         dnnl_memory_desc_t b;
         void *copy;
         DNNL_TRY(dnnl_memory_desc_init_by_tag(&b, 2, bd, dnnl_f32, dnnl_ab), done);
-        DNNL_TRY(dnnl_memory_create(&l->bias, &b, l->engine, DNNL_MEMORY_ALLOCATE), done);
+        if (l->bias == NULL)
+            DNNL_TRY(dnnl_memory_create(&l->bias, &b, l->engine, DNNL_MEMORY_ALLOCATE), done);
         DNNL_TRY(dnnl_memory_get_data_handle(l->bias, &copy), done);
         memcpy(copy, bias, l->outputs * sizeof *bias);
     }
@@ -229,7 +234,7 @@ static gn_status pack_int8(gn__linear *l, const float *weight, gn_error *err)
     int8_t *q = gn__aligned(l->outputs, l->inputs);
     if (q == NULL) return gn__no_memory(err, l->outputs * l->inputs);
     round_weights(l, weight, q);
-    gn_status status = l->own != NULL ? pack_own(l, q, err) : pack(l, q, dnnl_s8, NULL, err);
+    gn_status status = l->own != NULL ? pack_own(l, q, err) : pack(l, q, false, dnnl_s8, NULL, err);
     free(q);
     return status;
 }
@@ -256,8 +261,8 @@ gn_status gn__linear_create_with(const gn__multiplier *own, gn__engine *engine, 
         GN__TRY_GOTO(pack_int8(l, weight, err), done);
     else if (l->own != NULL)
         GN__TRY_GOTO(pack_own(l, weight, err), done);
-    else
-        GN__TRY_GOTO(pack(l, weight, dnnl_f32, bias, err), done);
+    else if (weight != NULL)
+        GN__TRY_GOTO(pack(l, weight, false, dnnl_f32, bias, err), done);
     *out = l;
     l = NULL;
     status = GN_OK;
@@ -270,8 +275,45 @@ done:
 gn_status gn__linear_create(gn__engine *engine, const float *weight, const float *bias, size_t inputs,
                             size_t outputs, bool add, gn_dtype dtype, gn__linear **out, gn_error *err)
 {
-    return gn__linear_create_with(gn__product_for(dtype), engine, weight, bias, inputs, outputs, add, dtype,
-                                  out, err);
+    /* What is packed anew at every step is oneDNN's. */
+    return gn__linear_create_with(weight != NULL ? gn__product_for(dtype) : NULL, engine, weight, bias,
+                                  inputs, outputs, add, dtype, out, err);
+}
+
+gn_status gn__linear_borrow(gn__engine *engine, size_t inputs, size_t outputs, gn__linear **out,
+                            gn_error *err)
+{
+    gn_status status = GN_OK;
+    gn__linear *l = gn__calloc(1, sizeof *l);
+    if (l == NULL) return gn__no_memory(err, sizeof *l);
+    *l = (gn__linear){
+        .engine = engine, .inputs = inputs, .outputs = outputs, .borrowed = true, .dtype = GN_DTYPE_F32};
+    int before = gn__serial_begin();
+    GN__TRY_GOTO(describe(l, false, err), done);
+    DNNL_TRY(dnnl_memory_create(&l->weight,
+                                dnnl_primitive_desc_query_md(l->description, dnnl_query_weights_md, 0),
+                                engine, DNNL_MEMORY_NONE),
+             done);
+    *out = l;
+    l = NULL;
+done:
+    gn__serial_end(before);
+    gn__linear_free(l);
+    return status;
+}
+
+gn_status gn__linear_lend(gn__linear *l, const float *weight, gn_error *err)
+{
+    dnnl_status_t status = dnnl_memory_set_data_handle(l->weight, (void *)(uintptr_t)weight);
+    return status == dnnl_success ? GN_OK : dnnl_failed(status, err);
+}
+
+gn_status gn__linear_renew(gn__linear *l, const float *weight, bool turned, const float *bias, gn_error *err)
+{
+    int before = gn__serial_begin();
+    gn_status status = pack(l, weight, turned, dnnl_f32, bias, err);
+    gn__serial_end(before);
+    return status;
 }
 
 void gn__linear_free(gn__linear *l)
@@ -307,7 +349,8 @@ static shape *find_shape(gn__lane *lane, const gn__linear *l)
 {
     for (size_t i = 0; i < lane->count; i++) {
         shape *s = &lane->shapes[i];
-        if (s->inputs == l->inputs && s->outputs == l->outputs && s->add == l->add && s->dtype == l->dtype)
+        if (s->inputs == l->inputs && s->outputs == l->outputs && s->add == l->add &&
+            s->borrowed == l->borrowed && s->dtype == l->dtype)
             return s;
     }
     return NULL;
@@ -317,7 +360,11 @@ static gn_status add_shape(gn__lane *lane, const gn__linear *l, gn_error *err)
 {
     gn_status status = GN_OK;
     shape *s = &lane->shapes[lane->count++];
-    *s = (shape){.inputs = l->inputs, .outputs = l->outputs, .add = l->add, .dtype = l->dtype};
+    *s = (shape){.inputs = l->inputs,
+                 .outputs = l->outputs,
+                 .add = l->add,
+                 .borrowed = l->borrowed,
+                 .dtype = l->dtype};
     dnnl_primitive_desc_t d = l->description;
     DNNL_TRY(dnnl_memory_create(&s->x, dnnl_primitive_desc_query_md(d, dnnl_query_src_md, 0), lane->engine,
                                 DNNL_MEMORY_NONE),
@@ -462,6 +509,11 @@ bool gn__linear_run_rows(const gn__linear *l, gn__lane *lane, size_t rows, const
 bool gn__linear_run(const gn__linear *l, gn__lane *lane, const float *x, float *y)
 {
     return gn__linear_run_rows(l, lane, GN__ROWS, x, y, GN__NO_ACTIVATION);
+}
+
+bool gn__linear_run_bf16(const gn__linear *l, gn__lane *lane, const uint16_t *x, float *y)
+{
+    return l->dtype == GN_DTYPE_BF16 && multiply(l, lane, x, y);
 }
 
 bool gn__linear_run_activated(const gn__linear *l, gn__lane *lane, const float *x, float *y,

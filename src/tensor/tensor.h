@@ -202,15 +202,24 @@ void gn__engine_free(gn__engine *engine);
 /* y = x Wᵀ + b, or y += x Wᵀ + b when made with `add`. W and b are copied (packed) for the processor;
  * immutable, shared by threads. */
 typedef struct gn__linear gn__linear;
-/* weight: [outputs × inputs]; bias: [outputs] or NULL. dtype: not AUTO. INT8 rounds each output's
- * weights to a scale of their own, and the inputs as to_u8 does; the sums are exact.
- * Errors: GN_NO_MEMORY; GN_UNSUPPORTED (oneDNN cannot multiply this dtype here). */
+/* weight: [outputs × inputs], or NULL: gn__linear_renew gives it before the first run (then `bias` only says
+ * whether there is one; not with INT8; the product is oneDNN's); bias: [outputs] or NULL. dtype: not AUTO.
+ * INT8 rounds each output's weights to a scale of their own, and the inputs as to_u8 does; the sums are
+ * exact. Errors: GN_NO_MEMORY; GN_UNSUPPORTED (oneDNN cannot multiply this dtype here). */
 gn_status gn__linear_create(gn__engine *engine, const float *weight, const float *bias, size_t inputs,
                             size_t outputs, bool add, gn_dtype dtype, gn__linear **out, gn_error *err);
 /* The same by this product (of that dtype; NULL: oneDNN's). A lane serves layers of one kind. */
 gn_status gn__linear_create_with(const gn__multiplier *own, gn__engine *engine, const float *weight,
                                  const float *bias, size_t inputs, size_t outputs, bool add, gn_dtype dtype,
                                  gn__linear **out, gn_error *err);
+/* Copies other numbers into a layer made without, F32 or BF16, that nobody runs meanwhile. turned: weight is
+ * [inputs × outputs]. bias: NULL exactly where the layer has none. */
+gn_status gn__linear_renew(gn__linear *l, const float *weight, bool turned, const float *bias, gn_error *err);
+/* A float32 layer without bias whose weight, [inputs × outputs], lies with the caller and is read where it is
+ * (measured: as fast as packed). gn__linear_lend says where, before the first run. */
+gn_status gn__linear_borrow(gn__engine *engine, size_t inputs, size_t outputs, gn__linear **out,
+                            gn_error *err);
+gn_status gn__linear_lend(gn__linear *l, const float *weight, gn_error *err);
 void gn__linear_free(gn__linear *l);
 size_t gn__linear_inputs(const gn__linear *l);
 size_t gn__linear_outputs(const gn__linear *l);
@@ -229,6 +238,8 @@ bool gn__linear_run(const gn__linear *l, gn__lane *lane, const float *x, float *
  * activation is for layers without `add`. */
 bool gn__linear_run_rows(const gn__linear *l, gn__lane *lane, size_t rows, const float *x, float *y,
                          gn__activation activation);
+/* The same of GN__ROWS rows that are bf16 already, for BF16 layers of oneDNN's. */
+bool gn__linear_run_bf16(const gn__linear *l, gn__lane *lane, const uint16_t *x, float *y);
 /* GN__ROWS and an activation, for layers without `add`. */
 bool gn__linear_run_activated(const gn__linear *l, gn__lane *lane, const float *x, float *y,
                               gn__activation activation);

@@ -3,10 +3,15 @@
 enum { NONE = UINT32_MAX };
 #define NO_RANK UINT32_MAX
 
-static size_t slot_of(uint32_t left, uint32_t right, size_t mask)
+static uint64_t hash_of(uint32_t left, uint32_t right)
 {
-    uint64_t h = ((uint64_t)left << 32 | right) * 0x9E3779B97F4A7C15u;
-    return (size_t)(h ^ h >> 32) & mask;
+    return ((uint64_t)left << 32 | right) * 0x9E3779B97F4A7C15u;
+}
+
+/* Eight bits a slot, from other bits of the hash than the slot's. */
+static size_t bit_of(uint64_t hash, size_t mask)
+{
+    return (size_t)(hash >> 24) & (mask << 3 | 7);
 }
 
 bool gn__bpe_merges_reserve(gn__bpe_merges *m, size_t n)
@@ -14,28 +19,46 @@ bool gn__bpe_merges_reserve(gn__bpe_merges *m, size_t n)
     size_t capacity = 16;
     while (capacity / 2 < n) capacity *= 2;
     m->slot = gn__calloc(capacity, sizeof *m->slot);
-    if (m->slot == NULL) return false;
+    m->filter = gn__calloc(capacity / 8, sizeof *m->filter);
+    if (m->slot == NULL || m->filter == NULL) return false;
     for (size_t i = 0; i < capacity; i++) m->slot[i].rank = NO_RANK;
     m->mask = capacity - 1;
     return true;
 }
 
-static gn__bpe_merge *find(const gn__bpe_merges *m, uint32_t left, uint32_t right)
+static gn__bpe_merge *find_slot(const gn__bpe_merges *m, uint32_t left, uint32_t right, uint64_t hash)
 {
-    size_t i = slot_of(left, right, m->mask);
+    size_t i = (size_t)(hash ^ hash >> 32) & m->mask;
     while (m->slot[i].rank != NO_RANK && (m->slot[i].left != left || m->slot[i].right != right))
         i = (i + 1) & m->mask;
     return &m->slot[i];
 }
 
+static inline const gn__bpe_merge *find(const gn__bpe_merges *m, uint32_t left, uint32_t right)
+{
+    static const gn__bpe_merge none = {0, 0, NO_RANK, 0};
+    uint64_t hash = hash_of(left, right);
+    size_t bit = bit_of(hash, m->mask);
+    return m->filter[bit / 64] >> bit % 64 & 1 ? find_slot(m, left, right, hash) : &none;
+}
+
+const gn__bpe_merge *gn__bpe_merges_find(const gn__bpe_merges *m, uint32_t left, uint32_t right)
+{
+    return find(m, left, right);
+}
+
 void gn__bpe_merges_put(gn__bpe_merges *m, uint32_t left, uint32_t right, uint32_t rank, uint32_t id)
 {
-    *find(m, left, right) = (gn__bpe_merge){left, right, rank, id};
+    uint64_t hash = hash_of(left, right);
+    size_t bit = bit_of(hash, m->mask);
+    m->filter[bit / 64] |= (uint64_t)1 << bit % 64;
+    *find_slot(m, left, right, hash) = (gn__bpe_merge){left, right, rank, id};
 }
 
 void gn__bpe_merges_free(gn__bpe_merges *m)
 {
     free(m->slot);
+    free(m->filter);
     *m = (gn__bpe_merges){0};
 }
 
@@ -103,9 +126,9 @@ void gn__bpe_merge_all(const gn__bpe_merges *m, gn__bpe_symbol *symbol, size_t n
     }
 }
 
-size_t gn__bpe_merge_few(const gn__bpe_merges *m, int32_t *id, uint8_t *length, size_t n)
+size_t gn__bpe_merge_few(const gn__bpe_merges *m, int32_t *id, size_t n)
 {
-    uint32_t rank[64], whole[64]; /* of the pair that begins at each symbol */
+    uint32_t rank[GN__BPE_FEW], whole[GN__BPE_FEW]; /* of the pair that begins at each symbol */
     for (size_t i = 0; i + 1 < n; i++) {
         const gn__bpe_merge *merge = find(m, (uint32_t)id[i], (uint32_t)id[i + 1]);
         rank[i] = merge->rank;
@@ -117,11 +140,9 @@ size_t gn__bpe_merge_few(const gn__bpe_merges *m, int32_t *id, uint8_t *length, 
             if (rank[i] < rank[best]) best = i;
         if (rank[best] == NO_RANK) break;
         id[best] = (int32_t)whole[best];
-        length[best] = (uint8_t)(length[best] + length[best + 1]);
         n--;
         for (size_t i = best + 1; i < n; i++) {
             id[i] = id[i + 1];
-            length[i] = length[i + 1];
             rank[i] = rank[i + 1];
             whole[i] = whole[i + 1];
         }

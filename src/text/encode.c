@@ -108,6 +108,9 @@ static void trim(const job *j, size_t token, blanks b)
 
 static gn_status no_memory(const job *j)
 {
+    if (j->scratch.text.gave_up || j->scratch.spare.gave_up)
+        return gn__fail(j->scratch.err, GN_UNSUPPORTED,
+                        "a regular expression of the tokenizer takes too many steps for this text");
     return gn__no_memory(j->scratch.err, j->scratch.raw.glyphs * sizeof(gn__glyph));
 }
 
@@ -182,23 +185,6 @@ static gn_status normalize(job *j)
 
 /* ---- the short way (fast.h) ------------------------------------------------------------------------ */
 
-/* A word too long for it: the model's own way, over glyphs that stand for bytes. */
-static gn_status add_long_word(job *j, size_t begin, size_t n)
-{
-    gn__tok_pieces *text = &j->scratch.text;
-    gn__tok_pieces_clear(text);
-    for (size_t at = begin; at < begin + n;) {
-        uint32_t code;
-        size_t size = gn__utf8_decode(j->text + at, begin + n - at, &code);
-        for (size_t k = 0; k < size; k++)
-            gn__tok_add_glyph(text, gn__tok_byte_char((unsigned char)j->text[at + k]), (uint32_t)at,
-                              (uint32_t)(at + size));
-        at += size;
-    }
-    if (text->failed) return no_memory(j);
-    return add_word(j, text->glyph, text->glyphs);
-}
-
 static inline bool continues(char byte)
 {
     return (byte & 0xC0) == 0x80;
@@ -206,28 +192,27 @@ static inline bool continues(char byte)
 
 static gn_status add_bytes(job *j, size_t begin, size_t end)
 {
-    gn__fast_token store[GN__FAST_BYTES];
+    int32_t store[GN__FAST_BYTES];
+    const char *text = j->text;
+    gn_tokens *out = j->tokens;
     for (size_t at = begin, n; at < end && !enough(j); at += n) {
-        n = gn__fast_word(j->t->fast, j->text + at, end - at);
-        if (n > GN__FAST_BYTES) {
-            GN__TRY(add_long_word(j, at, n));
-            continue;
-        }
+        const int32_t *id;
         size_t count, place = at;
-        const gn__fast_token *token = gn__fast_tokens(j->t->fast, j->text + at, n, store, &count);
-        if (j->tokens->capacity - j->tokens->count < count && !reserve(j->tokens, count, j->scratch.err))
-            return GN_NO_MEMORY;
+        n = gn__fast_word(j->t->fast, text + at, end - at);
+        GN__TRY(gn__fast_tokens(j->t->fast, text + at, n, store, &j->scratch, &id, &count));
+        if (out->capacity - out->count < count && !reserve(out, count, j->scratch.err)) return GN_NO_MEMORY;
         for (size_t k = 0; k < count; k++) {
+            const gn__fast_shape *shape = gn__fast_shape_of(j->t->fast, id[k]);
             /* the bytes of whole characters, of which the token may have only a part */
-            size_t first = place, last = place + token[k].length, which = j->tokens->count++;
+            size_t first = place, last = place + shape->length, which = out->count++;
             place = last;
-            while (first > at && continues(j->text[first])) first--;
-            while (last < at + n && continues(j->text[last])) last++;
-            j->tokens->id[which] = token[k].id;
-            j->tokens->begin[which] = (uint32_t)first;
-            j->tokens->end[which] = (uint32_t)last;
-            if (j->t->post.trims > 0 && (token[k].before | token[k].after) != 0)
-                trim(j, which, (blanks){token[k].before, token[k].after});
+            while (first > at && continues(text[first])) first--;
+            while (last < at + n && continues(text[last])) last++;
+            out->id[which] = id[k];
+            out->begin[which] = (uint32_t)first;
+            out->end[which] = (uint32_t)last;
+            if (j->t->post.trims > 0 && (shape->before | shape->after) != 0)
+                trim(j, which, (blanks){shape->before, shape->after});
         }
     }
     return GN_OK;
@@ -241,16 +226,32 @@ static gn_status bytes_stretch(void *arg, size_t begin, size_t end, int token)
     return token >= 0 ? add_added(j, g, begin, end, token) : add_bytes(j, g[begin].begin, g[end - 1].end);
 }
 
-/* Well-formed UTF-8; *added: some added token may begin in it. */
-static bool is_well_formed(const job *j, size_t length, bool *added)
+/* Whether the short way holds for the text: it is well-formed UTF-8, and in NFC where that is asked for.
+ * *added: some added token may begin in it. */
+static bool is_fit(const job *j, size_t length, bool *added)
 {
+    const bool *may_begin = j->t->may_begin_added, nfc = j->t->fast_nfc;
+    unsigned order = 0;
     *added = false;
     for (size_t at = 0; at < length;) {
         unsigned char c = (unsigned char)j->text[at];
-        *added |= j->t->may_begin_added[c];
-        uint32_t code = 0;
-        size_t n = c < 0x80 ? 1 : gn__utf8_decode(j->text + at, length - at, &code);
+        *added |= may_begin[c];
+        if (c < 0x80) {
+            order = 0;
+            at++;
+            continue;
+        }
+        uint32_t code;
+        size_t n = gn__utf8_decode(j->text + at, length - at, &code);
         if (code == 0xFFFD && (n != 3 || memcmp(j->text + at, "\xEF\xBF\xBD", 3) != 0)) return false;
+        if (nfc && code >= 0x300) {
+            const gn__unicode_kind *kind = gn__unicode(code);
+            if (!(kind->flags & GN__UNICODE_COMPOSED) || (kind->order != 0 && kind->order < order))
+                return false;
+            order = kind->order;
+        } else {
+            order = 0;
+        }
         at += n;
     }
     return true;
@@ -270,7 +271,7 @@ static gn_status raw_stretch(void *arg, size_t begin, size_t end, int token)
 static gn_status run(job *j, size_t length)
 {
     gn__tok_pieces *raw = &j->scratch.raw;
-    bool added = true, fast = j->t->fast != NULL && is_well_formed(j, length, &added);
+    bool added = true, fast = j->t->fast != NULL && is_fit(j, length, &added);
     if (fast && !added) return add_bytes(j, 0, length);
     gn__tok_pieces_clear(raw);
     if (!gn__tok_reserve_glyphs(raw, length)) return no_memory(j);

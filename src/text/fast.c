@@ -14,18 +14,43 @@ typedef struct known_word {
     uint64_t hash;
     uint8_t length, count;
     char bytes[GN__FAST_BYTES];
-    gn__fast_token token[];
+    int32_t id[];
 } known_word;
 
 struct gn__fast {
     gn__words words;
     const void *bpe;
-    const gn__tok_vocab *vocab;
+    gn__fast_shape *shape; /* by id */
     _Atomic(known_word *) slot[SLOTS];
 };
 
+static bool is_blank(uint32_t code)
+{
+    return code == gn__tok_byte_char(' ') || (gn__unicode_flags(code) & GN__UNICODE_SPACE) != 0;
+}
+
+/* false: no memory, or (*fits) a token too long to be described. */
+static bool set_shapes(gn__fast *f, const gn__tok_vocab *vocab, bool *fits)
+{
+    f->shape = gn__calloc(vocab->size, sizeof *f->shape);
+    if (f->shape == NULL) return false;
+    for (size_t id = 0; id < vocab->size; id++) {
+        const gn__tok_entry *entry = vocab->by_id[id];
+        size_t run = 0, count = 0, before = 0;
+        for (size_t at = 0; entry != NULL && at < entry->length; count++) {
+            uint32_t code;
+            at += gn__utf8_decode(entry->token + at, entry->length - at, &code);
+            run = is_blank(code) ? run + 1 : 0;
+            if (run == count + 1) before = run;
+        }
+        *fits = *fits && count <= UINT16_MAX;
+        f->shape[id] = (gn__fast_shape){(uint16_t)count, (uint16_t)before, (uint16_t)run};
+    }
+    return true;
+}
+
 gn_status gn__fast_make(const gn__tok_source *source, const gn__tok_steps *pre_tokenizers,
-                        const gn__tok_model *model, gn__fast **out)
+                        gn__tok_model *model, gn__fast **out)
 {
     size_t n = pre_tokenizers->count;
     const gn__tok_step *at = pre_tokenizers->at;
@@ -42,7 +67,15 @@ gn_status gn__fast_make(const gn__tok_source *source, const gn__tok_steps *pre_t
     if (f == NULL) return gn__no_memory(source->err, sizeof *f);
     f->words = words;
     f->bpe = model->state;
-    f->vocab = model->type->vocab(model->state);
+    bool fits = true;
+    if (!set_shapes(f, model->type->vocab(model->state), &fits) || !gn__bpe_prepare(model->state)) {
+        gn__fast_free(f);
+        return gn__no_memory(source->err, sizeof *f);
+    }
+    if (!fits) {
+        gn__fast_free(f);
+        return GN_OK;
+    }
     *out = f;
     return GN_OK;
 }
@@ -51,23 +84,34 @@ void gn__fast_free(gn__fast *f)
 {
     if (f == NULL) return;
     for (size_t i = 0; i < SLOTS; i++) free(atomic_load(&f->slot[i]));
+    free(f->shape);
     free(f);
 }
 
 /* ---- words --------------------------------------------------------------------------------------- */
 
-static inline unsigned shape(const unsigned char *s, size_t n, size_t *width)
+/* Of a character of well-formed text. */
+static inline unsigned shape(const unsigned char *s, size_t *width)
 {
     uint32_t code = s[0];
     *width = 1;
-    if (code >= 0x80) *width = gn__utf8_decode((const char *)s, n, &code);
+    if (code >= 0xF0) {
+        code = (code & 7) << 18 | (s[1] & 0x3Fu) << 12 | (s[2] & 0x3Fu) << 6 | (s[3] & 0x3Fu);
+        *width = 4;
+    } else if (code >= 0xE0) {
+        code = (code & 15) << 12 | (s[1] & 0x3Fu) << 6 | (s[2] & 0x3Fu);
+        *width = 3;
+    } else if (code >= 0x80) {
+        code = (code & 31) << 6 | (s[1] & 0x3Fu);
+        *width = 2;
+    }
     return gn__unicode_flags(code) & (GN__UNICODE_LETTER | GN__UNICODE_NUMBER | GN__UNICODE_GAP);
 }
 
 #define WORDS(name) bytes_##name
 #define WORDS_TEXT const unsigned char *
 #define WORDS_UNIT(t, i) ((uint32_t)(t)[i])
-#define WORDS_SHAPE(t, n, i, w) shape((t) + (i), (n) - (i), w)
+#define WORDS_SHAPE(t, n, i, w) shape((t) + (i), w)
 #define WORDS_LONG_S(t, n) \
     ((n) > 2 && (t)[1] == 0xC5 && (t)[2] == 0xBF ? 3 : 0) /* U+017F: (?i:s) matches it too */
 #include "text/words.h"
@@ -93,24 +137,11 @@ static uint64_t hash_of(const char *s, size_t n)
     return h ^ h >> 32;
 }
 
-static void set_blanks(const gn__fast *f, gn__fast_token *token)
+gn_status gn__fast_tokens(gn__fast *f, const char *word, size_t n, int32_t store[GN__FAST_BYTES],
+                          gn__tok_scratch *scratch, const int32_t **id, size_t *count)
 {
-    const gn__tok_entry *entry = gn__tok_vocab_entry(f->vocab, token->id);
-    size_t run = 0, count = 0;
-    token->before = token->after = 0;
-    for (size_t at = 0; at < entry->length; count++) {
-        uint32_t code;
-        at += gn__utf8_decode(entry->token + at, entry->length - at, &code);
-        bool blank = code == gn__tok_byte_char(' ') || (gn__unicode_flags(code) & GN__UNICODE_SPACE) != 0;
-        run = blank ? run + 1 : 0;
-        if (run == count + 1) token->before = (uint8_t)run;
-    }
-    token->after = (uint8_t)run;
-}
-
-const gn__fast_token *gn__fast_tokens(gn__fast *f, const char *word, size_t n, gn__fast_token *store,
-                                      size_t *count)
-{
+    const unsigned char *bytes = (const unsigned char *)word;
+    if (n > GN__FAST_BYTES) return gn__bpe_long_word(f->bpe, bytes, n, scratch, id, count);
     uint64_t hash = hash_of(word, n);
     _Atomic(known_word *) *empty = NULL;
     for (size_t i = 0; i < PROBES && empty == NULL; i++) {
@@ -120,24 +151,25 @@ const gn__fast_token *gn__fast_tokens(gn__fast *f, const char *word, size_t n, g
             empty = slot;
         } else if (w->hash == hash && w->length == n && memcmp(w->bytes, word, n) == 0) {
             *count = w->count;
-            return w->token;
+            *id = w->id;
+            return GN_OK;
         }
     }
-    int32_t id[GN__FAST_BYTES];
-    uint8_t length[GN__FAST_BYTES];
-    *count = gn__bpe_bytes(f->bpe, (const unsigned char *)word, n, id, length);
-    for (size_t i = 0; i < *count; i++) {
-        store[i] = (gn__fast_token){.id = id[i], .length = length[i]};
-        set_blanks(f, &store[i]);
-    }
+    *count = gn__bpe_word(f->bpe, bytes, n, store);
+    *id = store;
     known_word *fresh = empty == NULL ? NULL : malloc(sizeof *fresh + *count * sizeof *store);
-    if (fresh == NULL) return store; /* it will be worked out again */
+    if (fresh == NULL) return GN_OK; /* it will be worked out again */
     fresh->hash = hash;
     fresh->length = (uint8_t)n;
     fresh->count = (uint8_t)*count;
     memcpy(fresh->bytes, word, n);
-    memcpy(fresh->token, store, *count * sizeof *store);
+    memcpy(fresh->id, store, *count * sizeof *store);
     known_word *none = NULL;
     if (!atomic_compare_exchange_strong(empty, &none, fresh)) free(fresh);
-    return store;
+    return GN_OK;
+}
+
+const gn__fast_shape *gn__fast_shape_of(const gn__fast *f, int32_t id)
+{
+    return &f->shape[id];
 }

@@ -74,20 +74,40 @@ static gn_status add_special(folder *f, const json_t *value, const char *standar
     return GN_OK;
 }
 
-/* Tokens the configuration lists under "added_tokens_decoder": {"id": {token}, …}. */
+static int by_id(const void *a, const void *b)
+{
+    json_int_t x = json_integer_value(json_object_get(*(json_t *const *)a, "id"));
+    json_int_t y = json_integer_value(json_object_get(*(json_t *const *)b, "id"));
+    return x < y ? -1 : x > y;
+}
+
+/* Tokens the configuration lists under "added_tokens_decoder": {"id": {token}, …} in the order of the ids. */
 static gn_status add_listed(folder *f)
 {
     const char *key;
     json_t *value, *listed = json_object_get(f->config, "added_tokens_decoder");
+    size_t n = json_object_size(listed), count = 0;
+    json_t **token = gn__calloc(n + 1, sizeof *token);
+    gn_status status = token == NULL ? json_no_memory(f->source) : GN_OK;
     json_object_foreach(listed, key, value)
     {
-        if (!json_is_object(value)) return gn__tok_not_an_object(f->source, "added token");
-        json_t *copy = json_copy(value);
-        if (copy == NULL || json_object_set_new(copy, "id", json_integer(0)) != 0 ||
-            json_array_append_new(f->added, copy) != 0)
-            return json_no_memory(f->source);
+        char *end;
+        long id = strtol(key, &end, 10);
+        if (status != GN_OK) break;
+        if (!json_is_object(value) || *end != '\0' || id < 0 || id > GN__TOK_MAX_ID) {
+            status = gn__tok_not_an_object(f->source, "added token");
+        } else {
+            token[count] = json_copy(value);
+            if (token[count] == NULL || json_object_set_new(token[count], "id", json_integer(id)) != 0)
+                status = json_no_memory(f->source);
+            count += token[count] != NULL;
+        }
     }
-    return GN_OK;
+    if (count > 1) qsort(token, count, sizeof(json_t *), by_id);
+    for (size_t i = 0; i < count; i++)
+        if (json_array_append_new(f->added, token[i]) != 0) status = json_no_memory(f->source);
+    free(token);
+    return status;
 }
 
 static gn_status add_all(folder *f, const char *const (*special)[2], size_t count)
@@ -294,21 +314,20 @@ fail:
 
 /* ---- SentencePiece ------------------------------------------------------------------------------- */
 
-/* The class of tokenizer: the configuration's, else the one of the model's family. */
+/* The class of tokenizer: the configuration's, else the one of the model's family; "" where neither is named.
+ */
 static gn_status spm_class(const folder *f, const char *config_path, char kind[64])
 {
-    static const char *const families[][2] = {{"t5", "T5Tokenizer"},
-                                              {"mt5", "T5Tokenizer"},
-                                              {"xlm-roberta", "XLMRobertaTokenizer"},
-                                              {"llama", "LlamaTokenizer"}};
     const char *name = json_string_value(json_object_get(f->config, "tokenizer_class"));
     const gn__tok_source source = {config_path, f->source->err};
     json_t *config = NULL;
     if (name == NULL && gn__file_exists(config_path))
         GN__TRY(read_json(&source, JSON_DECODE_INT_AS_REAL, &config));
     const char *family = json_string_value(json_object_get(config, "model_type"));
-    for (size_t i = 0; name == NULL && family != NULL && i < sizeof families / sizeof *families; i++)
-        if (strcmp(families[i][0], family) == 0) name = families[i][1];
+    if (name == NULL && family != NULL) {
+        name = gn__spm_class_of(family);
+        if (name == NULL) name = family; /* which will be refused by that name */
+    }
     snprintf(kind, 64, "%s", name == NULL ? "" : name);
     json_decref(config);
     return GN_OK;
@@ -316,27 +335,16 @@ static gn_status spm_class(const folder *f, const char *config_path, char kind[6
 
 static gn_status load_sentencepiece(folder *f, const char *config_path, gn_tokenizer **out)
 {
-    static const char *const special[][2] = {
-        {"bos_token", "<s>"}, {"eos_token", "</s>"}, {"unk_token", "<unk>"}, {"pad_token", NULL},
-        {"mask_token", NULL}, {"cls_token", NULL},   {"sep_token", NULL}};
     char *data = NULL, kind[64];
     size_t size;
     gn__spm m = {0};
-    json_t *root = NULL, *token;
+    json_t *root = NULL;
     GN__TRY(spm_class(f, config_path, kind));
+    GN__TRY(add_listed(f));
     GN__TRY(gn__read_file(f->source->file, MAX_FILE, &data, &size, f->source->err));
     gn_status status;
     GN__TRY_GOTO(gn__spm_read(f->source, (const unsigned char *)data, size, &m), end);
-    GN__TRY_GOTO(gn__spm_convert(f->source, &m, kind, f->config, &root), end);
-    GN__TRY_GOTO(add_all(f, special, sizeof special / sizeof *special), end);
-    size_t i;
-    json_array_foreach(f->added, i, token)
-    {
-        if (json_array_append(json_object_get(root, "added_tokens"), token) != 0) {
-            status = json_no_memory(f->source);
-            goto end;
-        }
-    }
+    GN__TRY_GOTO(gn__spm_convert(f->source, &m, kind, f->config, f->added, &root), end);
     status = gn__tokenizer_build(f->source, root, out);
 end:
     json_decref(root);
@@ -347,7 +355,60 @@ end:
 
 /* ---- the folder ---------------------------------------------------------------------------------- */
 
-enum { JSON, VOCAB_JSON, MERGES, VOCAB_TXT, TOKENIZER_CONFIG, CONFIG, SPM, FILES = SPM + 4 };
+enum {
+    JSON,
+    VOCAB_JSON,
+    MERGES,
+    VOCAB_TXT,
+    TOKENIZER_CONFIG,
+    CONFIG,
+    SPECIAL_MAP,
+    ADDED,
+    SPM,
+    FILES = SPM + 5
+};
+
+/* What older folders keep in files of its own and newer ones in tokenizer_config.json's
+ * "added_tokens_decoder": special_tokens_map.json ({"pad_token": …}) and added_tokens.json ({"content": id,
+ * …}). They go into the configuration. */
+static gn_status merge_older(folder *f, const char *map_path, const char *added_path)
+{
+    static const char *const named[] = {"bos_token", "eos_token", "unk_token", "sep_token",
+                                        "pad_token", "cls_token", "mask_token"};
+    const gn__tok_source map_source = {map_path, f->source->err}, added_source = {added_path, f->source->err};
+    json_t *map = NULL, *added = NULL, *value;
+    const char *content;
+    gn_status status = GN_OK;
+    if (json_object_get(f->config, "added_tokens_decoder") != NULL) return GN_OK;
+    if (f->config == NULL && (f->config = json_object()) == NULL) return json_no_memory(f->source);
+    if (gn__file_exists(map_path)) GN__TRY(read_json(&map_source, JSON_DECODE_INT_AS_REAL, &map));
+    if (map != NULL && json_object_update(f->config, map) != 0) status = json_no_memory(f->source);
+    json_decref(map);
+    if (status != GN_OK || !gn__file_exists(added_path)) return status;
+    GN__TRY(read_json(&added_source, JSON_REJECT_DUPLICATES, &added));
+    json_t *decoder = json_object(), *extra = json_object_get(f->config, "extra_special_tokens");
+    json_object_foreach(added, content, value)
+    {
+        bool special = false;
+        char id[24];
+        for (size_t i = 0; i < sizeof named / sizeof *named; i++) {
+            const char *name = special_content(f, named[i], NULL);
+            special |= name != NULL && strcmp(name, content) == 0;
+        }
+        for (size_t i = 0; i < json_array_size(extra); i++) {
+            const char *name = content_of(json_array_get(extra, i), NULL);
+            special |= name != NULL && strcmp(name, content) == 0;
+        }
+        snprintf(id, sizeof id, "%lld", (long long)json_integer_value(value));
+        json_t *token = json_pack("{s:s, s:b, s:b, s:b, s:b, s:b}", "content", content, "single_word", 0,
+                                  "lstrip", 0, "rstrip", 0, "normalized", !special, "special", special);
+        if (token == NULL || json_object_set_new(decoder, id, token) != 0) status = json_no_memory(f->source);
+    }
+    json_decref(added);
+    if (json_object_set_new(f->config, "added_tokens_decoder", decoder) != 0)
+        status = json_no_memory(f->source);
+    return status;
+}
 
 static gn_status load_older(const char *const path[FILES], const char *spm, gn_tokenizer **out, gn_error *err)
 {
@@ -361,6 +422,8 @@ static gn_status load_older(const char *const path[FILES], const char *spm, gn_t
     f.added = json_array();
     if (f.added == NULL) {
         status = json_no_memory(&source);
+    } else if ((status = merge_older(&f, path[SPECIAL_MAP], path[ADDED])) != GN_OK) {
+        /* nothing more to do */
     } else if (gn__file_exists(path[VOCAB_JSON]) && gn__file_exists(path[MERGES])) {
         status = load_gpt2(&f, path[MERGES], out);
     } else if (gn__file_exists(path[VOCAB_TXT])) {
@@ -406,10 +469,19 @@ static gn_status read_side(const char *path, gn_tokenizer *t, gn_error *err)
 
 gn_status gn_tokenizer_load(const char *directory, gn_tokenizer **out, gn_error *err)
 {
-    static const char *const name[FILES] = {
-        "tokenizer.json",        "vocab.json",         "merges.txt",   "vocab.txt",
-        "tokenizer_config.json", "config.json",        "spiece.model", "sentencepiece.bpe.model",
-        "tokenizer.model",       "sentencepiece.model"};
+    static const char *const name[FILES] = {"tokenizer.json",
+                                            "vocab.json",
+                                            "merges.txt",
+                                            "vocab.txt",
+                                            "tokenizer_config.json",
+                                            "config.json",
+                                            "special_tokens_map.json",
+                                            "added_tokens.json",
+                                            "spiece.model",
+                                            "sentencepiece.bpe.model",
+                                            "tokenizer.model",
+                                            "sentencepiece.model",
+                                            "spm.model"};
     char *path[FILES] = {0};
     const char *spm = NULL;
     gn_status status = GN_OK;

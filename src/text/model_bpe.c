@@ -1,6 +1,7 @@
 /* Byte pair encoding (Sennrich et al. 2016): the vocabulary, the table of merges, and their reading. The
  * merging itself is in bpe_merge.c. */
 #include "text/bpe.h"
+#include "text/bpe_walk.h"
 #include "text/byte_level.h"
 #include "text/fast.h"
 
@@ -11,6 +12,7 @@ enum { MAX_AFFIX = 256 }; /* bytes; the working memory of a word grows with it *
 typedef struct bpe {
     gn__tok_vocab vocab;
     gn__bpe_merges merges;
+    gn__bpe_walk *walk;    /* NULL: words of bytes are merged */
     char *prefix, *suffix; /* of what continues a word; of what ends it */
     size_t prefix_length, suffix_length;
     bool has_unk, fuse_unk, byte_fallback, ignore_merges;
@@ -27,6 +29,7 @@ static void destroy(void *state)
     if (b == NULL) return;
     gn__tok_vocab_free(&b->vocab);
     gn__bpe_merges_free(&b->merges);
+    gn__bpe_walk_free(b->walk);
     free(b->prefix);
     free(b->suffix);
     free(b->unk_token);
@@ -165,22 +168,63 @@ bool gn__bpe_is_complete(const void *state)
     return complete;
 }
 
-size_t gn__bpe_bytes(const void *state, const unsigned char *word, size_t n, int32_t *id, uint8_t *length)
+bool gn__bpe_prepare(void *state)
+{
+    bpe *b = state;
+    return gn__bpe_walk_make(&b->merges, &b->vocab, b->byte_token, &b->walk);
+}
+
+/* The whole word where it is a token and merges are to be ignored for it; -1. key: room for 2 n bytes, of
+ * which n is at most the longest token's. */
+static int32_t whole_word(const bpe *b, const unsigned char *word, size_t n, char *key)
+{
+    size_t size = 0;
+    for (size_t i = 0; i < n; i++) size += gn__utf8_encode(gn__tok_byte_char(word[i]), key + size);
+    return gn__tok_vocab_id(&b->vocab, key, size);
+}
+
+size_t gn__bpe_word(const void *state, const unsigned char *word, size_t n, int32_t id[GN__FAST_BYTES])
 {
     const bpe *b = state;
-    if (b->ignore_merges) {
+    if (b->ignore_merges && n <= b->vocab.longest) {
         char key[2 * GN__FAST_BYTES];
-        size_t size = 0;
-        for (size_t i = 0; i < n; i++) size += gn__utf8_encode(gn__tok_byte_char(word[i]), key + size);
-        id[0] = gn__tok_vocab_id(&b->vocab, key, size);
-        length[0] = (uint8_t)n;
+        id[0] = whole_word(b, word, n, key);
         if (id[0] >= 0) return 1;
     }
-    for (size_t i = 0; i < n; i++) {
-        id[i] = b->byte_token[word[i]];
-        length[i] = 1;
+    uint64_t dead[GN__FAST_BYTES / 64 + 1];
+    if (b->walk != NULL) return gn__bpe_walk_along(b->walk, word, n, id, dead);
+    for (size_t i = 0; i < n; i++) id[i] = b->byte_token[word[i]];
+    return gn__bpe_merge_few(&b->merges, id, n);
+}
+
+gn_status gn__bpe_long_word(const void *state, const unsigned char *word, size_t n, gn__tok_scratch *scratch,
+                            const int32_t **id, size_t *count)
+{
+    const bpe *b = state;
+    size_t symbols = b->walk == NULL ? n : 0, text = b->ignore_merges && n <= b->vocab.longest ? 2 * n : 0;
+    char *block =
+        gn__tok_block(scratch, n * sizeof(int32_t) + 8 + (n / 64 + 1) * sizeof(uint64_t) +
+                                   symbols * (sizeof(gn__bpe_symbol) + 2 * sizeof(gn__bpe_candidate)) + text);
+    if (block == NULL) return GN_NO_MEMORY;
+    uint64_t *dead = (uint64_t *)block;
+    int32_t *out = (int32_t *)(dead + n / 64 + 1);
+    *id = out;
+    *count = 1;
+    if (text > 0) {
+        out[0] = whole_word(b, word, n, (char *)(out + n));
+        if (out[0] >= 0) return GN_OK;
     }
-    return gn__bpe_merge_few(&b->merges, id, length, n);
+    if (b->walk != NULL) {
+        *count = gn__bpe_walk_along(b->walk, word, n, out, dead);
+        return GN_OK;
+    }
+    gn__bpe_symbol *symbol = (gn__bpe_symbol *)(out + n);
+    for (size_t i = 0; i < n; i++) symbol[i] = (gn__bpe_symbol){.id = b->byte_token[word[i]], .length = 1};
+    gn__bpe_merge_all(&b->merges, symbol, n, (gn__bpe_candidate *)(symbol + n));
+    *count = 0;
+    for (size_t i = 0; i < n; i++)
+        if (symbol[i].length > 0) out[(*count)++] = symbol[i].id;
+    return GN_OK;
 }
 
 static gn_status check(const void *state, const gn__tok_source *source, bool byte_level)

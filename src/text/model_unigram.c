@@ -1,6 +1,7 @@
 /* Unigram (Kudo 2018): the segmentation of the highest sum of scores, found from left to right; among equal
  * sums the one found first stays, as in `tokenizers` (models/unigram/model.rs, encode_optimized). */
 #include "text/parts.h"
+#include "text/trie.h"
 
 #include <math.h>
 
@@ -10,12 +11,6 @@ static const char name[] = "Unigram";
     10.0 /* below the lowest score of the vocabulary (sentencepiece, unigram_model.cc) \
           */
 
-/* A trie over bytes: its edges are in one table, by the node they leave and the byte. Node 0 is the root. */
-typedef struct edge {
-    uint32_t from, to; /* to 0: an empty slot */
-    unsigned char byte;
-} edge;
-
 typedef struct unigram {
     gn__tok_vocab vocab;
     double *score; /* [vocab.size] */
@@ -23,10 +18,7 @@ typedef struct unigram {
     int32_t unk; /* -1: none */
     bool byte_fallback;
     int32_t byte_id[256];
-    edge *edge;
-    size_t mask;
-    int32_t *token; /* [nodes] the token that ends here; -1 */
-    uint32_t nodes;
+    gn__trie trie; /* of the tokens' bytes; of equal tokens the last counts */
 } unigram;
 
 static void destroy(void *state)
@@ -35,44 +27,22 @@ static void destroy(void *state)
     if (u == NULL) return;
     gn__tok_vocab_free(&u->vocab);
     free(u->score);
-    free(u->edge);
-    free(u->token);
+    gn__trie_free(&u->trie);
     free(u);
-}
-
-static edge *find(const unigram *u, uint32_t from, unsigned char byte)
-{
-    uint64_t h = ((uint64_t)from << 8 | byte) * 0x9E3779B97F4A7C15u;
-    size_t i = (size_t)(h ^ h >> 32) & u->mask;
-    while (u->edge[i].to != 0 && (u->edge[i].from != from || u->edge[i].byte != byte)) i = (i + 1) & u->mask;
-    return &u->edge[i];
 }
 
 static gn_status build_trie(const gn__tok_source *source, unigram *u)
 {
-    size_t bytes = 1, capacity = 16;
-    for (size_t i = 0; i < u->vocab.size; i++) bytes += u->vocab.by_id[i]->length;
-    if (bytes >= UINT32_MAX / 4)
-        return gn__tok_bad_field(source, name, "vocab",
-                                 "a list of [token, score], not larger than a gigabyte");
-    while (capacity < 2 * bytes) capacity *= 2;
-    u->edge = gn__calloc(capacity, sizeof *u->edge);
-    u->token = gn__calloc(bytes, sizeof *u->token);
-    if (u->edge == NULL || u->token == NULL) return gn__no_memory(source->err, capacity * sizeof *u->edge);
-    u->mask = capacity - 1;
-    u->nodes = 1;
-    for (size_t i = 0; i < bytes; i++) u->token[i] = -1;
-    for (size_t id = 0; id < u->vocab.size; id++) { /* of equal tokens the last counts */
-        uint32_t node = 0;
+    gn__trie_key *key = gn__calloc(u->vocab.size, sizeof *key);
+    if (key == NULL) return gn__no_memory(source->err, u->vocab.size * sizeof *key);
+    for (size_t id = 0; id < u->vocab.size; id++) {
         const gn__tok_entry *e = u->vocab.by_id[id];
-        for (uint32_t k = 0; k < e->length; k++) {
-            edge *next = find(u, node, (unsigned char)e->token[k]);
-            if (next->to == 0) *next = (edge){node, u->nodes++, (unsigned char)e->token[k]};
-            node = next->to;
-        }
-        if (e->length > 0) u->token[node] = (int32_t)id;
+        key[id] = (gn__trie_key){
+            .bytes = (const unsigned char *)e->token, .length = e->length, .value = (int32_t)id};
     }
-    return GN_OK;
+    bool good = gn__trie_build(&u->trie, key, u->vocab.size);
+    free(key);
+    return good ? GN_OK : gn__no_memory(source->err, u->vocab.size * sizeof *key);
 }
 
 static gn_status fill(const gn__tok_source *source, const json_t *part, unigram *u)
@@ -155,12 +125,13 @@ static gn_status search(const unigram *u, const char *text, size_t n, place *bes
         uint32_t node = 0;
         size_t end = i + 1; /* the first glyph that begins at or after the byte at hand */
         for (uint32_t at = best[i].byte; at < best[n].byte; at++) {
-            const edge *next = find(u, node, (unsigned char)text[at]);
-            if (next->to == 0) break;
-            node = next->to;
+            node = gn__trie_step(&u->trie, node, (unsigned char)text[at]);
+            if (node == 0) break;
+            int32_t token = u->trie.unit[node].value;
+            if (token < 0) continue;
             while (best[end].byte < at + 1) end++;
-            if (u->token[node] < 0 || best[end].byte != at + 1) continue;
-            reach(&best[end], i, u->score[u->token[node]] + best[i].score, u->token[node]);
+            if (best[end].byte != at + 1) continue;
+            reach(&best[end], i, u->score[token] + best[i].score, token);
             if (end == i + 1) single = true;
         }
         if (single) continue;

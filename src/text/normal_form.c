@@ -37,7 +37,7 @@ void gn__normal_decompose(const gn__tok_pieces *text, gn__tok_pieces *spare, boo
         size_t n = compatible ? gn__unicode_decompose_compatible(text->glyph[i].code, code)
                               : gn__unicode_decompose(text->glyph[i].code, code);
         for (size_t k = 0; k < n; k++) {
-            uint32_t class = code[k] < 0x300 ? 0 : gn__unicode_find(code[k])->order;
+            uint32_t class = code[k] < 0x300 ? 0 : gn__unicode(code[k])->order;
             if (class == 0) {
                 if (spare->glyphs - run > 1 && !spare->failed)
                     order_marks(spare->glyph + run, spare->glyphs - run);

@@ -55,7 +55,7 @@ static void strip_accents(gn__tok_pieces *text, gn__tok_pieces *spare)
         if (!g.begin) from++;
         if (from > 0) place = text->glyph[from - 1];
         g.code &= 0xFFFFFF;
-        if (g.code >= 0x300 && gn__unicode_find(g.code)->flags & GN__UNICODE_MARK) continue;
+        if (g.code >= 0x300 && gn__unicode(g.code)->flags & GN__UNICODE_MARK) continue;
         spare->glyph[kept++] = (gn__glyph){g.code, place.begin, place.end};
     }
     spare->glyphs = kept;

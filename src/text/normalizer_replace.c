@@ -31,7 +31,7 @@ static gn_status parse(const gn__tok_source *source, const json_t *part, void **
         return gn__no_memory(source->err, length);
     }
     for (size_t at = 0; at < length;) at += gn__utf8_decode(content + at, length - at, &r->content[r->n++]);
-    gn_status status = gn__pattern_parse(source, name, part, &r->pattern);
+    gn_status status = gn__pattern_parse(source, name, part, false, &r->pattern);
     if (status == GN_OK)
         *state = r;
     else
@@ -61,7 +61,8 @@ static void apply(const void *state, gn__tok_pieces *text, gn__tok_pieces *spare
 {
     job j = {state, text, spare};
     spare->glyphs = 0;
-    if (!gn__pattern_each(j.r->pattern, text->glyph, text->glyphs, piece, &j)) spare->failed = true;
+    if (!gn__pattern_each(j.r->pattern, text->glyph, text->glyphs, piece, &j))
+        spare->failed = spare->gave_up = true;
     gn__tok_swap_glyphs(text, spare);
 }
 

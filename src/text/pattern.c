@@ -52,13 +52,14 @@ static gn_status beyond(const gn__tok_source *source, const char *name, const ch
 }
 
 static gn_status compile(const gn__tok_source *source, const char *name, const char *regex, size_t length,
-                         gn__tok_pattern_of *p)
+                         bool may_be_empty, gn__tok_pattern_of *p)
 {
     gn__buf out = {0};
     const char *why = NULL;
+    bool interpret = false;
     int error = 0;
     PCRE2_SIZE at = 0;
-    if (!gn__pattern_translate(regex, length, &out, &why) || out.failed) {
+    if (!gn__pattern_translate(regex, length, &out, &interpret, &why) || out.failed) {
         bool failed = out.failed;
         gn__buf_free(&out);
         return failed ? gn__no_memory(source->err, length) : beyond(source, name, regex, why);
@@ -74,20 +75,22 @@ static gn_status compile(const gn__tok_source *source, const char *name, const c
     if (p->code == NULL) return beyond(source, name, regex, "it is malformed, or asks too much");
     uint32_t empty = 1;
     pcre2_pattern_info(p->code, PCRE2_INFO_MATCHEMPTY, &empty);
-    if (empty) return beyond(source, name, regex, "it matches the empty string");
-    pcre2_jit_compile(p->code, PCRE2_JIT_COMPLETE); /* without it the matching is slower, not other */
+    if (empty && !may_be_empty) return beyond(source, name, regex, "it matches the empty string");
+    if (!interpret)
+        pcre2_jit_compile(p->code, PCRE2_JIT_COMPLETE); /* where that fails the matching is slower */
     return GN_OK;
 }
 
-gn_status gn__pattern_regex(const gn__tok_source *source, const char *name, const char *regex, size_t length,
-                            gn__tok_pattern_of **out)
+static gn_status regular(const gn__tok_source *source, const char *name, const char *regex, size_t length,
+                         bool may_be_empty, gn__tok_pattern_of **out)
 {
     gn__tok_pattern_of *p = gn__calloc(1, sizeof *p);
     if (p == NULL) return gn__no_memory(source->err, sizeof *p);
     for (size_t i = 0; i < sizeof known / sizeof *known; i++)
         if (strlen(known[i].regex) == length && memcmp(known[i].regex, regex, length) == 0)
             p->words = known[i].words;
-    gn_status status = p->words != GN__WORDS_NONE ? GN_OK : compile(source, name, regex, length, p);
+    gn_status status =
+        p->words != GN__WORDS_NONE ? GN_OK : compile(source, name, regex, length, may_be_empty, p);
     if (status == GN_OK)
         *out = p;
     else
@@ -111,14 +114,14 @@ static gn_status literal(const gn__tok_source *source, const char *name, const c
 }
 
 gn_status gn__pattern_parse(const gn__tok_source *source, const char *name, const json_t *part,
-                            gn__tok_pattern_of **out)
+                            bool may_be_empty, gn__tok_pattern_of **out)
 {
     const json_t *pattern = json_object_get(part, "pattern");
     const json_t *s = json_object_get(pattern, "String"), *regex = json_object_get(pattern, "Regex");
     if (json_object_size(pattern) != 1 || !(json_is_string(s) || json_is_string(regex)))
         return gn__tok_bad_field(source, name, "pattern", "{\"String\": …} or {\"Regex\": …}");
     if (s != NULL) return literal(source, name, json_string_value(s), json_string_length(s), out);
-    return gn__pattern_regex(source, name, json_string_value(regex), json_string_length(regex), out);
+    return regular(source, name, json_string_value(regex), json_string_length(regex), may_be_empty, out);
 }
 
 void gn__pattern_free(gn__tok_pattern_of *p)
@@ -172,21 +175,28 @@ static bool each_regex(const gn__tok_pattern_of *p, const gn__glyph *g, size_t n
         }
     }
     if (good) glyph[length] = (uint32_t)n;
-    for (size_t at = 0; good && at < length;) {
+    /* As the iterator of the onig crate (src/find.rs, FindMatches::next): an empty match where the last one
+     * ended is passed over, and the search goes on one character later. */
+    size_t at = 0, last = SIZE_MAX;
+    while (good && length > 0 && at <= length) {
         int found = pcre2_match(p->code, text, length, at, PCRE2_NO_UTF_CHECK, match, NULL);
         if (found == PCRE2_ERROR_JIT_STACKLIMIT)
             found = pcre2_match(p->code, text, length, at, PCRE2_NO_UTF_CHECK | PCRE2_NO_JIT, match, NULL);
         if (found == PCRE2_ERROR_NOMATCH) break;
         const PCRE2_SIZE *place = pcre2_get_ovector_pointer(match);
-        if (found < 0 || place[0] >= place[1] || place[0] < at) {
+        if (found < 0 || place[0] > place[1] || place[0] < at) {
             good = false;
             break;
         }
+        if (place[0] == place[1] && place[1] == last) {
+            for (at++; at < length && (text[at] & 0xC0) == 0x80; at++) continue;
+            continue;
+        }
+        at = last = place[1];
         size_t begin = glyph[place[0]], end = glyph[place[1]];
         if (done < begin) piece(arg, done, begin, false);
         piece(arg, begin, end, true);
         done = end;
-        at = place[1];
     }
     if (good && done < n) piece(arg, done, n, false);
     pcre2_match_data_free(match);

@@ -10,15 +10,15 @@
 
 typedef struct gn__tok_pattern_of gn__tok_pattern_of;
 
-/* From {"String": …} or {"Regex": …} in part["pattern"]; `name` is the part's. */
+/* From {"String": …} or {"Regex": …} in part["pattern"]; `name` is the part's. may_be_empty: expressions that
+ * can match the empty string are taken, too. */
 gn_status gn__pattern_parse(const gn__tok_source *source, const char *name, const json_t *part,
-                            gn__tok_pattern_of **out);
-gn_status gn__pattern_regex(const gn__tok_source *source, const char *name, const char *regex, size_t length,
-                            gn__tok_pattern_of **out);
+                            bool may_be_empty, gn__tok_pattern_of **out);
 void gn__pattern_free(gn__tok_pattern_of *p);
 
-/* Calls `piece` for each stretch of g[0..n) in order, matches and what lies between. false: the search failed
- * for want of memory. */
+/* Calls `piece` for each stretch of g[0..n) in order, matches (empty ones included) and what lies between.
+ * false: the search was given up, after more steps than PCRE2 takes (10 million, mostly) or for want of
+ * memory. */
 typedef void (*gn__pattern_piece)(void *arg, size_t begin, size_t end, bool match);
 bool gn__pattern_each(const gn__tok_pattern_of *p, const gn__glyph *g, size_t n, gn__pattern_piece piece,
                       void *arg);
@@ -30,7 +30,9 @@ gn__words gn__pattern_words(const gn__tok_pattern_of *p);
 size_t gn__match_words(gn__words words, const gn__glyph *g, size_t n);
 
 /* The translation of a regular expression for PCRE2 (options UTF and MULTILINE); false: *why says what is
- * beyond it (or out->failed: no memory). */
-bool gn__pattern_translate(const char *regex, size_t length, gn__buf *out, const char **why);
+ * beyond it (or out->failed: no memory). *interpret: it must not be compiled to machine code: PCRE2 10.42's
+ * lets
+ * (?>a+|ab)c find "abc", going back into a group that is done with. */
+bool gn__pattern_translate(const char *regex, size_t length, gn__buf *out, bool *interpret, const char **why);
 
 #endif

@@ -1,27 +1,33 @@
 /* From Oniguruma's Ruby syntax (doc/RE of kkos/oniguruma) to PCRE2's, see pattern.h. */
 #include "text/pattern.h"
-#include "text/unicode_properties.h"
+#include "text/pattern_set.h"
 
 #include <limits.h>
 
-enum { MAX_DEPTH = 64, MAX_CLASSES = 8, LAST = 0x10FFFF };
+enum { MAX_DEPTH = 64, MAX_CLASSES = 8, MAX_CAPTURES = 9 };
 
-typedef struct range {
-    uint32_t low, high;
-} range;
-
-typedef struct set {
-    range *at;
-    size_t count, capacity;
-} set;
+typedef struct group {
+    bool fold;         /* letters match without regard to case */
+    bool looks;        /* within a look ahead or behind */
+    bool behind;       /* within a look behind */
+    size_t capture;    /* its number; 0: it has none */
+    bool assertion;    /* it looks ahead or behind itself */
+    bool solid;        /* the alternative at hand matches some character at least */
+    bool may_be_empty; /* an alternative before it may match nothing */
+} group;
 
 typedef struct translator {
     const char *s;
     size_t n, at;
     gn__buf *out;
     const char *why;
-    bool fold[MAX_DEPTH + 1]; /* of each open group: letters match without regard to case */
+    group group[MAX_DEPTH + 1]; /* the open ones */
     size_t depth;
+    bool captures; /* there is a back-reference, so groups must capture */
+    size_t opened; /* captures so far */
+    bool closed[MAX_CAPTURES + 1], within_look[MAX_CAPTURES + 1];
+    bool interpret;  /* there is an atomic group, or a possessive one */
+    bool words;      /* \b or \B was met */
     uint32_t before; /* the literal just before, for foldings of two characters */
 } translator;
 
@@ -31,123 +37,23 @@ static bool refuse(translator *t, const char *why)
     return false;
 }
 
-static void add(translator *t, set *s, uint32_t low, uint32_t high)
+static void emit_set(translator *t, gn__set *s)
 {
-    if (s->count == s->capacity) {
-        size_t capacity = s->capacity ? 2 * s->capacity : 64;
-        range *at = gn__realloc(s->at, capacity, sizeof *at);
-        if (at == NULL) {
-            t->out->failed = true;
-            return;
-        }
-        s->at = at;
-        s->capacity = capacity;
-    }
-    s->at[s->count++] = (range){low, high};
-}
-
-static int by_low(const void *a, const void *b)
-{
-    const range *x = a, *y = b;
-    return x->low < y->low ? -1 : x->low > y->low;
-}
-
-static void tidy(set *s)
-{
-    if (s->count == 0) return;
-    qsort(s->at, s->count, sizeof *s->at, by_low);
-    size_t kept = 0;
-    for (size_t i = 1; i < s->count; i++) {
-        if (s->at[i].low <= s->at[kept].high + 1) {
-            if (s->at[i].high > s->at[kept].high) s->at[kept].high = s->at[i].high;
-        } else {
-            s->at[++kept] = s->at[i];
-        }
-    }
-    s->count = kept + 1;
-}
-
-/* Adds to `into` all that `from` lacks. */
-static void add_others(translator *t, set *into, set *from)
-{
-    uint32_t next = 0;
-    tidy(from);
-    for (size_t i = 0; i < from->count; i++) {
-        if (from->at[i].low > next) add(t, into, next, from->at[i].low - 1);
-        next = from->at[i].high + 1;
-    }
-    if (next <= LAST) add(t, into, next, LAST);
-}
-
-static void emit_set(translator *t, set *s)
-{
-    tidy(s);
+    gn__set_order(s);
+    t->out->failed |= s->failed;
     if (s->count == 0) {
-        gn__buf_puts(t->out, "(?!)");
+        gn__buf_puts(t->out, "(?:(?!)a)"); /* matches nothing, the empty string included */
         return;
     }
     gn__buf_putc(t->out, '[');
-    for (size_t i = 0; i < s->count; i++) {
-        uint32_t low = s->at[i].low,
-                 high = s->at[i].high; /* PCRE2 takes no surrogates, and no text has any */
+    for (size_t i = 0; i < s->count; i++) { /* PCRE2 takes no surrogates, and no text has any */
+        uint32_t low = s->at[i].low, high = s->at[i].high;
         if (low >= 0xD800 && low <= 0xDFFF) low = 0xE000;
         if (high >= 0xD800 && high <= 0xDFFF) high = 0xD7FF;
         if (low > high) continue;
         gn__buf_printf(t->out, "\\x{%X}-\\x{%X}", (unsigned)low, (unsigned)high);
     }
     gn__buf_putc(t->out, ']');
-}
-
-/* ---- properties ---------------------------------------------------------------------------------- */
-
-typedef bool (*wanted)(unsigned value, unsigned arg);
-
-static void add_where(translator *t, set *s, const gn__unicode_table *table, wanted want, unsigned arg)
-{
-    for (size_t i = 0; i < table->runs; i++)
-        if (want(table->run[i] & 0xFF, arg))
-            add(t, s, table->run[i] >> 8, i + 1 < table->runs ? (table->run[i + 1] >> 8) - 1 : LAST);
-}
-
-static bool has_bit(unsigned value, unsigned arg)
-{
-    return (value & arg) != 0;
-}
-
-static bool of_script(unsigned value, unsigned arg)
-{
-    return value >> GN__PROPERTY_SCRIPT == arg + 1;
-}
-
-static bool of_category(unsigned value, unsigned arg)
-{
-    return value == arg;
-}
-
-static bool of_group(unsigned value, unsigned arg)
-{
-    return (unsigned char)gn__unicode_category_names[value][0] == arg;
-}
-
-static bool add_named(translator *t, set *s, const char *name, size_t n)
-{
-    if (n == 1 && memchr("LMNPSZ", name[0], 6) != NULL) {
-        add_where(t, s, &gn__unicode_category, of_group, (unsigned char)name[0]);
-        return true;
-    }
-    for (unsigned i = 0; i < GN__UNICODE_CATEGORIES; i++) {
-        const char *known = gn__unicode_category_names[i];
-        if (n != 2 || memcmp(known, name, 2) != 0 || known[0] == 'C') continue;
-        add_where(t, s, &gn__unicode_category, of_category, i);
-        return true;
-    }
-    for (unsigned i = 0; i < GN__UNICODE_SCRIPTS; i++) {
-        const char *known = gn__unicode_script_names[i];
-        if (strlen(known) != n || memcmp(known, name, n) != 0) continue;
-        add_where(t, s, &gn__unicode_property, of_script, i);
-        return true;
-    }
-    return refuse(t, "a property of characters that is not known here");
 }
 
 /* ---- escapes ------------------------------------------------------------------------------------- */
@@ -176,45 +82,25 @@ static bool hex(translator *t, size_t digits, uint32_t *code)
     return true;
 }
 
-/* \w; within a class Oniguruma leaves out six characters of Latin-1 that it takes elsewhere (the generator of
- * the tables holds this). */
-static void add_word(translator *t, set *s, bool in_class)
-{
-    const gn__unicode_table *table = &gn__unicode_property;
-    if (!in_class) {
-        add_where(t, s, table, has_bit, GN__PROPERTY_WORD);
-        return;
-    }
-    static const uint32_t left_out[] = {0xB2, 0xB3, 0xB9, 0xBC, 0xBD, 0xBE};
-    for (size_t i = 0; i < table->runs; i++) {
-        if (!has_bit(table->run[i] & 0xFF, GN__PROPERTY_WORD)) continue;
-        uint32_t low = table->run[i] >> 8, high = i + 1 < table->runs ? (table->run[i + 1] >> 8) - 1 : LAST;
-        for (size_t k = 0; k < sizeof left_out / sizeof *left_out; k++) {
-            if (left_out[k] < low || left_out[k] > high) continue;
-            if (left_out[k] > low) add(t, s, low, left_out[k] - 1);
-            low = left_out[k] + 1;
-        }
-        if (low <= high) add(t, s, low, high);
-    }
-}
-
 /* What follows a backslash: one character in *code, or *is_set and the set. */
-static bool escape(translator *t, bool in_class, set *s, bool *is_set, uint32_t *code)
+static bool escape(translator *t, bool in_class, gn__set *s, bool *is_set, uint32_t *code)
 {
     static const char plain[][2] = {{'n', '\n'}, {'r', '\r'}, {'t', '\t'},
                                     {'f', '\f'}, {'v', '\v'}, {'a', 7}};
     if (t->at >= t->n) return refuse(t, "an escape that is not known here");
     char c = t->s[t->at];
-    set positive = {0};
+    gn__set positive = {0};
     *is_set = true;
-    if (strchr("dDsSwW", c) != NULL) {
+    if (strchr("dDsSwWhH", c) != NULL) {
         t->at++;
         if (c == 'd' || c == 'D')
-            add_named(t, &positive, "Nd", 2);
+            gn__set_add_property(&positive, "Nd", 2);
         else if (c == 's' || c == 'S')
-            add_where(t, &positive, &gn__unicode_property, has_bit, GN__PROPERTY_SPACE);
+            gn__set_add_space(&positive);
+        else if (c == 'h' || c == 'H')
+            gn__set_add_posix(&positive, "xdigit", 6);
         else
-            add_word(t, &positive, in_class);
+            gn__set_add_word(&positive, in_class);
     } else if ((c == 'p' || c == 'P') && t->at + 1 < t->n && t->s[t->at + 1] == '{') {
         size_t from = t->at + 2;
         const char *close = memchr(t->s + from, '}', t->n - from);
@@ -225,19 +111,19 @@ static bool escape(translator *t, bool in_class, set *s, bool *is_set, uint32_t 
             c = c == 'p' ? 'P' : 'p';
         }
         t->at = (size_t)(close - t->s) + 1;
-        if (!add_named(t, &positive, t->s + from, n)) {
-            free(positive.at);
-            return false;
+        if (!gn__set_add_property(&positive, t->s + from, n)) {
+            gn__set_free(&positive);
+            return refuse(t, "a property of characters that is not known here");
         }
     } else {
         *is_set = false;
     }
     if (*is_set) {
         if (c >= 'A' && c <= 'Z')
-            add_others(t, s, &positive);
+            gn__set_add_others(s, &positive);
         else
-            for (size_t i = 0; i < positive.count; i++) add(t, s, positive.at[i].low, positive.at[i].high);
-        free(positive.at);
+            gn__set_add_all(s, &positive);
+        gn__set_free(&positive);
         return true;
     }
     for (size_t i = 0; i < sizeof plain / sizeof *plain; i++) {
@@ -267,7 +153,7 @@ static bool escape(translator *t, bool in_class, set *s, bool *is_set, uint32_t 
                 return refuse(t, "an escape that is not known here");
             value = value * 16 + (uint32_t)(d <= '9' ? d - '0' : (d | 32) - 'a' + 10);
         }
-        if (value > LAST || (value >= 0xD800 && value <= 0xDFFF))
+        if (value > GN__SET_LAST || (value >= 0xD800 && value <= 0xDFFF))
             return refuse(t, "an escape that is not known here");
         t->at = from + digits + 1;
         *code = value;
@@ -281,21 +167,48 @@ static bool escape(translator *t, bool in_class, set *s, bool *is_set, uint32_t 
 
 /* ---- classes ------------------------------------------------------------------------------------- */
 
-static bool class_body(translator *t, set *s, unsigned depth);
+static bool class_body(translator *t, gn__set *s, unsigned depth);
 
-static bool class_member(translator *t, set *s, unsigned depth, bool *is_set, uint32_t *code)
+/* [:name:] or [:^name:], of which the first bracket is at hand. */
+static bool posix_bracket(translator *t, gn__set *s, unsigned depth)
+{
+    size_t from = t->at + 2, end = from;
+    bool negated = from < t->n && t->s[from] == '^';
+    gn__set named = {0};
+    if (negated) from++, end++;
+    while (end < t->n && t->s[end] >= 'a' && t->s[end] <= 'z') end++;
+    /* [^[^[:^ascii:]]] of Oniguruma 6.9 matches nothing */
+    if (negated && depth > 0 && end - from == 5 && memcmp(t->s + from, "ascii", 5) == 0)
+        return refuse(t, "a POSIX bracket that is not known here");
+    if (end + 1 >= t->n || t->s[end] != ':' || t->s[end + 1] != ']' ||
+        !gn__set_add_posix(&named, t->s + from, end - from))
+        return refuse(t, "a POSIX bracket that is not known here");
+    t->at = end + 2;
+    if (negated)
+        gn__set_add_others(s, &named);
+    else
+        gn__set_add_all(s, &named);
+    gn__set_free(&named);
+    return true;
+}
+
+static bool at_intersection(const translator *t)
+{
+    return t->at + 1 < t->n && t->s[t->at] == '&' && t->s[t->at + 1] == '&';
+}
+
+static bool class_member(translator *t, gn__set *s, unsigned depth, bool *is_set, uint32_t *code)
 {
     if (t->at >= t->n) return refuse(t, "a class without its end");
     char c = t->s[t->at];
     if (c == '[') {
-        if (depth == MAX_CLASSES || (t->at + 1 < t->n && t->s[t->at + 1] == ':'))
-            return refuse(t, "a class within a class, of a kind that is not known here");
-        t->at++;
         *is_set = true;
+        if (t->at + 1 < t->n && t->s[t->at + 1] == ':') return posix_bracket(t, s, depth);
+        if (depth == MAX_CLASSES) return refuse(t, "more classes within classes than are read");
+        t->at++;
         return class_body(t, s, depth + 1);
     }
-    if (c == '&' && t->at + 1 < t->n && t->s[t->at + 1] == '&')
-        return refuse(t, "an intersection of classes");
+    if (at_intersection(t)) return refuse(t, "an intersection of classes with nothing on one side");
     if (c == '\\') {
         t->at++;
         return escape(t, true, s, is_set, code);
@@ -305,10 +218,11 @@ static bool class_member(translator *t, set *s, unsigned depth, bool *is_set, ui
     return true;
 }
 
-static bool class_members(translator *t, set *s, unsigned depth)
+/* The members up to "]" or "&&". */
+static bool class_members(translator *t, gn__set *s, unsigned depth)
 {
     if (t->at < t->n && t->s[t->at] == ']') return refuse(t, "an empty class");
-    while (t->at < t->n && t->s[t->at] != ']') {
+    while (t->at < t->n && t->s[t->at] != ']' && !at_intersection(t)) {
         bool is_set, high_set;
         uint32_t low = 0, high = 0;
         if (!class_member(t, s, depth, &is_set, &low)) return false;
@@ -318,59 +232,52 @@ static bool class_members(translator *t, set *s, unsigned depth)
             continue;
         }
         if (!range_follows) {
-            add(t, s, low, low);
+            gn__set_add(s, low, low);
             continue;
         }
         t->at++;
         if (!class_member(t, s, depth, &high_set, &high)) return false;
         if (high_set || high < low) return refuse(t, "a range that ends before it begins");
-        add(t, s, low, high);
+        gn__set_add(s, low, high);
     }
-    if (t->at >= t->n) return refuse(t, "a class without its end");
-    t->at++;
-    return true;
+    return t->at < t->n ? true : refuse(t, "a class without its end");
 }
 
 /* Adds to s what the class that has just been opened holds; classes lie at most MAX_CLASSES deep. */
-static bool class_body(translator *t, set *s, unsigned depth)
+static bool class_body(translator *t, gn__set *s, unsigned depth)
 {
-    set inner = {0};
+    gn__set inner = {0};
     bool negated = t->at < t->n && t->s[t->at] == '^';
     if (negated) t->at++;
+    if (at_intersection(t)) return refuse(t, "an intersection of classes with nothing on one side");
     bool good = class_members(t, &inner, depth);
+    while (good && at_intersection(t)) { /* it binds less than anything else */
+        gn__set further = {0};
+        t->at += 2;
+        if (t->at < t->n && (t->s[t->at] == ']' || at_intersection(t)))
+            good = refuse(t, "an intersection of classes with nothing on one side");
+        good = good && class_members(t, &further, depth);
+        if (good) gn__set_intersect(&inner, &further);
+        gn__set_free(&further);
+    }
+    if (good) t->at++;
+    /* what a class leaves out it leaves out without regard to case, too */
+    if (good && depth == 0 && t->group[t->depth].fold && !gn__set_fold(&inner) && !negated)
+        good = refuse(t, "a class with letters that fold into several, without regard to case");
     if (good && negated)
-        add_others(t, s, &inner);
+        gn__set_add_others(s, &inner);
     else if (good)
-        for (size_t i = 0; i < inner.count; i++) add(t, s, inner.at[i].low, inner.at[i].high);
-    free(inner.at);
+        gn__set_add_all(s, &inner);
+    gn__set_free(&inner);
     return good;
-}
-
-static void add_fold(translator *t, set *s, uint32_t code)
-{
-    uint32_t lower = code >= 'A' && code <= 'Z' ? code + 32 : code;
-    add(t, s, code, code);
-    if (lower < 'a' || lower > 'z') return;
-    add(t, s, lower, lower);
-    add(t, s, lower - 32, lower - 32);
-    if (lower == 's') add(t, s, 0x17F, 0x17F);
-    if (lower == 'k') add(t, s, 0x212A, 0x212A);
 }
 
 static bool class(translator *t)
 {
-    set s = {0};
+    gn__set s = {0};
     bool good = class_body(t, &s, 0);
-    if (good && t->fold[t->depth]) {
-        size_t count = s.count;
-        for (size_t i = 0; good && i < count; i++) {
-            range r = s.at[i];
-            if (r.high > 0x7F) good = refuse(t, "a class beyond ASCII without regard to case");
-            for (uint32_t c = r.low; good && c <= r.high; c++) add_fold(t, &s, c);
-        }
-    }
     if (good) emit_set(t, &s);
-    free(s.at);
+    gn__set_free(&s);
     return good;
 }
 
@@ -378,19 +285,17 @@ static bool class(translator *t)
 
 static bool literal(translator *t, uint32_t code)
 {
-    if (t->fold[t->depth]) {
-        static const char pairs[][3] = {"ss", "ff", "fi", "fl",
-                                        "st"}; /* also single characters when folded */
-        if (code > 0x7F) return refuse(t, "a character beyond ASCII without regard to case");
-        char now = (char)(code >= 'A' && code <= 'Z' ? code + 32 : code);
-        for (size_t i = 0; i < sizeof pairs / sizeof *pairs; i++)
-            if ((char)t->before == pairs[i][0] && now == pairs[i][1])
-                return refuse(t, "letters that fold into one");
-        t->before = (uint32_t)(unsigned char)now;
-        set s = {0};
-        add_fold(t, &s, code);
+    if (t->group[t->depth].fold) {
+        bool several;
+        uint32_t now = gn__fold(code, &several);
+        if (several || gn__fold_joins(t->before, now))
+            return refuse(t, "letters that fold into one, or one that folds into several");
+        t->before = now;
+        gn__set s = {0};
+        gn__set_add(&s, code, code);
+        gn__set_fold(&s);
         emit_set(t, &s);
-        free(s.at);
+        gn__set_free(&s);
         return true;
     }
     gn__buf_printf(t->out, "\\x{%X}", (unsigned)code);
@@ -401,8 +306,10 @@ static bool open_group(translator *t)
 {
     static const char *const kinds[] = {"?:", "?=", "?!", "?>", "?<=", "?<!", "?i:"};
     if (t->depth == MAX_DEPTH) return refuse(t, "more groups within groups than are read");
-    bool fold = t->fold[t->depth];
+    group g = t->group[t->depth];
     const char *kind = "?:";
+    g.capture = 0;
+    g.assertion = g.solid = g.may_be_empty = false;
     if (t->at < t->n && t->s[t->at] == '?') {
         kind = NULL;
         for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) {
@@ -411,14 +318,47 @@ static bool open_group(translator *t)
         }
         if (kind == NULL) return refuse(t, "a kind of group that is not known here");
         t->at += strlen(kind);
+        char last = kind[strlen(kind) - 1];
+        g.assertion = last == '=' || last == '!';
+        g.looks |= last == '=' || last == '!';
+        g.behind |= kind[1] == '<';
+        t->interpret |= last == '>';
         if (strcmp(kind, "?i:") == 0) {
-            fold = true;
+            g.fold = true;
             kind = "?:";
         }
+    } else if (t->captures) {
+        kind = "";
+        g.capture = ++t->opened;
+        if (g.capture <= MAX_CAPTURES) t->within_look[g.capture] = g.looks;
     }
     gn__buf_printf(t->out, "(%s", kind);
-    t->fold[++t->depth] = fold;
+    t->group[++t->depth] = g;
     return true;
+}
+
+/* \1 to \9. Where Oniguruma and PCRE2 could part it is refused: within its own group, or ahead of it, or out
+ * of a look ahead or behind (after which the two keep captures differently), or without regard to case. */
+static bool back_reference(translator *t)
+{
+    size_t number = (size_t)(t->s[t->at++] - '0');
+    if (t->at < t->n && t->s[t->at] >= '0' && t->s[t->at] <= '9')
+        return refuse(t, "a back-reference to a group beyond the ninth");
+    if (!t->closed[number] || t->within_look[number])
+        return refuse(t, "a back-reference to a group that is not complete before it");
+    if (t->group[t->depth].fold) return refuse(t, "a back-reference without regard to case");
+    if (t->group[t->depth].behind) return refuse(t, "a back-reference that looks behind");
+    gn__buf_printf(t->out, "\\g{%zu}", number);
+    return true;
+}
+
+/* \b and \B: the border of \w, spelled out as (?<w>…) at the end of the expression. */
+static bool word_border(translator *t, bool border)
+{
+    gn__buf_puts(t->out, border ? "(?:(?<=(?&w))(?!(?&w))|(?<!(?&w))(?=(?&w)))"
+                                : "(?:(?<=(?&w))(?=(?&w))|(?<!(?&w))(?!(?&w)))");
+    t->words = true;
+    return t->group[t->depth].behind ? refuse(t, "a border of words that looks behind") : true;
 }
 
 /* {n}, {n,}, {,m}, {n,m}: the bounds; false: no interval, the brace stands for itself. */
@@ -447,8 +387,10 @@ static bool interval(const translator *t, size_t *end, unsigned long bound[2], b
 }
 
 /* After one item: its quantifier, if any. */
-static bool quantifier(translator *t)
+/* hollow: what it is about may match nothing. */
+static bool quantifier(translator *t, bool hollow)
 {
+    bool *solid = &t->group[t->depth].solid;
     char c = t->at < t->n ? t->s[t->at] : '\0';
     if (c == '{') {
         size_t end;
@@ -457,8 +399,12 @@ static bool quantifier(translator *t)
         t->at++;
         if (!interval(t, &end, bound, &exact)) {
             t->at--;
+            *solid |= !hollow;
             return true;
         }
+        *solid |= !hollow && bound[0] > 0;
+        /* Oniguruma ends a loop with a round that matches nothing, PCRE2 counts it */
+        if (hollow && bound[1] > 1) return refuse(t, "a number of repetitions of what may be empty");
         if (bound[1] < bound[0] || bound[0] > 65535 || (bound[1] != ULONG_MAX && bound[1] > 65535))
             return refuse(t, "a number of repetitions that is out of range");
         t->at = end;
@@ -475,12 +421,16 @@ static bool quantifier(translator *t)
         }
     } else if (c == '*' || c == '+' || c == '?') {
         gn__buf_putc(t->out, c);
+        *solid |= !hollow && c == '+';
+        bool of_group = t->at > 0 && t->s[t->at - 1] == ')';
         char after = ++t->at < t->n ? t->s[t->at] : '\0';
         if (after == '?' || after == '+') {
+            t->interpret |= of_group && after == '+';
             gn__buf_putc(t->out, after);
             t->at++;
         }
     } else {
+        *solid |= !hollow;
         return true;
     }
     t->before = 0;
@@ -501,33 +451,43 @@ static bool item(translator *t)
     case '|':
         t->at++;
         gn__buf_putc(t->out, c);
+        t->group[t->depth].may_be_empty |= !t->group[t->depth].solid;
+        t->group[t->depth].solid = false;
         return true;
     case ')':
         if (t->depth == 0) return refuse(t, "a group without its beginning");
         t->at++;
-        t->depth--;
+        if (t->group[t->depth].capture > 0 && t->group[t->depth].capture <= MAX_CAPTURES)
+            t->closed[t->group[t->depth].capture] = true;
+        const group *g = &t->group[t->depth--];
         gn__buf_putc(t->out, c);
-        return quantifier(t);
+        return quantifier(t, g->assertion || g->may_be_empty || !g->solid);
     case '[':
         t->at++;
-        return class(t) && quantifier(t);
+        return class(t) && quantifier(t, false);
     case '.':
     case '^':
     case '$':
         t->at++;
         gn__buf_putc(t->out, c);
-        return c == '.' ? quantifier(t) : true;
+        return c == '.' ? quantifier(t, false) : true;
     case '*':
     case '+':
     case '?':
         return refuse(t, "a quantifier with nothing before it");
     case '\\': {
         t->at++;
-        if (t->at < t->n && (t->s[t->at] == 'A' || t->s[t->at] == 'z')) {
+        char kind = t->at < t->n ? t->s[t->at] : '\0';
+        if (kind == 'A' || kind == 'z' || kind == 'Z') {
             gn__buf_printf(t->out, "\\%c", t->s[t->at++]);
             return true;
         }
-        set s = {0};
+        if (kind == 'b' || kind == 'B') {
+            t->at++;
+            return word_border(t, kind == 'b');
+        }
+        if (kind >= '1' && kind <= '9') return back_reference(t) && quantifier(t, true);
+        gn__set s = {0};
         bool is_set;
         uint32_t code = 0;
         bool good = escape(t, false, &s, &is_set, &code);
@@ -538,21 +498,42 @@ static bool item(translator *t)
         } else if (good) {
             good = literal(t, code);
         }
-        free(s.at);
-        return good && quantifier(t);
+        gn__set_free(&s);
+        return good && quantifier(t, false);
     }
     default:
         t->before = before;
-        return literal(t, next_code(t)) && quantifier(t);
+        return literal(t, next_code(t)) && quantifier(t, false);
     }
 }
 
-bool gn__pattern_translate(const char *regex, size_t length, gn__buf *out, const char **why)
+bool gn__pattern_translate(const char *regex, size_t length, gn__buf *out, bool *interpret, const char **why)
 {
-    translator t = {.s = regex, .n = length, .out = out};
+    gn__buf body = {0};
+    translator t = {.s = regex, .n = length, .out = &body};
     bool good = true;
-    while (good && t.at < t.n) good = item(&t) && !out->failed;
+    for (size_t i = 0; i + 1 < length; i++) {
+        t.captures |= regex[i] == '\\' && regex[i + 1] >= '1' && regex[i + 1] <= '9';
+        i += regex[i] == '\\';
+    }
+    while (good && t.at < t.n) good = item(&t) && !body.failed;
     if (good && t.depth > 0) good = refuse(&t, "a group without its end");
+    if (good && t.words) {
+        gn__set word = {0};
+        gn__buf_puts(out, "(?:");
+        gn__buf_append(out, body.data, body.length);
+        gn__buf_puts(out, ")(?(DEFINE)(?<w>");
+        gn__set_add_word(&word, false);
+        t.out = out;
+        emit_set(&t, &word);
+        gn__buf_puts(out, "))");
+        gn__set_free(&word);
+    } else if (good && body.length > 0) {
+        gn__buf_append(out, body.data, body.length);
+    }
+    out->failed |= body.failed;
+    gn__buf_free(&body);
     *why = t.why;
+    *interpret = t.interpret;
     return good;
 }

@@ -19,7 +19,7 @@ typedef struct gn__tok_pieces {
     size_t glyphs, glyph_capacity;
     gn__tok_span *span;
     size_t spans, span_capacity;
-    bool failed;
+    bool failed, gave_up; /* gave_up: failed in the search for a regular expression */
 } gn__tok_pieces;
 
 /* Room for `more` further glyphs, or spans; false when memory is short. */

@@ -21,7 +21,7 @@ static gn_status parse(const gn__tok_source *source, const json_t *part, void **
     split s = {0};
     GN__TRY(gn__cut_parse(source, name, part, GN__TOK_REQUIRED, &s.behavior));
     GN__TRY(gn__tok_bool(source, name, part, "invert", GN__TOK_REQUIRED, &s.invert));
-    GN__TRY(gn__pattern_parse(source, name, part, &s.pattern));
+    GN__TRY(gn__pattern_parse(source, name, part, true, &s.pattern));
     split *copy = malloc(sizeof *copy);
     if (copy == NULL) {
         gn__pattern_free(s.pattern);
@@ -41,7 +41,7 @@ static void apply(const void *state, gn__tok_pieces *text, gn__tok_pieces *spare
         gn__cut_begin(&c, span->begin);
         if (!gn__pattern_each(s->pattern, text->glyph + span->begin, span->end - span->begin, gn__cut_piece,
                               &c))
-            spare->failed = true;
+            spare->failed = spare->gave_up = true;
         gn__cut_end(&c);
     }
     gn__tok_swap_spans(text, spare);

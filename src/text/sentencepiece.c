@@ -77,18 +77,77 @@ static bool read_piece(reader r, gn__spm_piece *p)
            p->score - p->score == 0; /* neither infinite nor not a number */
 }
 
-static bool read_spec(reader r, uint64_t number, unsigned wire, field *out)
+static gn__spm_string string_of(const field *f)
+{
+    return (gn__spm_string){(const char *)f->bytes.at, (size_t)(f->bytes.end - f->bytes.at)};
+}
+
+/* A piece's name; what is no text counts as not said. */
+static void set_name(gn__spm_string *name, const field *f)
+{
+    gn__spm_string s = string_of(f);
+    if (s.length > 0 && is_text(s.text, s.length)) *name = s;
+}
+
+static bool read_trainer(reader r, gn__spm *m)
 {
     field f;
     bool bad = false;
-    while (next_field(&r, &f, &bad))
-        if (f.number == number && f.wire == wire) *out = f;
+    while (next_field(&r, &f, &bad)) {
+        if (f.wire == 0) {
+            switch (f.number) {
+            case 3:
+                m->model_type = f.value;
+                break;
+            case 35:
+                m->byte_fallback = f.value != 0;
+                break;
+            case 40:
+                m->unk_id = (int32_t)(uint32_t)f.value;
+                break;
+            case 41:
+                m->bos_id = (int32_t)(uint32_t)f.value;
+                break;
+            case 42:
+                m->eos_id = (int32_t)(uint32_t)f.value;
+                break;
+            default:
+                break;
+            }
+        } else if (f.wire == 2) {
+            if (f.number == 45) set_name(&m->unk, &f);
+            if (f.number == 46) set_name(&m->bos, &f);
+            if (f.number == 47) set_name(&m->eos, &f);
+        }
+    }
+    return !bad;
+}
+
+static bool read_normalizer(reader r, gn__spm *m)
+{
+    field f;
+    bool bad = false;
+    while (next_field(&r, &f, &bad)) {
+        if (f.number == 2 && f.wire == 2) m->charsmap = string_of(&f);
+        if (f.number == 3 && f.wire == 0) m->add_dummy_prefix = f.value != 0;
+        if (f.number == 4 && f.wire == 0) m->remove_extra_whitespaces = f.value != 0;
+        if (f.number == 5 && f.wire == 0) m->escape_whitespaces = f.value != 0;
+    }
     return !bad;
 }
 
 gn_status gn__spm_read(const gn__tok_source *source, const unsigned char *data, size_t size, gn__spm *out)
 {
-    gn__spm m = {.model_type = GN__SPM_UNIGRAM};
+    /* the standard values of sentencepiece_model.proto */
+    gn__spm m = {.model_type = GN__SPM_UNIGRAM,
+                 .bos_id = 1,
+                 .eos_id = 2,
+                 .unk = {"<unk>", 5},
+                 .bos = {"<s>", 3},
+                 .eos = {"</s>", 4},
+                 .add_dummy_prefix = true,
+                 .remove_extra_whitespaces = true,
+                 .escape_whitespaces = true};
     reader all = {data, data + size}, r = all;
     field f;
     bool bad = false;
@@ -98,18 +157,10 @@ gn_status gn__spm_read(const gn__tok_source *source, const unsigned char *data, 
     m.piece = gn__calloc(count, sizeof *m.piece);
     if (m.piece == NULL) return gn__no_memory(source->err, count * sizeof *m.piece);
     for (r = all; next_field(&r, &f, &bad);) {
-        field inner = {.value = GN__SPM_UNIGRAM};
         if (f.wire != 2) continue;
-        if (f.number == 1) {
-            if (!read_piece(f.bytes, &m.piece[m.pieces++])) goto malformed;
-        } else if (f.number == 2) { /* trainer_spec.model_type */
-            if (!read_spec(f.bytes, 3, 0, &inner)) goto malformed;
-            m.model_type = inner.value;
-        } else if (f.number == 3) { /* normalizer_spec.precompiled_charsmap */
-            if (!read_spec(f.bytes, 2, 2, &inner)) goto malformed;
-            m.charsmap = inner.bytes.at;
-            m.charsmap_size = (size_t)(inner.bytes.end - inner.bytes.at);
-        }
+        if ((f.number == 1 && !read_piece(f.bytes, &m.piece[m.pieces++])) ||
+            (f.number == 2 && !read_trainer(f.bytes, &m)) || (f.number == 3 && !read_normalizer(f.bytes, &m)))
+            goto malformed;
     }
     *out = m;
     return GN_OK;

@@ -1,5 +1,7 @@
 #include "text/tokenizer.h"
 
+extern const gn__tok_step_type gn__tok_normalizer_nfc;
+
 void gn_tokenizer_free(gn_tokenizer *t)
 {
     if (t == NULL) return;
@@ -70,7 +72,8 @@ static gn_status fill(const gn__tok_source *source, const json_t *root, gn_token
         gn__utf8_encode(t->added.raw.pattern[i].code[0], bytes);
         t->may_begin_added[(unsigned char)bytes[0]] = true;
     }
-    if (t->normalizers.count > 0 || t->added.normalized.count > 0) return GN_OK;
+    t->fast_nfc = t->normalizers.count == 1 && t->normalizers.at[0].type == &gn__tok_normalizer_nfc;
+    if (t->normalizers.count > t->fast_nfc || t->added.normalized.count > 0) return GN_OK;
     return gn__fast_make(source, &t->pre_tokenizers, &t->model, &t->fast);
 }
 

@@ -12,6 +12,7 @@ struct gn_tokenizer {
     gn__tok_post post;
     gn__tok_added added;
     gn__fast *fast;            /* NULL: there is only the long way */
+    bool fast_nfc;             /* it is for texts that are in NFC */
     bool may_begin_added[256]; /* bytes that an added token, found in the raw text, begins with */
     bool truncate_left;        /* too long a text loses its beginning */
 };

@@ -2,21 +2,6 @@
 
 enum { HANGUL = 0xAC00, HANGUL_COUNT = 11172, LEAD = 0x1100, VOWEL = 0x1161, TAIL = 0x11A7 };
 
-const gn__unicode_kind *gn__unicode_find(uint32_t code)
-{
-    if (code > 0x10FFFF) code = 0xFFFD;
-    size_t low = gn__unicode_index[code >> 10], high = gn__unicode_index[(code >> 10) + 1];
-    uint32_t key = code << 8 | 0xFF;
-    while (low < high) { /* the last run that begins at or before code */
-        size_t middle = (low + high + 1) / 2;
-        if (gn__unicode_runs[middle] <= key)
-            low = middle;
-        else
-            high = middle - 1;
-    }
-    return &gn__unicode_kinds[gn__unicode_runs[low] & 0xFF];
-}
-
 size_t gn__unicode_to_lower(uint32_t code, uint32_t out[2])
 {
     out[0] = code;

@@ -18,6 +18,9 @@ enum {
     GN__UNICODE_GAP = 256,    /* \s of the byte-level pattern */
     GN__UNICODE_WORD = 512,   /* \w around added tokens */
     GN__UNICODE_STRIP = 1024, /* \s around added tokens */
+    /* NFC leaves it as it is and no character before it takes it up: with combining classes in order, a text
+     * of such characters is in NFC (UAX #15, "Detecting Normalization Forms") */
+    GN__UNICODE_COMPOSED = 2048,
 };
 
 typedef struct gn__unicode_kind {
@@ -32,9 +35,8 @@ typedef struct gn__unicode_lower {
 
 extern const char gn__unicode_source[];
 extern const gn__unicode_kind gn__unicode_kinds[];
-extern const uint32_t gn__unicode_runs[];
-extern const uint16_t gn__unicode_index[];
-extern const uint8_t gn__unicode_latin1[256];
+extern const uint8_t gn__unicode_blocks[][64];
+extern const uint16_t gn__unicode_index[0x110000 / 64];
 extern const gn__unicode_lower gn__unicode_lowers[];
 extern const size_t gn__unicode_lower_count;
 extern const uint32_t gn__unicode_lower_pairs[][3];
@@ -43,12 +45,10 @@ extern const uint64_t gn__unicode_decompositions[];
 extern const size_t gn__unicode_decomposition_count;
 extern const uint32_t gn__unicode_pool[];
 
-/* For any code point; gn__unicode is quicker where most are below U+0100. */
-const gn__unicode_kind *gn__unicode_find(uint32_t code);
-
 static inline const gn__unicode_kind *gn__unicode(uint32_t code)
 {
-    return code < 256 ? &gn__unicode_kinds[gn__unicode_latin1[code]] : gn__unicode_find(code);
+    if (code > 0x10FFFF) code = 0xFFFD;
+    return &gn__unicode_kinds[gn__unicode_blocks[gn__unicode_index[code / 64]][code % 64]];
 }
 
 static inline unsigned gn__unicode_flags(uint32_t code)

@@ -14,6 +14,8 @@ typedef struct gn__unicode_table {
 extern const gn__unicode_table gn__unicode_category; /* general category, as Oniguruma has it */
 extern const gn__unicode_table gn__unicode_property; /* the bits below; the script's number + 1 above them */
 extern const gn__unicode_table gn__unicode_grapheme;
+extern const gn__unicode_table
+    gn__unicode_letter; /* [:alpha:], [:upper:], [:lower:] of Oniguruma: the bits below */
 extern const gn__unicode_table gn__unicode_script; /* of UnicodeScripts; 0: goes with what stands before */
 
 enum { GN__UNICODE_CATEGORIES = 29, GN__UNICODE_SCRIPTS = 11 };
@@ -27,6 +29,8 @@ enum {
     GN__PROPERTY_SPACE = 8,   /* \s of Oniguruma */
     GN__PROPERTY_SCRIPT = 4,  /* shift */
 };
+
+enum { GN__LETTER_ALPHABETIC = 1, GN__LETTER_UPPER = 2, GN__LETTER_LOWER = 4 };
 
 enum gn__grapheme { /* Grapheme_Cluster_Break with what rules 9c and 11 of UAX #29 need */
                     GN__GRAPHEME_ANY,

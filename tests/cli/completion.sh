@@ -1,7 +1,7 @@
 # The completions and the manual know the same options as the command.
 . tests/lib.sh
 
-commands="check see detect probe embed report model compare cache tokenize"
+commands="check see detect probe embed report model compare finetune cache tokenize"
 
 # what bash offers for the words typed so far, one a line
 offered() {
@@ -27,12 +27,16 @@ value() {
     --dtype) echo float32 ;;
     --bandwidth) echo isj ;;
     --statistic) echo energy ;;
+    --offsets) echo bytes ;;
     --output-type) echo float16 ;;
-    --time-limit | --threads | --seed | --max-length | --permutations | --folds) echo 20 ;;
+    --time-limit | --threads | --seed | --max-length | --permutations | --folds | --seeds | --epochs | --batch | \
+        --lora-rank | --last-k | --heldout | --max-train | --mix-rows) echo 20 ;;
+    --rate | --lora-rate | --worthwhile) echo 0.001 ;;
+    --memory) echo 2G ;;
     --alpha) echo 0.1 ;;
     --tolerance) echo 0.7 ;;
     --help | --version | --quiet | --no-color | --json | --gate | --strict | --keep-duplicates | --hide-texts | \
-        --merge | --restart | --insecure-http | --all-tests) ;;
+        --merge | --restart | --insecure-http | --all-tests | --fine-tune) ;;
     *) echo x ;;
     esac
 }
@@ -44,7 +48,7 @@ while read -r option; do
         expect_status "bash: $c $option" "$wanted"
     done
     case $option in
-    --train-labels | --test-labels) ;;
+    --train-labels | --test-labels | --train-on) ;;
     --train-* | --test-*) continue ;; # the manual and the zsh file name the pattern
     esac
     if grep -qE -e "Fl ${option#-}( |\$)" man/genchi.1; then pass; else fail "manual: no $option"; fi

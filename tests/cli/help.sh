@@ -7,7 +7,7 @@ widest() {
 }
 
 for lang in en ja; do
-    for command in "" check see detect probe embed report model compare cache tokenize; do
+    for command in "" check see detect probe embed report model compare finetune cache tokenize; do
         # shellcheck disable=SC2086  # no word where there is no command
         run "$genchi" $command --help --lang "$lang"
         expect_status "help $command $lang" 0

@@ -92,6 +92,10 @@ expect_status "compare" 0
 expect "compare" out "The better start: "
 expect "compare" out "builtin:char-ngram − bert"
 expect_file "compare" "$work/compared/compare.json"
+expect_file "compare" "$work/compared/compare.html"
+expect "compare" out "What genchi check decides with each:"
+if grep -q '"rule": "' "$work/compared/compare.json"; then pass; else fail "compare.json has no verdicts"; fi
+if grep -q 'src=\|href="http\|url(' "$work/compared/compare.html"; then fail "compare.html needs something from outside"; else pass; fi
 expect "compare" out "Train→test"
 run "$genchi" compare --models builtin:char-ngram --train $data/ja_train.csv --test $data/ja_field.csv \
     --permutations 99 --lang ja --json

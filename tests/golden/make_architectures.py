@@ -21,7 +21,7 @@ import torch
 import transformers
 from safetensors.numpy import load_file, save_file
 from sentence_transformers import SentenceTransformer
-from sentence_transformers.models import Dense, Normalize, Pooling, Transformer
+from sentence_transformers.models import Dense, LayerNorm, Normalize, Pooling, Transformer
 from tokenizers import BertWordPieceTokenizer
 from tokenizers.processors import TemplateProcessing
 from transformers import AutoModel, PreTrainedTokenizerFast
@@ -102,9 +102,29 @@ FAMILIES = {
                                   pad_token_id=0, eos_token_id=3), TOKENS, LAST),
     "mt5": ("MT5EncoderModel", dict(vocab_size=96, d_model=16, num_layers=2, num_heads=4, d_kv=4, d_ff=24,
                                     pad_token_id=0, eos_token_id=3), TOKENS, LAST),
+    "deberta_v2_convolution": ("DebertaV2Model", dict(
+        SMALL, embedding_size=12, relative_attention=True, position_buckets=8, type_vocab_size=0,
+        norm_rel_ebd="layer_norm", share_att_key=True, pos_att_type="p2c|c2p", position_biased_input=False,
+        max_relative_positions=-1, conv_kernel_size=5, conv_groups=2, conv_act="gelu"), TOKENS, BOTH),
+    "deberta_v2_xlarge": ("DebertaV2Model", dict(  # as the published one, but small
+        SMALL, attention_head_size=4, relative_attention=True, position_buckets=8, type_vocab_size=0,
+        norm_rel_ebd="layer_norm", share_att_key=True, pos_att_type="p2c|c2p", position_biased_input=False,
+        max_relative_positions=-1, conv_kernel_size=3, conv_act="gelu"), TOKENS, BOTH),
+    "opt_narrow": ("OPTModel", dict(vocab_size=96, hidden_size=16, num_hidden_layers=2, num_attention_heads=4,
+                                    ffn_dim=24, word_embed_proj_dim=10, max_position_embeddings=48, pad_token_id=1,
+                                    do_layer_norm_before=False, bos_token_id=0, eos_token_id=2), PAD_SECOND, FIRST),
+    "opt_wide": ("OPTModel", dict(vocab_size=96, hidden_size=16, num_hidden_layers=2, num_attention_heads=4,
+                                  ffn_dim=24, word_embed_proj_dim=20, max_position_embeddings=48, pad_token_id=1,
+                                  bos_token_id=0, eos_token_id=2), PAD_SECOND, FIRST),
+    "phi_head_norms": ("PhiModel", dict(SMALL, qk_layernorm=True, bos_token_id=2, eos_token_id=3), TOKENS, NONE),
+    "phi3_longrope": ("Phi3Model", dict(LLAMA, original_max_position_embeddings=16, hidden_size=24, rope_parameters=turns(
+        "longrope", short_factor=[1.0, 1.3, 2.5], long_factor=[1.1, 3.0, 6.0])), TOKENS, FIRST),
+    "albert_groups": ("AlbertModel", dict(SMALL, embedding_size=8, num_hidden_layers=4, num_hidden_groups=2,
+                                          inner_group_num=2), TOKENS, BOTH),
 }
 PROMPTS = {"query": "the report: ", "passage": "at once: "}
-# name: (poolings, dense layers (outputs, activation), unit length, default prompt, prompt asked for)
+# name: (poolings, steps, unit length, default prompt, prompt asked for); a step is a dense layer (outputs,
+# activation) or one whose input is added (outputs, activation, True), or "norm"
 HEADS = {
     "xlm_roberta": (["mean"], [], True, None, "query"),
     "roberta": (["cls", "max", "mean", "mean_sqrt_len_tokens", "weightedmean", "lasttoken"], [], False, None, None),
@@ -112,6 +132,7 @@ HEADS = {
     "qwen3": (["lasttoken"], [], True, "passage", None),
     "gemma3_both_ways": (["mean"], [(20, torch.nn.Identity()), (12, torch.nn.Identity())], True, None, "passage"),
     "t5": (["mean"], [(12, torch.nn.Identity())], True, None, None),
+    "albert_groups": (["mean"], [(16, torch.nn.Tanh(), True), "norm", (12, torch.nn.ReLU(), True)], False, None, None),
 }
 
 
@@ -140,7 +161,7 @@ def states(model, ids, mask=None):
     extra = {}
     if mask is not None:
         extra["attention_mask"] = torch.tensor(mask)
-        counts = type(model).__name__ in ("RobertaModel", "XLMRobertaModel", "MPNetModel")
+        counts = type(model).__name__ in ("RobertaModel", "XLMRobertaModel", "CamembertModel", "MPNetModel")
         if "position_ids" in inspect.signature(model.forward).parameters and not counts:
             extra["position_ids"] = (torch.tensor(mask).cumsum(-1) - 1).clamp(min=0)
     with torch.no_grad():
@@ -152,6 +173,8 @@ def check_padding(name, model, ids, hidden):
     width = max(map(len, ids))
     for left in (False, True):
         if left and name == "distilbert":  # its positions cannot be moved
+            continue
+        if name == "phi3_longrope":  # a long neighbour changes a short text's angles
             continue
         rows = [[pad] * (width - len(x)) + x if left else x + [pad] * (width - len(x)) for x in ids]
         mask = [[0] * (width - len(x)) + [1] * len(x) if left else [1] * len(x) + [0] * (width - len(x)) for x in ids]
@@ -177,14 +200,18 @@ def tidy(folder):
 
 
 def add_head(name, folder, arrays):
-    poolings, denses, unit, default, asked = HEADS[name]
+    poolings, steps, unit, default, asked = HEADS[name]
     transformer = Transformer(folder, max_seq_length=LONGEST, model_args={"attn_implementation": "eager"})
     dim = transformer.get_word_embedding_dimension()
     modules = [transformer, Pooling(dim, pooling_mode=tuple(poolings))]
     width = dim * len(poolings)
-    for outputs, activation in denses:
+    for step in steps:
+        if step == "norm":
+            modules.append(randomise(LayerNorm(width), 78))
+            continue
+        outputs, activation, *residual = step
         modules.append(randomise(Dense(width, outputs, bias=activation.__class__.__name__ == "Tanh",
-                                       activation_function=activation), 77))
+                                       activation_function=activation, use_residual=bool(residual)), 77))
         width = outputs
     if unit:
         modules.append(Normalize())
@@ -236,11 +263,13 @@ def make(name, seed):
 
 def turning():
     """Configs as people have them, old spelling and new, and the rotary frequencies transformers makes of them."""
+    from transformers.modeling_rope_utils import ROPE_INIT_FUNCTIONS
     from transformers.models.gemma3.modeling_gemma3 import Gemma3RotaryEmbedding
     from transformers.models.gpt_neox.modeling_gpt_neox import GPTNeoXRotaryEmbedding
     from transformers.models.llama.modeling_llama import LlamaRotaryEmbedding
     from transformers.models.modernbert.modeling_modernbert import ModernBertRotaryEmbedding
     from transformers.models.phi.modeling_phi import PhiRotaryEmbedding
+    from transformers.models.phi3.modeling_phi3 import Phi3RotaryEmbedding
     sizes = dict(SMALL, hidden_size=64, num_attention_heads=2, max_position_embeddings=256)
     llama3 = dict(factor=8.0, low_freq_factor=1.0, high_freq_factor=4.0, original_max_position_embeddings=64)
     yarn = dict(factor=4.0, original_max_position_embeddings=64)
@@ -260,6 +289,13 @@ def turning():
         {}, {"global_rope_theta": 80000.0, "local_rope_theta": 5000.0})]
     cases += [("gemma3_text", Gemma3RotaryEmbedding, x) for x in (
         {}, {"rope_theta": 5e5, "rope_local_base_freq": 7000.0, "rope_scaling": {"rope_type": "linear", "factor": 8.0}})]
+    factors = [dict(short_factor=[1 + i / 7 for i in range(n)], long_factor=[1 + i * i / 3 for i in range(n)])
+               for n in (16, 12)]
+    cases += [("phi3", Phi3RotaryEmbedding, dict(original_max_position_embeddings=64, pad_token_id=0, **x)) for x in (
+        {"rope_scaling": dict(type="longrope", **factors[0])},
+        {"rope_scaling": dict(rope_type="longrope", factor=2.0, **factors[0]), "rope_theta": 5e5},
+        {"rope_parameters": turns("longrope", attention_factor=1.25, partial_rotary_factor=0.75,
+                                  original_max_position_embeddings=32, **factors[1])})]
     out = []
     for model_type, rotary, more in cases:
         config = dict(sizes, model_type=model_type, **more)
@@ -269,6 +305,10 @@ def turning():
         kinds = [""] if hasattr(r, "inv_freq") else ["full_attention_", "sliding_attention_"]
         out.append({"config": config, "inverse": [getattr(r, k + "inv_freq").tolist() for k in kinds],
                     "scale": [float(getattr(r, k + "attention_scaling")) for k in kinds]})
+        if model_type == "phi3":
+            old = r.config.rope_parameters["original_max_position_embeddings"]
+            longer, _ = ROPE_INIT_FUNCTIONS["longrope"](r.config, None, seq_len=old + 1)
+            out[-1].update(long_from=old, longer=longer.tolist())
     write(ROOT, "rotary.json", out)
 
 

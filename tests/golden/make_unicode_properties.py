@@ -162,6 +162,19 @@ def main():
     assert word - matched(r"[\w]") == {0xB2, 0xB3, 0xB9, 0xBC, 0xBD, 0xBE} and word == set(CODES) - matched(r"\W")
     assert space == matched(r"[\s]") and matched(r"\d") == matched(r"[\d]")
     named = [matched(rf"\p{{{n}}}") for n in SCRIPTS]
+    # POSIX brackets; pattern_classes.c knows how the others follow from these, the categories and \s
+    posix = {n: matched(f"[[:{n}:]]") for n in ("alpha", "upper", "lower", "digit", "alnum", "space", "punct", "graph", "print",
+                                               "cntrl", "blank", "xdigit", "word", "ascii")}
+    of = lambda *names: {c for c, i in category.items() if CATEGORIES[i] in names or CATEGORIES[i][0] in names}
+    assert posix["digit"] == of("Nd") and posix["alnum"] == posix["alpha"] | of("Nd") and posix["cntrl"] == of("Cc")
+    assert posix["space"] == space and posix["word"] == matched(r"[\w]") and posix["punct"] == of("P", "S")
+    assert posix["graph"] == set(CODES) - space - of("Cc", "Cn") and posix["print"] == posix["graph"] | of("Zs")
+    assert posix["blank"] == of("Zs") | {9} and posix["ascii"] == set(range(128))
+    assert posix["xdigit"] == set(map(ord, "0123456789ABCDEFabcdef")) == matched(r"\h")
+    between, cut = normalizers.Replace(Regex(r"\b~"), ""), normalizers.Replace(Regex(r"~\B"), "")
+    for c in CODES:  # \b looks at \w
+        assert (between.normalize_str(chr(c) + "~") == chr(c)) == (c in word) or c == 0x7E, hex(c)
+        assert (cut.normalize_str("~" + chr(c)) == chr(c)) == (c not in word) or c == 0x7E, hex(c)
     for c in CODES:
         s = chr(c)
         f = (len(digits.pre_tokenize_str("a" + s)) == 2) | (accents.normalize_str("a" + s) == "a") << 1
@@ -193,7 +206,8 @@ def main():
             heads.append((c, place, len(k)))
 
     tables = [("category", runs(category)), ("property", runs(flags)), ("grapheme", runs(grapheme)),
-              ("script", runs(script))]
+              ("script", runs(script)),
+              ("letter", runs({c: (c in posix["alpha"]) | (c in posix["upper"]) << 1 | (c in posix["lower"]) << 2 for c in CODES}))]
     with open(OUT, "w", encoding="utf-8") as f:
         f.write(f"""/* Written by tests/golden/make_unicode_properties.py from tokenizers {tokenizers.__version__}; do not edit. */
 #include "text/unicode_properties.h"

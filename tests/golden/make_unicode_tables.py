@@ -10,9 +10,10 @@ import unicodedata
 import tokenizers
 from tokenizers import AddedToken, Tokenizer, models, normalizers, pre_tokenizers
 
+BLOCK = 64  # code points
 OUT = "src/text/unicode_tables.c"
 CODES = [c for c in range(0x110000) if not 0xD800 <= c <= 0xDFFF]
-FLAGS = ["DROP", "BLANK", "CJK", "MARK", "SPACE", "PUNCT", "LETTER", "NUMBER", "GAP", "WORD", "STRIP"]
+FLAGS = ["DROP", "BLANK", "CJK", "MARK", "SPACE", "PUNCT", "LETTER", "NUMBER", "GAP", "WORD", "STRIP", "COMPOSED"]
 BIT = {name: 1 << i for i, name in enumerate(FLAGS)}
 
 
@@ -33,6 +34,10 @@ def flags_and_lower():
         return t
 
     word, spaces = added(single_word=True), added(rstrip=True)
+    nfc, nfd = normalizers.NFC(), normalizers.NFD()
+    # what a character before it may take up
+    seconds = {nfd.normalize_str(chr(c))[-1] for c in CODES
+               if nfc.normalize_str(chr(c)) == chr(c) != nfd.normalize_str(chr(c))}
     flags, lowered = {}, {}
     for c in CODES:
         s, f = chr(c), 0
@@ -67,6 +72,8 @@ def flags_and_lower():
             f |= BIT["WORD"]
         if len(spaces.encode("<<" + s).ids) == 1:
             f |= BIT["STRIP"]
+        if nfc.normalize_str(s) == s and s not in seconds:
+            f |= BIT["COMPOSED"]
         flags[c] = f
         small = lower.normalize_str(s)
         if small != s:
@@ -126,6 +133,12 @@ def wrapped(values, width=118):
     return "\n".join(lines + [line])
 
 
+def packed(numbers):
+    """One block; what stays zero to its end is left out."""
+    last = max([i for i, k in enumerate(numbers) if k] or [0])
+    return "{" + ",".join(map(str, numbers[:last + 1])) + "}"
+
+
 def lower_rows(lowered):
     """Runs of equal distance: first, last, step, distance to the lower-case letter."""
     single = sorted((c, d[0]) for c, d in lowered.items() if len(d) == 1)
@@ -145,22 +158,14 @@ def lower_rows(lowered):
 def main():
     flags, lowered = flags_and_lower()
     decomposed, ccc = canonical()
-    kinds, runs, previous = {}, [], None
-    for c in range(0x110000):
-        if 0xD800 <= c <= 0xDFFF:
-            continue
-        kind = (flags[c], ccc.get(c, 0))
-        number = kinds.setdefault(kind, len(kinds))
-        if number != previous:
-            runs.append((c, number))
-        previous = number
-    assert len(kinds) < 256 and len(runs) < 65536
-    index, at = [], 0
-    for block in range(0x110000 >> 10):
-        while at + 1 < len(runs) and runs[at + 1][0] <= block << 10:
-            at += 1
-        index.append(at)
-    index.append(len(runs) - 1)
+    kinds, blocks, index = {}, {}, []
+    for first in range(0, 0x110000, BLOCK):
+        numbers = []
+        for c in range(first, first + BLOCK):
+            c = 0xFFFD if 0xD800 <= c <= 0xDFFF else c
+            numbers.append(kinds.setdefault((flags[c], ccc.get(c, 0)), len(kinds)))
+        index.append(blocks.setdefault(tuple(numbers), len(blocks)))
+    assert len(kinds) < 256 and len(blocks) < 65536
     rows, long = lower_rows(lowered)
     pool, heads = [], []
     for c, d in sorted(decomposed.items()):
@@ -180,19 +185,14 @@ const gn__unicode_kind gn__unicode_kinds[{len(kinds)}] = {{
 {wrapped(f"{{{f},{k}}}" for f, k in kinds)}
 }};
 
-/* first code point << 8 | kind */
-const uint32_t gn__unicode_runs[{len(runs)}] = {{
-{wrapped(f"0x{c << 8 | k:X}" for c, k in runs)}
+/* the kinds of the code points, in blocks of {BLOCK}, each different block once */
+const uint8_t gn__unicode_blocks[{len(blocks)}][{BLOCK}] = {{
+{wrapped(packed(b) for b in blocks)}
 }};
 
-/* the run that each block of 1024 code points begins in */
+/* which block code points 0 to {BLOCK - 1}, {BLOCK} to {2 * BLOCK - 1} and so on have */
 const uint16_t gn__unicode_index[{len(index)}] = {{
 {wrapped(str(i) for i in index)}
-}};
-
-/* the kinds of U+0000 to U+00FF once more */
-const uint8_t gn__unicode_latin1[256] = {{
-{wrapped(str(kinds[flags[c], ccc.get(c, 0)]) for c in range(256))}
 }};
 
 const gn__unicode_lower gn__unicode_lowers[] = {{
@@ -216,7 +216,7 @@ const uint32_t gn__unicode_pool[] = {{
 {wrapped(str(v) for v in pool)}
 }};
 """)
-    print(f"{OUT}: {len(kinds)} kinds, {len(runs)} runs, {len(rows)} lower-case rows, "
+    print(f"{OUT}: {len(kinds)} kinds, {len(blocks)} blocks, {len(rows)} lower-case rows, "
           f"{len(heads)} decompositions; {counts}")
 
 

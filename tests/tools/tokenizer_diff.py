@@ -2,10 +2,11 @@
 """Holds genchi's tokenizer against the `tokenizers` library on random text, and on the lines of given files.
 
     tests/tools/tokenizer_diff.py LIBGENCHI.so [--strings N] [--seed S] [--model DIR]... [--lines FILE]...
-        [--every-code-point] [--forever] [--family NAME]...
+        [--every-code-point] [--forever] [--family NAME]... [--patterns N]
 
 Random texts go through pipelines made on the spot (every option of each part); the lines of files also through
-the tokenizer.json of each --model. Ids, byte offsets and truncation are compared; exits 1 on any difference.
+the tokenizer.json of each --model. Ids, byte offsets and truncation are compared; exits 1 on any difference. --patterns N makes
+N random regular expressions, of which those that are refused are counted by reason, and cuts random texts by the others.
 """
 import argparse
 import base64
@@ -138,6 +139,129 @@ REGEXES = {
     "edges": r"\A +| +\z", "lines": r"^\s*\S+$", "spaces": " {2,}", "lazy": r"a+?b?|\p{Han}{1,2}?|[^\W_]{2,4}",
     "negated": r"[^\P{L}a-f]+", "script": r"\p{Hiragana}+|\p{Katakana}+|\p{Cyrillic}+|\p{Arabic}+", "kelvin": r"(?i:kS[ok-m]+)",
 }
+
+
+LITERALS = "aabbcsSkK_ 1-2.,é日本ßı\u017f\u212a\n\u0301İ"
+POSIX = "alpha digit alnum space upper lower punct xdigit cntrl graph print word ascii blank".split()
+PROPERTIES = "L M N P S Z Lu Ll Lt Lm Lo Mn Mc Nd No Pc Po Sm So Zs Han Hiragana Katakana Latin Greek Cyrillic".split()
+
+
+def random_class(rng, depth=0):
+    def part():
+        out = []
+        for _ in range(rng.choice([1, 1, 2, 3])):
+            r = rng.random()
+            if r < .35:
+                out.append("".join("\\" + c if c in "-[]^&\\" else c for c in rng.sample(LITERALS, 2)))
+            elif r < .5:
+                out.append(rng.choice(["a-c", "A-Z", "0-9", "à-ö", "ぁ-ん", "一-龠", "\\x00-\\x7f"]))
+            elif r < .65:
+                out.append(rng.choice(["\\w", "\\W", "\\d", "\\s", "\\S", "\\h", "\\D"]))
+            elif r < .75:
+                out.append(f"\\{rng.choice('pP')}{{{rng.choice(['', '^'])}{rng.choice(PROPERTIES)}}}")
+            elif r < .9:
+                out.append(f"[:{rng.choice(['', '^'])}{rng.choice(POSIX)}:]")
+            elif depth < 2:
+                out.append(random_class(rng, depth + 1))
+            else:
+                out.append("z")
+        return "".join(out)
+    parts = [part() for _ in range(rng.choice([1, 1, 1, 2, 3]))]
+    return "[" + rng.choice(["", "", "^"]) + "&&".join(parts) + "]"
+
+
+def random_regex(rng, depth=0):
+    """A regular expression of what Oniguruma knows, much of which genchi reads."""
+    groups = 0
+    def atom():
+        nonlocal groups
+        r = rng.random()
+        if r < .3:
+            return "".join("\\" + c if c in ".-_" and rng.random() < .5 and c != "_" else c.replace(".", "\\.")
+                           for c in rng.choices(LITERALS, k=rng.choice([1, 1, 2])))
+        if r < .45:
+            return rng.choice(["\\w", "\\W", "\\d", "\\D", "\\s", "\\S", "\\h", "\\H", ".", "."])
+        if r < .52:
+            return f"\\{rng.choice('pP')}{{{rng.choice(PROPERTIES)}}}"
+        if r < .68:
+            return random_class(rng)
+        if r < .78:
+            return rng.choice(["\\b", "\\b", "\\B", "^", "$", "\\A", "\\z", "\\Z"])
+        if r < .84 and depth == 0:
+            return f"\\{rng.randrange(1, max(2, groups + 1))}"
+        if depth > 2:
+            return "x"
+        kind = rng.choice(["(", "(", "(?:", "(?:", "(?=", "(?!", "(?<=", "(?<!", "(?>", "(?i:"])
+        groups += kind == "("
+        inner = rng.choice(["a", "ab", "\\w", " ", "\\p{L}", "[[:upper:]]", "日"]) if kind in ("(?<=", "(?<!") else random_regex(rng, depth + 1)
+        return kind + inner + ")"
+    def piece():
+        a = atom()
+        if a in ("\\b", "\\B", "^", "$", "\\A", "\\z", "\\Z") or a.startswith(("(?=", "(?!", "(?<")):
+            return a
+        return a + rng.choice([""] * 8 + ["+", "+", "*", "?", "+?", "*?", "??", "++", "*+", "{2}", "{1,2}", "{,3}", "{2,}", "{1,3}?"])
+    return "|".join("".join(piece() for _ in range(rng.choice([1, 2, 2, 3]))) for _ in range(rng.choice([1, 1, 2, 3])))
+
+
+def random_line(rng, words):
+    """A short text of the letters that random patterns know, for the most part."""
+    return "".join(rng.choice(words) if rng.random() < .15 else rng.choice(BITS[:20]) if rng.random() < .1 else
+                   rng.choice(LITERALS) for _ in range(rng.choice([3, 8, 15, 30])))
+
+
+def spelled_out(ids):
+    return bytes(i if i < 256 else ord("?") for i in ids).decode("utf-8", "replace")
+
+
+def patterns(library, rng, words, wanted):
+    """Cuts by random regular expressions; how many were held against the library, and why others were refused."""
+    counts, reasons = {"texts": 0, "ids": 0, "panics": 0, "given up": 0}, collections.Counter()
+    compared = 0
+    for _ in range(wanted):
+        regex = random_regex(rng)
+        description = {"version": "1.0", "truncation": None, "padding": None, "added_tokens": [], "normalizer": None,
+                       "post_processor": None, "decoder": None, "model": dict(spelled(), end_of_word_suffix="|"),
+                       "pre_tokenizer": {"type": "Split", "pattern": {"Regex": regex}, "behavior": rng.choice(BEHAVIORS),
+                                         "invert": rng.random() < .3}}
+        try:
+            theirs = Tokenizer.from_str(json.dumps(description))
+        except Exception:
+            reasons["the library refuses"] += 1
+            continue
+        with tempfile.TemporaryDirectory() as folder:
+            with open(folder + "/tokenizer.json", "w", encoding="utf-8") as f:
+                json.dump(description, f)
+            try:
+                ours = Genchi(library, folder)
+            except ValueError as e:
+                reasons[str(e).rsplit(": ", 1)[1]] += 1
+                continue
+        compared += 1
+        for _ in range(25):
+            line = random_line(rng, words)
+            try:
+                b = theirs.encode(line).ids  # the places of "|" mean nothing
+            except BaseException as e:  # it panics where a search takes too many steps
+                if type(e).__name__ != "PanicException":
+                    raise
+                counts["panics"] += 1
+                continue
+            try:
+                a = ours.encode(line.encode(), True, 0)[0]
+            except ValueError as e:
+                if "too many steps" not in str(e):
+                    raise
+                counts["given up"] += 1
+                continue
+            counts["texts"] += 1
+            counts["ids"] += a != b
+            if a != b and counts["ids"] <= 40:
+                print(f"regular expression {regex!r}: words differ for {line!r}\n  genchi  {spelled_out(a)!r}\n  library {spelled_out(b)!r}")
+        library.gn_tokenizer_free(ours.handle)
+    print(f"regular expressions: {compared} compared;", counts)
+    for reason, n in reasons.most_common():
+        print(f"  {n} refused: {reason}")
+    return counts["ids"]
 
 
 def charsmap_of(path):
@@ -356,6 +480,14 @@ def random_text(rng, words):
     return raw
 
 
+def is_ambiguous(description, tokenizer):
+    """Two added tokens are one text once normalized: which of them the library finds changes from one load to the next."""
+    texts = [t["content"] for t in description["added_tokens"] if t["normalized"]]
+    if tokenizer.normalizer is not None:
+        texts = [tokenizer.normalizer.normalize_str(t) for t in dict.fromkeys(texts)]
+    return len(set(texts)) < len(texts)
+
+
 def transparent():
     """Pipelines whose ids spell out the normalized text and where it was cut: a token a byte, "|" after a word."""
     model = {"type": "BPE", "vocab": {f"<0x{b:02X}>": b for b in range(256)}, "merges": [], "byte_fallback": True,
@@ -435,6 +567,7 @@ def main():
                    help="the SentencePiece model whose normalization rules are used")
     p.add_argument("--forever", action="store_true", help="go on until stopped")
     p.add_argument("--every-code-point", action="store_true")
+    p.add_argument("--patterns", type=int, default=0, metavar="N", help="N random regular expressions, too")
     o = p.parse_args()
     lib, rng = ctypes.CDLL(os.path.abspath(o.library)), random.Random(o.seed)
     counts = {"texts": 0, "ids": 0, "offsets": 0, "cut": 0, "panics": 0}
@@ -444,6 +577,7 @@ def main():
     while o.forever or counts["texts"] < o.strings:
         if o.forever:
             print("so far:", counts, flush=True)
+            patterns(lib, rng, words, 1000)
         for description in itertools.chain(pipelines(rng, words), more_pipelines(rng, words, charsmap)):
             family = description.pop("family", description["model"]["type"])
             if o.family and family not in o.family:
@@ -455,6 +589,9 @@ def main():
                     theirs = Tokenizer.from_str(json.dumps(description))
                 except Exception as e:
                     print("library refuses", e)
+                    continue
+                if is_ambiguous(description, theirs):
+                    counts["ambiguous"] = counts.get("ambiguous", 0) + 1
                     continue
                 try:
                     ours = Genchi(lib, folder)
@@ -481,6 +618,8 @@ def main():
         every_code_point(lib, counts, charsmap)
         print("with every code point:", counts)
     bad = counts["ids"] + counts["offsets"] + counts["cut"]
+    if o.patterns:
+        bad += patterns(lib, rng, words, o.patterns)
     lines = []
     for path in o.lines:
         with open(path, "rb") as f:

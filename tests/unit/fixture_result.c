@@ -453,6 +453,120 @@ static void fill_where(gn_where *w, int classes, unsigned flags)
     fill_cluster(&w->uncovered[0], true, false, 1, classes, flags);
 }
 
+static gn_seeded seeded(double difference, double half, size_t rows)
+{
+    gn_interval d = {difference, difference - half, difference + half};
+    return (gn_seeded){.available = true,
+                       .difference = d,
+                       .p_value = 0.03,
+                       .p_holm = 0.09,
+                       .answer = d.low > 0    ? GN_FINETUNE_HELPS
+                                 : d.high < 0 ? GN_FINETUNE_HURTS
+                                              : GN_FINETUNE_CANNOT_TELL,
+                       .rows = rows,
+                       .units = rows / 5,
+                       .seeds = 3,
+                       .row_variance = 1e-4,
+                       .seed_variance = 2e-5,
+                       .rows_needed = d.low <= 0 && d.high >= 0 ? 1260 : 0};
+}
+
+static gn_finetune_judged judged(double accuracy, size_t rows, bool vs, double difference)
+{
+    gn_finetune_judged j = {.available = true,
+                            .scores = {.rows = rows,
+                                       .units = rows / 5,
+                                       .accuracy = around(accuracy, 0.04),
+                                       .balanced_accuracy = around(accuracy - 0.01, 0.04),
+                                       .macro_f1 = around(accuracy - 0.02, 0.05),
+                                       .auc = around(accuracy + 0.07, 0.03),
+                                       .log_loss = around(0.5, 0.06),
+                                       .calibration = around(0.05, 0.02)},
+                            .seed_deviation = 0.008};
+    if (vs) j.vs_probe = seeded(difference, 0.02, rows);
+    if (vs) j.vs_test_probe = seeded(difference - 0.01, 0.03, rows);
+    return j;
+}
+
+static void fill_moved(gn_finetune_run *t, int classes)
+{
+    enum { MOVED = 60 };
+    t->moved = true;
+    t->auc_before = around(0.91, 0.03);
+    t->auc_after = around(0.78, 0.05);
+    t->overlap_before = around(0.62, 0.06);
+    t->overlap_after = around(0.8, 0.06);
+    t->point = need(gn__calloc(MOVED, sizeof *t->point));
+    gn__rng rng = gn__rng_make(9, 9, t->method);
+    for (int i = 0; i < MOVED; i++)
+        t->point[t->points++] = (gn_moved_point){.x = (float)gn__rng_normal(&rng),
+                                                 .y = (float)gn__rng_normal(&rng),
+                                                 .x_after = (float)(i % 2 + gn__rng_normal(&rng)),
+                                                 .y_after = (float)gn__rng_normal(&rng),
+                                                 .label = i % classes,
+                                                 .test = i % 2 == 1};
+}
+
+static void fill_finetune(gn_result *r, int classes, unsigned flags)
+{
+    enum { LAYERS = 8 };
+    static const gn_method methods[] = {GN_METHOD_LP, GN_METHOD_FULL, GN_METHOD_LORA};
+    static const double difference[] = {0, -0.041, 0.013};
+    gn_finetune_evidence *e = &r->finetune;
+    bool grouped = !(flags & FIXTURE_UNGROUPED);
+    r->steps |= GN_STEP_FINETUNE;
+    if (flags & FIXTURE_UNLABELLED) {
+        snprintf(e->reason, sizeof e->reason, "no labels in train");
+        e->transfer_train.logme = e->transfer_test.logme = NAN;
+        return;
+    }
+    *e = (gn_finetune_evidence){.available = true,
+                                .classes = classes,
+                                .seeds = 3,
+                                .train_rows = 320,
+                                .heldout_rows = 80,
+                                .test_rows = 320,
+                                .test_groups = grouped ? 64 : 0,
+                                .worthwhile = 0.02,
+                                .transfer_train = {320, classes, -0.412, 0.55, 0.47, 0.12},
+                                .transfer_test = {320, classes, -0.398, 0.61, 0.5, 0.11},
+                                .run = need(gn__calloc(6, sizeof(gn_finetune_run))),
+                                .seconds = 83.5,
+                                .peak_memory = 640e6};
+    for (int i = 0; i < 6; i++) {
+        int m = i % 3;
+        double accuracy = 0.74 + difference[m];
+        gn_finetune_run *t = &e->run[e->runs++];
+        *t = (gn_finetune_run){.method = methods[m],
+                               .source = i < 3 ? GN_SOURCE_TRAIN : GN_SOURCE_TEST,
+                               .seeds = 3,
+                               .folds = i < 3 ? 0 : 5,
+                               .folds_grouped = i < 3 || !grouped ? 0 : 5,
+                               .fit_rows = i < 3 ? 320 : 256,
+                               .heldout = judged(accuracy + 0.03, 80, m > 0, difference[m] + 0.01),
+                               .test = judged(accuracy, 320, m > 0, difference[m]),
+                               .gap = {-0.03, -0.1, 0.04},
+                               .cost = {.fits = i < 3 ? 3 : 30,
+                                        .steps = 90,
+                                        .tokens = m > 0 ? 412000 : 0,
+                                        .forward_tokens = 30100,
+                                        .seconds = 20.5,
+                                        .core_seconds = 39.25,
+                                        .memory = m > 0 ? 512e6 : 0,
+                                        .trained = 22000000,
+                                        .parameters = 22700000},
+                               .cka_heldout = m > 0 ? 0.93 : 1,
+                               .cka_test = m > 0 ? 0.91 : 1};
+        if (grouped) t->test_grouped = judged(accuracy - 0.02, 320, m > 0, difference[m] - 0.004);
+        t->vs_probe = grouped ? t->test_grouped.vs_probe : t->test.vs_probe;
+        if (m == 0) continue;
+        t->layer_change = need(gn__calloc(LAYERS, sizeof *t->layer_change));
+        t->layer_changes = LAYERS;
+        for (int l = 0; l < LAYERS; l++) t->layer_change[l] = 0.001 * (l + 1);
+        if (i < 3) fill_moved(t, classes);
+    }
+}
+
 void fixture_result_with(gn_result *r, unsigned flags)
 {
     int classes = flags & FIXTURE_THREE_CLASSES ? 3 : 2;
@@ -504,6 +618,7 @@ void fixture_result_with(gn_result *r, unsigned flags)
     fill_kind(&r->kind, classes, flags);
     fill_where(&r->where, classes, flags);
     fill_verdict(&r->verdict, flags);
+    if (flags & FIXTURE_FINETUNE) fill_finetune(r, classes, flags);
     r->timing = (gn_timing){0.021,
                             0.043,
                             2.914,

@@ -10,7 +10,8 @@ enum {
     FIXTURE_THREE_CLASSES = 2, /* negative, neutral, positive */
     FIXTURE_NO_CONTROL = 4,    /* the model itself is the lexical control */
     FIXTURE_HIDE_TEXTS = 8,    /* as --hide-texts leaves it */
-    FIXTURE_UNGROUPED = 16     /* no group column: the clusters give the second opinion */
+    FIXTURE_UNGROUPED = 16,    /* no group column: the clusters give the second opinion */
+    FIXTURE_FINETUNE = 32      /* fine-tuning was tried: lp, full and LoRA on train and on test */
 };
 
 /* Two classes, 400 train and 320 test rows, grouped test set, control, verdict fix_data. */

@@ -65,6 +65,19 @@ static const struct family {
      "mean", 12},
     {"mt5", "mt5", "32 buckets of distances up to 128", "RMS norm before", "both ways", "gelu (tanh), gated",
      "mean", 16},
+    {"deberta_v2_convolution", "deberta-v2", "disentangled", "after",
+     "a convolution of 5 tokens beside layer 0", "gelu", "mean", 16},
+    {"deberta_v2_xlarge", "deberta-v2", "disentangled", "after", "a convolution of 3 tokens beside layer 0",
+     "gelu", "mean", 16},
+    {"opt_narrow", "opt", "from row 2 on", "after", "causal", "projected from 16 to 10 at the end", "last",
+     10},
+    {"opt_wide", "opt", "from row 2 on", "before", "causal", "projected from 16 to 20 at the end", "last",
+     20},
+    {"phi_head_norms", "phi", "theta 10000), on 2 of a head's 4", "of query and key", "beside the MLP",
+     "gelu", "last", 16},
+    {"phi3_longrope", "phi3", "rotary (longrope, theta 10000), others for texts beyond 16 tokens",
+     "RMS norm before", "causal", "silu, gated", "last", 24},
+    {"albert_groups", "albert", "learned", "after", "4 shared layers", "gelu (tanh)", "mean", 12},
 };
 enum { FAMILIES = sizeof families / sizeof *families, TEXTS = 6 };
 
@@ -176,7 +189,7 @@ TEST(embeddings_agree_with_sentence_transformers)
         }
         forget(&e);
     }
-    CHECK_INT(checked, 6);
+    CHECK_INT(checked, 7);
     gn_context_free(ctx);
 }
 
@@ -250,7 +263,7 @@ TEST(rotary_frequencies_agree_with_transformers)
     snprintf(folder, sizeof folder, "%s", test_path("tests/golden/architecture"));
     CHECK_OK(gn__config_read(folder, "rotary.json", JSON_ARRAY, &all, &err), err);
     size_t cases = json_array_size(all.root);
-    CHECK_INT(cases, 20);
+    CHECK_INT(cases, 23);
     for (size_t i = 0; i < cases; i++) {
         const json_t *one = json_array_get(all.root, i), *inverse = json_object_get(one, "inverse");
         gn__config c = {json_object_get(one, "config"), all.path};
@@ -268,6 +281,12 @@ TEST(rotary_frequencies_agree_with_transformers)
             }
             CHECK_NEAR(r.rotary[kind].scale,
                        json_number_value(json_array_get(json_object_get(one, "scale"), kind)), 1e-6);
+        }
+        const json_t *longer = json_object_get(one, "longer");
+        CHECK_INT(r.rotary[0].long_from, json_integer_value(json_object_get(one, "long_from")));
+        for (size_t k = 0; k < json_array_size(longer); k++) {
+            double expected = json_real_value(json_array_get(longer, k));
+            CHECK_NEAR(r.rotary[0].longer[k], expected, 3e-7 * expected);
         }
     }
     gn__config_free(&all);
@@ -299,12 +318,15 @@ TEST(what_a_family_cannot_do_is_refused_by_name)
         {"roberta", "add_cross_attention", "true", "\"add_cross_attention\"", GN_UNSUPPORTED},
         {"roberta", "pad_token_id", "-1", "\"pad_token_id\" should be a whole number from 0", GN_FORMAT},
         {"roberta", "max_position_embeddings", "2", "2 positions leave none", GN_FORMAT},
-        {"albert", "inner_group_num", "2", "\"inner_group_num\"", GN_UNSUPPORTED},
+        {"albert", "inner_group_num", "600", "\"inner_group_num\" should be a whole number from 1 to 333",
+         GN_FORMAT},
         {"albert", "num_hidden_groups", "2", "3 layers cannot be shared evenly by 2", GN_UNSUPPORTED},
         {"mpnet", "relative_attention_num_buckets", "16", "\"relative_attention_num_buckets\"",
          GN_UNSUPPORTED},
-        {"deberta_v2", "conv_kernel_size", "3", "\"conv_kernel_size\"", GN_UNSUPPORTED},
-        {"deberta_v2", "embedding_size", "8", "\"embedding_size\"", GN_UNSUPPORTED},
+        {"deberta_v2", "conv_kernel_size", "4", "\"conv_kernel_size\"", GN_UNSUPPORTED},
+        {"deberta_v2", "conv_kernel_size", "3", "the activation \"tanh\" (\"conv_act\")", GN_UNSUPPORTED},
+        {"deberta_v2_convolution", "conv_groups", "3", "the width 16 cannot be divided into 3 groups",
+         GN_FORMAT},
         {"deberta_v2", "attention_head_size", "8", "\"attention_head_size\"", GN_UNSUPPORTED},
         {"deberta_v2", "max_relative_positions", "99999999", "\"max_relative_positions\"", GN_FORMAT},
         {"deberta", "talking_head", "true", "\"talking_head\"", GN_UNSUPPORTED},
@@ -313,8 +335,14 @@ TEST(what_a_family_cannot_do_is_refused_by_name)
         {"modernbert", "layer_types", "[\"linear\", 1, 2, 3]", "layer type \"linear\"", GN_UNSUPPORTED},
         {"modernbert", "local_attention", "1", "\"local_attention\"", GN_UNSUPPORTED},
         {"nomic_bert", "n_embd", "16", "does not say \"n_layer\"", GN_FORMAT},
-        {"gpt_neox", "rope_parameters", "{\"rope_type\": \"longrope\"}", "rope_type \"longrope\"",
+        {"gpt_neox", "rope_parameters", "{\"rope_type\": \"proportional\"}", "rope_type \"proportional\"",
          GN_UNSUPPORTED},
+        {"phi3", "rope_parameters", "{\"rope_type\": \"linear\", \"factor\": 2}", "rope_type \"linear\"",
+         GN_UNSUPPORTED},
+        {"phi3", "rope_parameters", "{\"rope_type\": \"longrope\", \"short_factor\": [1]}",
+         "\"short_factor\" should be a list of 2 numbers", GN_FORMAT},
+        {"phi3", "rope_parameters", "{\"rope_type\": \"longrope\", \"short_factor\": [1, 0]}",
+         "\"short_factor\" should be above 0", GN_FORMAT},
         {"gpt_neox", "rope_parameters", "{\"partial_rotary_factor\": 0.1}", "turn 0 of a head's 8",
          GN_UNSUPPORTED},
         {"gpt_neox", "rope_parameters", "{\"rope_theta\": -1}", "\"rope_theta\" should be above 0",
@@ -324,12 +352,10 @@ TEST(what_a_family_cannot_do_is_refused_by_name)
          "\"factor\" should be above 0", GN_FORMAT},
         {"llama", "num_key_value_heads", "3", "4 heads cannot share 3", GN_FORMAT},
         {"llama", "head_dim", "60000", "rotary positions that turn 60000", GN_UNSUPPORTED},
-        {"opt", "word_embed_proj_dim", "8", "\"word_embed_proj_dim\"", GN_UNSUPPORTED},
         {"opt", "layer_norm_elementwise_affine", "false", "layer_norm_elementwise_affine: false",
          GN_UNSUPPORTED},
         {"bloom", "apply_residual_connection_post_layernorm", "true", "apply_residual", GN_UNSUPPORTED},
         {"bloom", "n_head", "5", "24 cannot be divided into 5 heads", GN_FORMAT},
-        {"phi", "qk_layernorm", "true", "\"qk_layernorm\"", GN_UNSUPPORTED},
         {"phi3", "sliding_window", "1", "\"sliding_window\"", GN_UNSUPPORTED},
         {"mistral", "sliding_window", "1", "\"sliding_window\"", GN_UNSUPPORTED},
         {"gemma2", "use_bidirectional_attention", "true", "\"use_bidirectional_attention\"", GN_UNSUPPORTED},

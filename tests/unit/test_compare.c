@@ -85,6 +85,69 @@ TEST(pairs_are_what_they_say)
     gn_comparison_free(&c);
 }
 
+/* The verdict of each model is the check's, although the lexical control is computed once for all. */
+TEST(verdicts_are_the_checks)
+{
+    gn_comparison c;
+    char train[1024], test[1024];
+    CHECK_OK(compare(models, 3, 2, &c), error);
+    snprintf(train, sizeof train, "%s", test_path("examples/data/en_train.csv"));
+    snprintf(test, sizeof test, "%s", test_path("examples/data/en_field.csv"));
+    for (size_t i = 0; i < 3; i++) {
+        gn_check_options o = {.train = train,
+                              .test = test,
+                              .model = models[i],
+                              .detect = {.permutations = 99},
+                              .probe = {.folds = 3, .inner_folds = 3, .bootstrap = 100, .repeats = 1}};
+        gn_context *ctx = NULL;
+        gn_result r;
+        o.model_options.dtype = GN_DTYPE_F32;
+        CHECK_OK(gn_context_create(&(gn_context_options){.threads = 2, .seed = 3}, &ctx, &error), error);
+        CHECK_OK(gn_check(ctx, &o, &r, &error), error);
+        const gn_verdict *a = &c.model[i].verdict, *b = &r.verdict;
+        CHECK_STR(a->rule, b->rule);
+        CHECK_INT(a->code, b->code);
+        CHECK_INT(a->reasons, b->reasons);
+        for (int k = 0; k < a->reasons; k++) {
+            CHECK_STR(a->reason[k].id, b->reason[k].id);
+            CHECK(memcmp(a->reason[k].value, b->reason[k].value,
+                         (size_t)a->reason[k].values * sizeof *a->reason[k].value) == 0);
+        }
+        gn_result_free(&r);
+        gn_context_free(ctx);
+    }
+    gn_comparison_free(&c);
+}
+
+TEST(a_page_in_both_languages)
+{
+    gn_comparison c;
+    CHECK_OK(compare(models, 3, 2, &c), error);
+    for (int lang = 0; lang < 2; lang++) {
+        char *page = NULL;
+        size_t length = 0;
+        CHECK_OK(gn_comparison_html(&c, lang ? GN_LANG_JA : GN_LANG_EN, &page, &length, &error), error);
+        CHECK_INT(strlen(page), length);
+        CHECK_HAS(page, lang ? "<html lang=\"ja\">" : "<html lang=\"en\">");
+        CHECK_HAS(page, "en_train.csv");
+        CHECK_HAS(page, "builtin:char-ngram − bert");
+        CHECK_HAS(page, lang ? "モデルごとの判定" : "What the check decides with each");
+        CHECK_HAS(page, "</html>\n");
+        CHECK(strstr(page, "<script") == NULL && strstr(page, "http://") == NULL);
+        free(page);
+    }
+    /* a model's name is outside text */
+    free(c.model[1].model.name);
+    c.model[1].model.name = strdup("<b>\"x\"&");
+    char *page = NULL;
+    size_t length = 0;
+    CHECK_OK(gn_comparison_html(&c, GN_LANG_EN, &page, &length, &error), error);
+    CHECK(strstr(page, "<b>") == NULL);
+    CHECK_HAS(page, "&lt;b&gt;&quot;x&quot;&amp;");
+    free(page);
+    gn_comparison_free(&c);
+}
+
 TEST(same_for_any_threads_and_order)
 {
     const char *const turned[] = {models[1], models[0]};

@@ -152,6 +152,74 @@ TEST(every_combination_of_shift_separation_and_transfer)
     }
 }
 
+static gn_finetune_run tuned(gn_method method, gn_source source, double low, double high, size_t rows_needed)
+{
+    double d = (low + high) / 2;
+    return (gn_finetune_run){
+        .method = method,
+        .source = source,
+        .test = {.available = true, .scores = {.rows = 400, .accuracy = about(0.7, 0.04)}},
+        .vs_probe = {.available = true,
+                     .difference = {d, low, high},
+                     .p_value = low > 0 || high < 0 ? 0.004 : 0.3,
+                     .p_holm = low > 0 || high < 0 ? 0.008 : 0.6,
+                     .answer = low > 0    ? GN_FINETUNE_HELPS
+                               : high < 0 ? GN_FINETUNE_HURTS
+                                          : GN_FINETUNE_CANNOT_TELL,
+                     .rows = 400,
+                     .rows_needed = rows_needed}};
+}
+
+/* Fine-tuning is advised only where it helps on test beyond its interval. */
+TEST(fine_tuning_tried_decides_by_its_interval)
+{
+    const struct {
+        gn_shift_answer shift;
+        double own, transfer, low, high;
+        const char *verdict, *rule, *reason;
+    } cases[] = {
+        {EQUIVALENT, 0.85, 0.84, 0.01, 0.05, "fine_tune", "tuning_helps", "tuning_helps"},
+        {EQUIVALENT, 0.85, 0.84, -0.01, 0.05, "linear_probe", "probe_carries", "tuning_unknown"},
+        {EQUIVALENT, 0.85, 0.84, -0.06, -0.01, "linear_probe", "probe_carries", "tuning_hurts"},
+        {DIFFERENT, 0.85, 0.62, 0.01, 0.05, "fix_data", "train_misleads", "tuning_helps"},
+        {EQUIVALENT, 0.58, 0.57, 0.01, 0.05, "fine_tune", "one_population_tuning_helps", "tuning_helps"},
+        {EQUIVALENT, 0.58, 0.57, -0.02, 0.05, "more_data", "one_population_tuning_open", "tuning_unknown"},
+        {EQUIVALENT, 0.58, 0.57, -0.02, 0.01, "rethink_data", "one_population_tuning_fails",
+         "tuning_unknown"},
+        {EQUIVALENT, 0.58, 0.57, -0.08, -0.01, "rethink_data", "one_population_tuning_fails", "tuning_hurts"},
+        {DIFFERENT, 0.58, 0.57, 0.01, 0.05, "rethink_data", "two_populations_not_separated", "tuning_helps"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        scene s;
+        setup(&s, cases[i].shift, cases[i].own, cases[i].transfer);
+        gn_finetune_run run[] = {{.method = GN_METHOD_LP, .source = GN_SOURCE_TRAIN},
+                                 tuned(GN_METHOD_LORA, GN_SOURCE_TRAIN, cases[i].low, cases[i].high, 900)};
+        gn_finetune_evidence t = {.available = true, .worthwhile = 0.02, .run = run, .runs = 2};
+        s.e.finetune = &t;
+        gn_verdict v = decide(&s);
+        if (strcmp(v.rule, cases[i].rule) != 0 || strcmp(gn_verdict_name(v.code), cases[i].verdict) != 0)
+            test_fail(__FILE__, __LINE__, "case %zu: %s by %s, expected %s by %s", i, gn_verdict_name(v.code),
+                      v.rule, cases[i].verdict, cases[i].rule);
+        const gn_reason *r = reason(&v, cases[i].reason);
+        CHECK(r != NULL);
+        CHECK_NEAR(r->value[0], GN_METHOD_LORA, 0);
+        CHECK_NEAR(r->value[3], cases[i].low, 1e-12);
+        CHECK_INT(v.rows_needed, v.code == GN_VERDICT_MORE_DATA ? 900 : 0);
+        CHECK_INT(action(&v, "do_fine_tune_as") != NULL, v.code == GN_VERDICT_FINE_TUNE);
+        /* one of many that were tried: luck */
+        run[1].vs_probe.p_holm = 0.2;
+        v = decide(&s);
+        CHECK(v.code != GN_VERDICT_FINE_TUNE);
+        /* not judged beside the probe: as if it had not been tried */
+        run[1].vs_probe.available = false;
+        v = decide(&s);
+        s.e.finetune = NULL;
+        gn_verdict without = decide(&s);
+        CHECK_STR(v.rule, without.rule);
+        CHECK_INT(v.reasons, without.reasons);
+    }
+}
+
 TEST(wide_intervals_leave_it_open)
 {
     scene s;
@@ -479,7 +547,8 @@ TEST(rules_are_complete_and_reachable)
     for (int i = 0; i < total; i++) {
         gn__truth fact[GN__FACT_COUNT];
         for (int f = 0, rest = i; f < GN__FACT_COUNT; f++, rest /= 3) fact[f] = truths[rest % 3];
-        if (fact[GN__FACT_LABELLED] == GN__UNKNOWN) continue; /* never unknown */
+        if (fact[GN__FACT_LABELLED] == GN__UNKNOWN || fact[GN__FACT_TUNED] == GN__UNKNOWN)
+            continue; /* never unknown */
         const gn__rule *r = gn__rule_match(fact);
         for (int f = 0; f < GN__FACT_COUNT; f++) CHECK(r->allow[f] & fact[f]);
         reached[r - rules] = true;

@@ -293,7 +293,7 @@ static void check_html(const gn_result *r, gn_lang lang)
 
 TEST(html_is_whole_and_alone_for_every_kind_of_result)
 {
-    for (unsigned flags = 0; flags < 32; flags++) {
+    for (unsigned flags = 0; flags < 64; flags++) {
         gn_result r;
         fixture_result_with(&r, flags);
         check_html(&r, GN_LANG_EN);
@@ -323,6 +323,34 @@ TEST(html_says_what_the_result_says)
     html = html_of(&r, GN_LANG_EN);
     CHECK_HAS(html, "The score survives keeping every “customer” whole");
     check_lacks(html, "flatters the probe");
+    free(html);
+    gn_result_free(&r);
+}
+
+TEST(html_says_what_fine_tuning_gave)
+{
+    gn_result r;
+    fixture_result_with(&r, FIXTURE_FINETUNE);
+    char *html = html_of(&r, GN_LANG_EN);
+    static const char *const shown[] = {"Fine-tuning beside the probe",
+                                        "full, trained on train",
+                                        "hurts",
+                                        "cannot tell; 1,260 test rows would",
+                                        "−4.5",
+                                        "0.910",
+                                        "442,100",
+                                        "How far the model moved",
+                                        "Forecast without training"};
+    for (size_t i = 0; i < sizeof shown / sizeof *shown; i++) CHECK_HAS(html, shown[i]);
+    free(html);
+    html = html_of(&r, GN_LANG_JA);
+    CHECK_HAS(html, "全体（学習データで学習）");
+    CHECK_HAS(html, "悪くなる");
+    free(html);
+    gn_result_free(&r);
+    fixture_result_with(&r, FIXTURE_FINETUNE | FIXTURE_UNLABELLED);
+    html = html_of(&r, GN_LANG_EN);
+    CHECK_HAS(html, "Fine-tuning was not compared: no labels in train.");
     free(html);
     gn_result_free(&r);
 }
@@ -432,7 +460,9 @@ static size_t count(const char *text, const char *words)
 
 TEST(figures_stand_alone)
 {
-    static const unsigned kinds[] = {0, FIXTURE_UNLABELLED, FIXTURE_THREE_CLASSES, FIXTURE_NO_CONTROL};
+    static const unsigned kinds[] = {FIXTURE_FINETUNE, FIXTURE_UNLABELLED | FIXTURE_FINETUNE,
+                                     FIXTURE_THREE_CLASSES | FIXTURE_FINETUNE,
+                                     FIXTURE_NO_CONTROL | FIXTURE_FINETUNE};
     for (size_t k = 0; k < sizeof kinds / sizeof *kinds; k++) {
         gn_result r;
         fixture_result_with(&r, kinds[k]);
@@ -442,7 +472,7 @@ TEST(figures_stand_alone)
                 char *svg;
                 size_t length;
                 CHECK_OK(gn_report_figure(&r, (gn_figure)f, (gn_lang)lang, &svg, &length, &err), err);
-                if (f == GN_FIGURE_PROBES && kinds[k] == FIXTURE_UNLABELLED) {
+                if ((kinds[k] & FIXTURE_UNLABELLED) && (f == GN_FIGURE_PROBES || f >= GN_FIGURE_FINETUNE)) {
                     CHECK_INT(length, 0);
                 } else {
                     check_well_formed(svg);
@@ -468,7 +498,7 @@ TEST(an_unknown_figure_is_an_error)
     char *out;
     size_t length;
     CHECK_INT(gn_report_figure(&r, GN_FIGURE_COUNT, GN_LANG_EN, &out, &length, &err), GN_INVALID_ARGUMENT);
-    CHECK_HAS(err.message, "there is no figure number 5");
+    CHECK_HAS(err.message, "there is no figure number 7");
 }
 
 /* The mark of an overlap of 0.5 on an axis from 0 to 1 stands in the middle of the plot. */
@@ -555,7 +585,7 @@ TEST(write_makes_the_folder_and_all_files)
     gn_error err = {0};
     char directory[1024];
     snprintf(directory, sizeof directory, "%s/a/b/report", test_folder());
-    fixture_result(&r);
+    fixture_result_with(&r, FIXTURE_FINETUNE);
     CHECK_OK(gn_report_write(&r, GN_LANG_JA, directory, &err), err);
     CHECK_INT(files_in(directory), 2 + GN_FIGURE_COUNT);
     char *html = html_of(&r, GN_LANG_JA), *written = slurp(under(directory, "report.html"));
@@ -566,8 +596,9 @@ TEST(write_makes_the_folder_and_all_files)
     /* a later result without probes leaves no picture of the earlier one's */
     fixture_result_with(&r, FIXTURE_UNLABELLED);
     CHECK_OK(gn_report_write(&r, GN_LANG_JA, directory, &err), err);
-    CHECK_INT(files_in(directory), 1 + GN_FIGURE_COUNT);
+    CHECK_INT(files_in(directory), 1 + GN_FIGURE_COUNT - 2);
     CHECK(!gn__file_exists(under(directory, "probes.svg")));
+    CHECK(!gn__file_exists(under(directory, "finetune.svg")));
     gn_result_free(&r);
 }
 
@@ -599,7 +630,7 @@ TEST(write_to_a_full_disk_keeps_the_good_report)
     gn_error err = {0};
     char directory[1024];
     snprintf(directory, sizeof directory, "%s/full", test_folder());
-    fixture_result(&r);
+    fixture_result_with(&r, FIXTURE_FINETUNE);
     CHECK_OK(gn_report_write(&r, GN_LANG_EN, directory, &err), err);
     char *good = slurp(under(directory, "report.html"));
     char *good_json = slurp(under(directory, "result.json"));

@@ -100,8 +100,12 @@ TEST(the_promised_keys_are_there)
 
 TEST(write_read_write_gives_the_same_bytes)
 {
-    static const unsigned flags[] = {0, FIXTURE_UNLABELLED, FIXTURE_THREE_CLASSES,
-                                     FIXTURE_NO_CONTROL | FIXTURE_HIDE_TEXTS, FIXTURE_UNGROUPED};
+    static const unsigned flags[] = {0,
+                                     FIXTURE_UNLABELLED,
+                                     FIXTURE_THREE_CLASSES,
+                                     FIXTURE_NO_CONTROL | FIXTURE_HIDE_TEXTS,
+                                     FIXTURE_UNGROUPED,
+                                     FIXTURE_FINETUNE};
     for (size_t i = 0; i < sizeof flags / sizeof *flags; i++) {
         for (int lang = 0; lang < 2; lang++) {
             gn_result r, back;
@@ -487,6 +491,63 @@ static json_t *object_of(const gn__field *f)
     json_t *properties = json_object(), *required = json_array();
     add_fields(f, properties, required);
     return json_pack("{s:s,s:o,s:o}", "type", "object", "properties", properties, "required", required);
+}
+
+/* The keys that others were promised. */
+TEST(finetune_methods_hold_the_promised_keys)
+{
+    gn_result r;
+    char *text = NULL;
+    size_t length;
+    gn_error err = {0};
+    fixture_result_with(&r, FIXTURE_FINETUNE);
+    CHECK_OK(gn_report_json(&r, GN_LANG_EN, &text, &length, &err), err);
+    json_t *root = json_loadb(text, length, 0, NULL);
+    CHECK(root != NULL);
+    json_t *methods = json_object_get(json_object_get(root, "finetune"), "methods");
+    CHECK_INT(json_array_size(methods), 6);
+    json_t *full = json_array_get(methods, 1);
+    const char *name, *source, *answer;
+    int seeds;
+    double test, low, high, heldout, difference, d_low, d_high;
+    CHECK_INT(json_unpack(full, "{s:s, s:s, s:i, s:{s:{s:F,s:F,s:F}}, s:{s:{s:F}}, s:{s:F,s:F,s:F,s:s}}",
+                          "name", &name, "trained_on", &source, "seeds", &seeds, "test", "accuracy",
+                          "estimate", &test, "low", &low, "high", &high, "heldout", "accuracy", "estimate",
+                          &heldout, "vs_probe", "difference", &difference, "low", &d_low, "high", &d_high,
+                          "answer", &answer),
+              0);
+    CHECK_STR(name, "full");
+    CHECK_STR(source, "train");
+    CHECK_STR(answer, "hurts");
+    CHECK_INT(seeds, 3);
+    CHECK_NEAR(test, r.finetune.run[1].test.scores.accuracy.estimate, 0);
+    CHECK_NEAR(heldout, r.finetune.run[1].heldout.scores.accuracy.estimate, 0);
+    CHECK_NEAR(difference, r.finetune.run[1].test_grouped.vs_probe.difference.estimate, 0);
+    CHECK(low < test && test < high && d_low < difference && difference < d_high);
+    json_decref(root);
+    free(text);
+    gn_result_free(&r);
+}
+
+/* Results from before fine-tuning lack the key. */
+TEST(a_result_without_the_finetune_key_is_read)
+{
+    gn_result r, back;
+    char *text = NULL;
+    size_t length;
+    gn_error err = {0};
+    fixture_result(&r);
+    CHECK_OK(gn_report_json(&r, GN_LANG_EN, &text, &length, &err), err);
+    json_t *root = json_loadb(text, length, 0, NULL);
+    CHECK_INT(json_object_del(root, "finetune"), 0);
+    char *older = json_dumps(root, 0);
+    CHECK_OK(gn__result_parse("older.json", older, strlen(older), &back, &err), err);
+    CHECK_INT(back.finetune.runs, 0);
+    json_decref(root);
+    free(older);
+    free(text);
+    gn_result_free(&r);
+    gn_result_free(&back);
 }
 
 /* UPDATE_GOLDEN=1 writes the file instead. */

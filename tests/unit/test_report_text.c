@@ -44,6 +44,8 @@ TEST(snapshots)
         {FIXTURE_UNLABELLED, GN_LANG_EN, "tests/golden/report/terminal_unlabelled_en.txt"},
         {FIXTURE_UNLABELLED | FIXTURE_NO_CONTROL, GN_LANG_JA,
          "tests/golden/report/terminal_unlabelled_ja.txt"},
+        {FIXTURE_FINETUNE, GN_LANG_EN, "tests/golden/report/terminal_finetune_en.txt"},
+        {FIXTURE_FINETUNE, GN_LANG_JA, "tests/golden/report/terminal_finetune_ja.txt"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         gn_result r;
@@ -247,7 +249,8 @@ TEST(sentences_agree_with_their_ids)
         for (int lang = 0; lang < 2; lang++) {
             const char *s = templates[i].text[lang];
             while ((s = strchr(s, '{')) != NULL) {
-                if (s[1] < '0' || s[1] - '0' >= gn__reason_get(id)->values || strchr("%ntdp.l", s[2]) == NULL)
+                if (s[1] < '0' || s[1] - '0' >= gn__reason_get(id)->values ||
+                    strchr("%ntdp.lms", s[2]) == NULL)
                     test_fail(__FILE__, __LINE__, "%s: %.5s", lower, s);
                 char field[8] = {0};
                 memcpy(field, s, strcspn(s, "}") + 1);

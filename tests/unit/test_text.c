@@ -585,6 +585,43 @@ TEST(long_texts_take_linear_time)
     gn_tokenizer_free(t);
 }
 
+/* A megabyte of Japanese without a space or a mark, no two stretches of it alike, the short way and the long.
+ */
+TEST(long_japanese_takes_linear_time)
+{
+    enum { BYTES = 1000000 };
+    static const char *const folder[] = {"tests/golden/text/gpt2", "tests/golden/text/bert_cased"};
+    static const char sentence[] =
+        "現地で部品を確認したところねじが緩んでいました今日は雨なので作業を中止します";
+    char *text = malloc(BYTES);
+    gn__rng r = gn__rng_make(3, 1, 0);
+    gn_error err = {0};
+    CHECK(text != NULL);
+    for (size_t i = 0; i + 3 <= BYTES; i += 3)
+        memcpy(text + i, sentence + 3 * gn__rng_below(&r, (sizeof sentence - 1) / 3), 3);
+    for (size_t f = 0; f < 2; f++) {
+        gn_tokenizer *t = load(folder[f]);
+        gn_tokens tokens = {0}, again = {0};
+        double start = gn__now();
+        CHECK_OK(gn_tokenizer_encode(t, text, BYTES / 3 * 3, true, 0, &tokens, &err), err);
+        CHECK(gn__now() - start < 20);
+        gn__fast *fast = t->fast;
+        CHECK((fast != NULL) == (f == 0));
+        t->fast = NULL;
+        CHECK_OK(gn_tokenizer_encode(t, text, BYTES / 3 * 3, true, 0, &again, &err), err);
+        t->fast = fast;
+        CHECK(gn__now() - start < 40);
+        CHECK(tokens.count == again.count &&
+              memcmp(tokens.id, again.id, tokens.count * sizeof *tokens.id) == 0 &&
+              memcmp(tokens.begin, again.begin, tokens.count * sizeof *tokens.begin) == 0 &&
+              memcmp(tokens.end, again.end, tokens.count * sizeof *tokens.end) == 0);
+        gn_tokens_free(&tokens);
+        gn_tokens_free(&again);
+        gn_tokenizer_free(t);
+    }
+    free(text);
+}
+
 TEST(too_long_a_text_is_refused)
 {
     gn_tokenizer *t = parsed("{" WORDPIECE "}");

@@ -63,14 +63,12 @@ static void check_byte_level(const char *name, const char *digits, bool nfc)
     gn__tok_source source = {"tokenizer.json", &err};
     gn_tokenizer *t = NULL;
     CHECK_OK(gn__tokenizer_build(&source, root, &t), err);
-    CHECK((t->fast != NULL) == !nfc);
+    gn__fast *fast = t->fast;
+    CHECK(fast != NULL && t->fast_nfc == nfc);
     check_rows(t, name);
-    if (!nfc) { /* the long way gives the same */
-        gn__fast *fast = t->fast;
-        t->fast = NULL;
-        check_rows(t, name);
-        t->fast = fast;
-    }
+    t->fast = NULL; /* the long way gives the same */
+    check_rows(t, name);
+    t->fast = fast;
     gn_tokenizer_free(t);
     json_decref(root);
 }
@@ -81,6 +79,34 @@ TEST(byte_level_families)
     check_byte_level("qwen2", "\\p{N}", true);
 }
 
+/* Words that are tokens as they stand, short and long; the merges lead elsewhere. */
+TEST(merges_are_ignored_for_whole_words)
+{
+    gn_error err = {0};
+    json_t *root = json_load_file(test_path("tests/golden/text/gpt2/tokenizer.json"), 0, NULL);
+    json_t *model = json_object_get(root, "model"), *vocab = json_object_get(model, "vocab");
+    char word[601] = {0}, text[3000] = "";
+    gn__tok_source source = {"tokenizer.json", &err};
+    gn_tokenizer *t = NULL;
+    gn_tokens tokens = {0};
+    CHECK(json_object_set_new(model, "ignore_merges", json_true()) == 0);
+    for (int k = 0; k < 3; k++) {
+        memset(word, 'q', 600);
+        word[k == 0 ? 20 : k == 1 ? 40 : 600] = '\0';
+        CHECK(json_object_set_new(vocab, word, json_integer(5000 + k)) == 0);
+        snprintf(text + strlen(text), 700, "%s.", word);
+    }
+    CHECK_OK(gn__tokenizer_build(&source, root, &t), err);
+    CHECK(t->fast != NULL);
+    CHECK_OK(gn_tokenizer_encode(t, text, strlen(text), true, 0, &tokens, &err), err);
+    CHECK_INT(tokens.count, 6);
+    for (int k = 0; k < 3; k++) CHECK_INT(tokens.id[2 * k], 5000 + k);
+    CHECK_INT(tokens.end[4] - tokens.begin[4], 600);
+    gn_tokens_free(&tokens);
+    gn_tokenizer_free(t);
+    json_decref(root);
+}
+
 static void put_file(const char *folder, const char *name, const void *data, size_t n)
 {
     gn_error err = {0};
@@ -89,7 +115,9 @@ static void put_file(const char *folder, const char *name, const void *data, siz
     free(path);
 }
 
-static void check_model(const char *family, const char *model, const char *file, const char *config)
+/* more: further files, a name and its content after another, to NULL; NULL: none. */
+static void check_model(const char *family, const char *model, const char *file, const char *config,
+                        const char *const *more)
 {
     gn_error err = {0};
     char folder[] = "/tmp/genchi-test-XXXXXX", *data, path[200], command[200];
@@ -99,6 +127,8 @@ static void check_model(const char *family, const char *model, const char *file,
     CHECK_OK(gn__read_file(test_path(path), 1 << 20, &data, &size, &err), err);
     put_file(folder, file, data, size);
     put_file(folder, "tokenizer_config.json", config, strlen(config));
+    for (const char *const *m = more; m != NULL && *m != NULL; m += 2)
+        put_file(folder, m[0], m[1], strlen(m[1]));
     gn_tokenizer *t = NULL;
     CHECK_OK(gn_tokenizer_load(folder, &t, &err), err);
     check_rows(t, family);
@@ -118,18 +148,141 @@ static void check_model(const char *family, const char *model, const char *file,
     unlink(command);
     snprintf(command, sizeof command, "%s/tokenizer_config.json", folder);
     unlink(command);
+    for (const char *const *m = more; m != NULL && *m != NULL; m += 2) {
+        snprintf(command, sizeof command, "%s/%s", folder, m[0]);
+        unlink(command);
+    }
     rmdir(folder);
 }
 
 TEST(sentencepiece_models)
 {
-    check_model("t5", "unigram", "spiece.model", "{\"tokenizer_class\":\"T5Tokenizer\"}");
-    check_model("xlm_roberta", "unigram", "sentencepiece.bpe.model",
-                "{\"tokenizer_class\":\"XLMRobertaTokenizerFast\"}");
-    check_model("llama", "bpe", "tokenizer.model",
-                "{\"tokenizer_class\":\"LlamaTokenizer\",\"add_bos_token\":true}");
-    check_model("llama_legacy", "bpe", "tokenizer.model",
-                "{\"tokenizer_class\":\"LlamaTokenizer\",\"legacy\":true,\"add_eos_token\":true}");
+    static const struct {
+        const char *row, *model, *file, *config;
+    } classes[] = {
+        {"t5", "unigram", "spiece.model", "{\"tokenizer_class\":\"T5Tokenizer\"}"},
+        {"xlm_roberta", "unigram", "sentencepiece.bpe.model",
+         "{\"tokenizer_class\":\"XLMRobertaTokenizerFast\"}"},
+        {"llama", "bpe", "tokenizer.model",
+         "{\"tokenizer_class\":\"LlamaTokenizer\",\"add_bos_token\":true}"},
+        {"llama_legacy", "bpe", "tokenizer.model",
+         "{\"tokenizer_class\":\"LlamaTokenizer\",\"legacy\":true,\"add_eos_token\":true}"},
+        {"t5_pieces", "pegasus", "spiece.model",
+         "{\"tokenizer_class\":\"T5Tokenizer\",\"extra_ids\":3,\"pad_token\":{\"content\":\"<pad>\","
+         "\"lstrip\":true}}"},
+        {"albert", "albert", "spiece.model", "{\"tokenizer_class\":\"AlbertTokenizer\"}"},
+        {"albert_cased", "albert", "spiece.model",
+         "{\"tokenizer_class\":\"AlbertTokenizer\",\"do_lower_case\":false,\"keep_accents\":true,\"add_"
+         "prefix_space\":"
+         "false}"},
+        {"camembert", "unigram", "sentencepiece.bpe.model", "{\"tokenizer_class\":\"CamembertTokenizer\"}"},
+        {"mbart", "unigram", "sentencepiece.bpe.model", "{\"tokenizer_class\":\"MBartTokenizer\"}"},
+        {"mbart_ja", "unigram", "sentencepiece.bpe.model",
+         "{\"tokenizer_class\":\"MBartTokenizer\",\"src_lang\":\"ja_XX\"}"},
+        {"mbart50", "unigram", "sentencepiece.bpe.model",
+         "{\"tokenizer_class\":\"MBart50Tokenizer\",\"src_lang\":\"ja_XX\"}"},
+        {"deberta", "deberta", "spm.model", "{\"tokenizer_class\":\"DebertaV2Tokenizer\"}"},
+        {"deberta_punctuation", "deberta", "spm.model",
+         "{\"tokenizer_class\":\"DebertaV2TokenizerFast\",\"do_lower_case\":true,\"split_by_punct\":true,"
+         "\"add_prefix_space\":false,\"added_tokens_decoder\":{"
+         "\"900\":{\"content\":\"<more>\",\"lstrip\":true,\"rstrip\":true,\"single_word\":false,"
+         "\"normalized\":false,"
+         "\"special\":true},\"30\":{\"content\":\"<less>\",\"lstrip\":false,\"rstrip\":false,\"single_word\":"
+         "true,"
+         "\"normalized\":true,\"special\":false}}}"},
+        {"gemma", "gemma", "tokenizer.model",
+         "{\"tokenizer_class\":\"GemmaTokenizer\",\"add_bos_token\":true}"},
+        {"pegasus", "pegasus", "spiece.model", "{\"tokenizer_class\":\"PegasusTokenizer\"}"},
+        {"pegasus_offset", "pegasus", "spiece.model",
+         "{\"tokenizer_class\":\"PegasusTokenizer\",\"offset\":5}"},
+        {"xlnet", "xlnet", "spiece.model", "{\"tokenizer_class\":\"XLNetTokenizer\"}"},
+        {"xlnet_lower", "xlnet", "spiece.model",
+         "{\"tokenizer_class\":\"XLNetTokenizer\",\"do_lower_case\":true}"},
+        {"big_bird", "big_bird", "spiece.model", "{\"tokenizer_class\":\"BigBirdTokenizer\"}"},
+        {"t5_more", "pegasus", "spiece.model",
+         "{\"tokenizer_class\":\"T5Tokenizer\",\"additional_special_tokens\":[\"<more>\",\"a\"]}"},
+        {"mbart50_more", "unigram", "sentencepiece.bpe.model",
+         "{\"tokenizer_class\":\"MBart50Tokenizer\",\"additional_special_tokens\":[\"<more>\"]}"},
+        {"own_unigram", "unigram", "tokenizer.model", "{}"},
+        {"own_albert", "albert", "tokenizer.model", "{\"tokenizer_class\":\"TokenizersBackend\"}"},
+        {"own_bpe", "bpe", "tokenizer.model", "{\"tokenizer_class\":\"PreTrainedTokenizerFast\"}"},
+        {"own_gemma", "gemma", "tokenizer.model", "{}"},
+        {"own_plain", "plain", "tokenizer.model", "{\"add_bos_token\":true,\"legacy\":false}"},
+    };
+    for (size_t i = 0; i < sizeof classes / sizeof *classes; i++)
+        check_model(classes[i].row, classes[i].model, classes[i].file, classes[i].config, NULL);
+}
+
+/* Megabytes of one word, of spaces and of Japanese through Unigram and through BPE over whole texts. */
+TEST(sentencepiece_models_take_linear_time)
+{
+    static const char *const models[] = {"unigram", "bpe", "gemma"};
+    static const char *const units[] = {"pump", " ", "現地で部品を確認", "\xF0\x9F\x98\x80"};
+    for (size_t k = 0; k < 3; k++) {
+        gn_error err = {0};
+        gn__tok_source source = {"x.model", &err};
+        char path[200], *data;
+        size_t size;
+        gn__spm m;
+        json_t *root = NULL;
+        gn_tokenizer *t = NULL;
+        gn_tokens tokens = {0};
+        snprintf(path, sizeof path, "tests/golden/text/sentencepiece/%s.model", models[k]);
+        CHECK_OK(gn__read_file(test_path(path), 1 << 20, &data, &size, &err), err);
+        CHECK_OK(gn__spm_read(&source, (const unsigned char *)data, size, &m), err);
+        CHECK_OK(gn__spm_convert(&source, &m, "", NULL, NULL, &root), err);
+        CHECK_OK(gn__tokenizer_build(&source, root, &t), err);
+        for (size_t u = 0; u < sizeof units / sizeof *units; u++) {
+            enum { BYTES = 1000000 };
+            size_t n = strlen(units[u]), length = BYTES / n * n;
+            char *text = malloc(length);
+            CHECK(text != NULL);
+            for (size_t i = 0; i < length; i += n) memcpy(text + i, units[u], n);
+            double start = gn__now();
+            CHECK_OK(gn_tokenizer_encode(t, text, length, true, 0, &tokens, &err), err);
+            CHECK(gn__now() - start < 20);
+            free(text);
+        }
+        gn_tokens_free(&tokens);
+        gn_tokenizer_free(t);
+        json_decref(root);
+        gn__spm_free(&m);
+        free(data);
+    }
+}
+
+TEST(special_tokens_in_files_of_their_own)
+{
+    static const char *const files[] = {
+        "config.json",
+        "{\"model_type\":\"deberta-v2\"}",
+        "special_tokens_map.json",
+        "{\"mask_token\":{\"content\":\"<mask>\",\"lstrip\":true,\"rstrip\":false,\"single_word\":false,"
+        "\"normalized\":false},\"sep_token\":\"<turn>\"}",
+        "added_tokens.json",
+        "{\"<mask>\":263,\"<less>\":262,\"<more>\":260}",
+        NULL};
+    check_model("deberta_files", "deberta", "spm.model", "{}", files);
+}
+
+TEST(sentencepiece_classes)
+{
+    CHECK_STR(gn__spm_class_of("deberta-v2"), "DebertaV2Tokenizer");
+    CHECK_STR(gn__spm_class_of("t5"), "T5Tokenizer");
+    CHECK_STR(gn__spm_class_of("umt5"), "");
+    CHECK(gn__spm_class_of("5") == NULL && gn__spm_class_of("rembert") == NULL);
+    gn_error err = {0};
+    gn__tok_source source = {"x.model", &err};
+    gn__spm_piece piece = {"a", 1, 0, 1};
+    gn__spm m = {.piece = &piece, .pieces = 1, .model_type = GN__SPM_BPE};
+    json_t *root = NULL;
+    CHECK(gn__spm_convert(&source, &m, "RemBertTokenizer", NULL, NULL, &root) == GN_UNSUPPORTED);
+    CHECK_HAS(err.message, "the tokenizer class \"RemBertTokenizer\"");
+    CHECK(gn__spm_convert(&source, &m, "AlbertTokenizer", NULL, NULL, &root) == GN_UNSUPPORTED);
+    CHECK_HAS(err.message, "this type of SentencePiece model");
+    m.model_type = GN__SPM_UNIGRAM;
+    CHECK(gn__spm_convert(&source, &m, "PegasusTokenizer", NULL, NULL, &root) == GN_FORMAT);
+    CHECK_HAS(err.message, "\"<unk>\" is not in the vocabulary");
 }
 
 /* ---- parts --------------------------------------------------------------------------------------- */
@@ -217,6 +370,102 @@ TEST(pre_tokenizers)
         "a_b|");
 }
 
+/* Expected words were asked of tokenizers 0.23.3; tests/tools/tokenizer_diff.py --patterns asks about random
+ * ones. */
+TEST(regular_expressions)
+{
+    static const struct {
+        const char *regex, *text, *words;
+    } rows[] = {
+        {"(?>a+|ab)c", "aabc", "aabc|"},
+        {"a*", "baac", "b|aa|c|"},
+        {"", "ab\xE6\x97\xA5", "a|b|\xE6\x97\xA5|"},
+        {"(?=[A-Z])", "fooBarBaz", "foo|Bar|Baz|"},
+        {"\\\\b\\\\w+\\\\b",
+         "can't go_on \xC2\xBDx \xC3\xA9\xE6\x97\xA5 a\xCC\x81"
+         "b",
+         "can|'|t| |go_on| |\xC2\xBDx| |\xC3\xA9\xE6\x97\xA5| |a\xCC\x81"
+         "b|"},
+        {"\\\\B.",
+         "ab c\xC2\xBD"
+         "d",
+         "a|b| c|\xC2\xBD|d|"},
+        {"\\\\w\\\\b", "ab, \xC2\xB2x", "a|b|, \xC2\xB2|x|"},
+        {"(\\\\w)\\\\1+", "aab \xE6\x97\xA5\xE6\x97\xA5\xE6\x97\xA5 x11",
+         "aa|b |\xE6\x97\xA5\xE6\x97\xA5\xE6\x97\xA5| x|11|"},
+        {"(a|b)(c)\\\\2\\\\1", "acca bccb acb", "acca| |bccb| acb|"},
+        {"(?:(a)|b)+\\\\1", "abba baa bb", "abba| |baa| bb|"},
+        {"[[:alpha:]]+", "ab1\xC3\xA9\xE6\x97\xA5\xCC\x81x\xC2\xB2",
+         "ab|1|\xC3\xA9\xE6\x97\xA5|\xCC\x81|x|\xC2\xB2|"},
+        {"[[:^space:]&&[^a-c]]+", "abc def ghi", "abc |def| |ghi|"},
+        {"[\\\\w&&[^\\\\d_]]+", "a1_b\xC2\xB2\xC3\xA9 \xE6\x97\xA5",
+         "a|1_|b|\xC2\xB2|\xC3\xA9| |\xE6\x97\xA5|"},
+        {"[^a-z&&[^0-9]]+",
+         "ab12-\xE6\x97\xA5"
+         "c",
+         "ab|12-\xE6\x97\xA5|c|"},
+        {"[a-z&&b-y&&[^m]]+", "abmyz", "a|b|m|y|z|"},
+        {"[[:punct:]]+", "a+$.-\xC2\xAB\xC2\xBB_\xE6\x97\xA5\xE3\x80\x82",
+         "a|+$.-\xC2\xAB\xC2\xBB_|\xE6\x97\xA5|\xE3\x80\x82|"},
+        {"[[:upper:]][[:lower:]]*",
+         "\xC3\x80\xC3\xA9\xC3\x89"
+         "a \xC7\x85"
+         "b \xE2\x85\xA3\xE2\x85\xB3"
+         "AB",
+         "\xC3\x80\xC3\xA9|\xC3\x89"
+         "a| \xC7\x85"
+         "b |\xE2\x85\xA3\xE2\x85\xB3|A|B|"},
+        {"[[:xdigit:]]+|\\\\H", "fgAz09", "f|g|A|z|09|"},
+        {"[[:cntrl:][:blank:]]+",
+         "a\x09 \xE3\x80\x80\x01"
+         "b",
+         "a|\x09 \xE3\x80\x80\x01|b|"},
+        {"(?i:\xC3\xA9\xC3\xA0)+", "\xC3\x89\xC3\x80\xC3\xA9\xC3\xA0\xC3\xA9",
+         "\xC3\x89\xC3\x80\xC3\xA9\xC3\xA0|\xC3\xA9|"},
+        {"(?i:[\xCE\xB1-\xCF\x89]+)", "\xCE\x86\xCE\x91\xCF\x83\xCF\x82\xCE\xA3x\xCE\xA9",
+         "\xCE\x86|\xCE\x91\xCF\x83\xCF\x82\xCE\xA3|x|\xCE\xA9|"},
+        {"(?i:[^\xC3\xA9]+)",
+         "a\xC3\x89\xC3\xA9"
+         "b",
+         "a|\xC3\x89\xC3\xA9|b|"},
+        {"(?i:\xD0\xBA)", "\xD0\xBA\xD0\x9AkK", "\xD0\xBA|\xD0\x9A|kK|"},
+        {"a\\\\Z|\\\\Ab", "ba\x0A", "b|a|\x0A|"},
+        {"[[:graph:]]+", "a\xEE\x80\x80\xCD\xB8 b", "a\xEE\x80\x80|\xCD\xB8 |b|"},
+        {"[[:print:]]+",
+         "a \x09\xE3\x80\x80"
+         "b",
+         "a |\x09|\xE3\x80\x80"
+         "b|"},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        char part[300];
+        snprintf(part, sizeof part, SPLIT("Regex", "%s", "Isolated", "false"), rows[i].regex);
+        CHECK_STR(words(part, rows[i].text), rows[i].words);
+    }
+}
+
+TEST(searches_that_take_too_long_say_so)
+{
+    gn_error err = {0};
+    gn_tokenizer *t;
+    gn_tokens tokens = {0};
+    char text[4000];
+    memset(text, 'a', sizeof text);
+    CHECK_OK(
+        parse(
+            "{\"pre_tokenizer\":{\"type\":\"Split\",\"pattern\":{\"Regex\":\"(?:a|a|aa)+[bc]\"},\"behavior\":"
+            "\"Isolated\","
+            "\"invert\":false},\"model\":{\"type\":\"WordLevel\",\"unk_token\":\"u\",\"vocab\":{\"u\":0}}}",
+            &t, &err),
+        err);
+    CHECK(gn_tokenizer_encode(t, text, sizeof text, true, 0, &tokens, &err) == GN_UNSUPPORTED);
+    CHECK(strstr(err.message, "too many steps") != NULL);
+    CHECK_OK(gn_tokenizer_encode(t, "aab aa", 6, true, 0, &tokens, &err), err);
+    CHECK(tokens.count == 2);
+    gn_tokens_free(&tokens);
+    gn_tokenizer_free(t);
+}
+
 TEST(truncation_on_the_left)
 {
     gn_error err = {0};
@@ -261,9 +510,30 @@ TEST(what_is_refused)
         const char *json, *message;
         gn_status status;
     } bad[] = {
-        {"{" SPLIT("Regex", "[a&&b]", "Isolated", "false") "}", "an intersection of classes", GN_UNSUPPORTED},
-        {"{" SPLIT("Regex", "a*", "Isolated", "false") "}", "it matches the empty string", GN_UNSUPPORTED},
-        {"{" SPLIT("Regex", "\\\\bx", "Isolated", "false") "}", "an escape that is not known here",
+        {"{" SPLIT("Regex", "[a&&]", "Isolated", "false") "}", "an intersection of classes with nothing",
+         GN_UNSUPPORTED},
+        {"{" SPLIT("Regex", "[&&a]", "Isolated", "false") "}", "an intersection of classes with nothing",
+         GN_UNSUPPORTED},
+        {"{" SPLIT("Regex", "x(?:a?|b){2}", "Isolated", "false") "}", "of what may be empty", GN_UNSUPPORTED},
+        {"{" SPLIT("Regex", "[[:letter:]]", "Isolated", "false") "}", "a POSIX bracket", GN_UNSUPPORTED},
+        {"{" SPLIT("Regex", "[[[[[[[[[[a]]]]]]]]]]", "Isolated", "false") "}", "more classes within classes",
+         GN_UNSUPPORTED},
+        {"{" SPLIT("Regex", "(a)\\\\10", "Isolated", "false") "}", "beyond the ninth", GN_UNSUPPORTED},
+        {"{" SPLIT("Regex", "(a\\\\1)", "Isolated", "false") "}", "not complete before it", GN_UNSUPPORTED},
+        {"{" SPLIT("Regex", "(?=(a))\\\\1", "Isolated", "false") "}", "not complete before it",
+         GN_UNSUPPORTED},
+        {"{" SPLIT("Regex", "(a)(?i:\\\\1)", "Isolated", "false") "}", "a back-reference without regard",
+         GN_UNSUPPORTED},
+        {"{" SPLIT("Regex", "(a)(?<=\\\\1)b", "Isolated", "false") "}", "a back-reference that looks",
+         GN_UNSUPPORTED},
+        {"{" SPLIT("Regex", "(?<=\\\\b)a", "Isolated", "false") "}", "a border of words that looks",
+         GN_UNSUPPORTED},
+        {"{" SPLIT("Regex", "(?i:[ß])", "Isolated", "false") "}", "a class with letters that fold",
+         GN_UNSUPPORTED},
+        {"{" SPLIT("Regex", "(?i:ß)", "Isolated", "false") "}", "letters that fold into one", GN_UNSUPPORTED},
+        {"{" NORMALIZER("Replace", ",\"pattern\":{\"Regex\":\"a*\"},\"content\":\"x\"") "}",
+         "it matches the empty string", GN_UNSUPPORTED},
+        {"{" SPLIT("Regex", "\\\\Gx", "Isolated", "false") "}", "an escape that is not known here",
          GN_UNSUPPORTED},
         {"{" SPLIT("Regex", "(?i:ss)", "Isolated", "false") "}", "letters that fold into one",
          GN_UNSUPPORTED},

@@ -1,8 +1,13 @@
 /* Embeddings from elsewhere: .npz and .safetensors, against files that NumPy and safetensors wrote. */
 #include "data/npz.h"
 #include "data/zip.h"
+#include "genchi/check.h"
 #include "genchi/vectors.h"
 #include "test.h"
+
+#include <limits.h>
+#include <stdlib.h>
+#include <unistd.h>
 
 static gn_error error;
 static const float value[] = {1.5f, -2.25f, 3, 0.25f, 4, -1};
@@ -87,6 +92,101 @@ TEST(refusals)
         CHECK_INT(read_golden(cases[i].name, &x, &d), cases[i].status);
         CHECK_HAS(error.message, cases[i].words);
     }
+}
+
+/* ---- straight into check -------------------------------------------------------------------------- */
+
+typedef struct answer {
+    double p, auc, overlap, cross, transfer;
+    size_t rows, groups, classes; /* no padding: compared as bytes */
+} answer;
+
+static answer checked(const char *form, bool labels_beside)
+{
+    gn_context *ctx = NULL;
+    gn_result r;
+    char path[4][1024];
+    static const char *const set[] = {"train", "test"};
+    for (int i = 0; i < 2; i++) {
+        char relative[128];
+        snprintf(relative, sizeof relative, "tests/golden/data/vectors/%s.%s", set[i], form);
+        snprintf(path[i], sizeof path[i], "%s", test_path(relative));
+        snprintf(relative, sizeof relative, "tests/golden/data/vectors/%s.labels.txt", set[i]);
+        snprintf(path[2 + i], sizeof path[2 + i], "%s", test_path(relative));
+    }
+    gn_check_options o = {.train = path[0],
+                          .test = path[1],
+                          .train_labels = labels_beside ? path[2] : NULL,
+                          .test_labels = labels_beside ? path[3] : NULL,
+                          .detect = {.permutations = 99},
+                          .probe = {.folds = 3, .inner_folds = 3, .bootstrap = 100, .repeats = 1}};
+    error = (gn_error){0};
+    CHECK_OK(gn_context_create(&(gn_context_options){.threads = 2, .seed = 5}, &ctx, &error), error);
+    CHECK_OK(gn_check(ctx, &o, &r, &error), error);
+    const gn_model_evidence *m = &r.main;
+    answer a = {.p = m->shift.p_value,
+                .auc = m->shift.auc.estimate,
+                .overlap = m->picture.pc1.overlap.estimate,
+                .cross = m->probe.eval[GN_EVAL_TEST_CV].scores.accuracy.estimate,
+                .transfer = m->probe.eval[GN_EVAL_TRAIN_TO_TEST].scores.accuracy.estimate,
+                .rows = r.train.rows + r.test.rows,
+                .groups = r.test.groups,
+                .classes = (size_t)r.classes};
+    gn_result_free(&r);
+    gn_context_free(ctx);
+    return a;
+}
+
+/* The same numbers in another form give the same bits; groups change folds, so those agree among themselves.
+ */
+TEST(check_says_the_same_of_every_form)
+{
+    static const struct {
+        const char *form;
+        bool labels_beside;
+    } forms[] = {{"f4.npy", true},         {"f2.npy", true},           {"fortran.npy", true},
+                 {"bf16.npy", true},       {"plain.npz", false},       {"words.npz", false},
+                 {"plain.npz", true},      {"f16.safetensors", false}, {"bf16.safetensors", false},
+                 {"f16.safetensors", true}};
+    answer first = checked(forms[0].form, true), grouped = checked("grouped.npz", false), again;
+    CHECK_INT(first.rows, 120);
+    CHECK_INT(first.classes, 2);
+    CHECK_INT(first.groups, 0);
+    CHECK(first.p < 0.05 && first.overlap < 1 && first.cross > 0.5);
+    for (size_t i = 1; i < sizeof forms / sizeof *forms; i++) {
+        again = checked(forms[i].form, forms[i].labels_beside);
+        if (memcmp(&again, &first, sizeof first) != 0)
+            test_fail(__FILE__, __LINE__, "%s: p %.17g, AUC %.17g; f4.npy: %.17g, %.17g", forms[i].form,
+                      again.p, again.auc, first.p, first.auc);
+    }
+    CHECK_INT(grouped.groups, 30);
+    again = checked("grouped.safetensors", false);
+    CHECK(memcmp(&again, &grouped, sizeof grouped) == 0);
+}
+
+/* uint16 is bfloat16 only where the file beside it says so. */
+TEST(bfloat16_in_npy_needs_its_word)
+{
+    char path[PATH_MAX], copy[1100];
+    gn_matrix x;
+    CHECK(realpath(test_path("tests/golden/data/vectors/train.bf16.npy"), path) != NULL);
+    snprintf(copy, sizeof copy, "%s/u2.npy", test_folder());
+    CHECK(symlink(path, copy) == 0);
+    error = (gn_error){0};
+    CHECK_INT(gn_npy_read(copy, &x, &error), GN_UNSUPPORTED);
+    CHECK_HAS(error.message, "type <u2");
+    char beside[1200];
+    snprintf(beside, sizeof beside, "%s.json", copy);
+    static const char *const words[] = {"{\"schema\": \"other/1\", \"type\": \"bfloat16\"}",
+                                        "{\"schema\": \"genchi.embeddings/1\", \"type\": \"float32\"}",
+                                        "no JSON",
+                                        "{\"schema\": \"genchi.embeddings/1\", \"type\": \"bfloat16\"}"};
+    for (size_t i = 0; i < 4; i++) {
+        CHECK_OK(gn__write_file(beside, words[i], strlen(words[i]), &error), error);
+        CHECK_INT(gn_npy_read(copy, &x, &error), i < 3 ? GN_UNSUPPORTED : GN_OK);
+    }
+    CHECK_INT(x.rows, 60);
+    gn_matrix_free(&x);
 }
 
 TEST(names)
