@@ -51,7 +51,7 @@ GENCHI := $(BUILD)/genchi
 
 .PHONY: all demo test run-tests unit-tests check-unit packages install uninstall check-install format \
         check-format lint valgrind fuzz fuzz-build fuzz-corpus bench bench-peers conformance calibrate \
-        calibrate-tests calibrate-kinds calibrate-coverage clean
+        calibrate-tests calibrate-kinds calibrate-coverage study-texts study-tables clean
 .DELETE_ON_ERROR:
 .SECONDARY:
 
@@ -204,23 +204,39 @@ fuzz: fuzz-build
 	mkdir -p $(FUZZ_BUILD)/corpus/$(FUZZ)
 	$(FUZZ_BUILD)/fuzz_$(FUZZ) -max_total_time=$(FUZZ_SECONDS) $(FUZZ_BUILD)/corpus/$(FUZZ) fuzz/corpus/$(FUZZ)
 
-$(BUILD)/bench/%: $(BUILD)/bench/%.o $(STATIC)
+$(BUILD)/bench/%: $(BUILD)/bench/%.o $(BUILD)/bench/study.o $(STATIC)
 	$(say) LD $@
-	$(Q)$(CC) $(LDFLAGS) -o $@ $< $(STATIC) $(LDLIBS)
+	$(Q)$(CC) $(LDFLAGS) -o $@ $< $(BUILD)/bench/study.o $(STATIC) $(LDLIBS)
 
 bench: all
 	bench/check.sh $(GENCHI)
 
-# Long studies by simulation, printed as the tables of docs/calibration*.md and docs/coverage.md. CALIBRATE="WHAT
-# SIMULATIONS SECONDS DIR" narrows the first (bench/calibrate.c says how).
-CALIBRATE ?= all
+# Studies by simulation (level, power, equivalence, coverage, kinds of shift). What is simulated is kept in STUDY:
+# stopped and started again, or with more SIMULATIONS, it goes on. "make study-tables" puts what is there into
+# docs/calibration*.md and docs/coverage.md. With BASE.npy and OTHER.npy in STUDY ("make study-texts") real
+# embeddings are among the rows. 100 simulations take some ten minutes of two cores, 2000 some hours.
+SIMULATIONS ?= 100
+STUDY ?= build/study
+STUDY_TEXTS = $(wildcard $(STUDY)/BASE.npy) $(wildcard $(STUDY)/OTHER.npy)
 calibrate: calibrate-tests calibrate-kinds calibrate-coverage
 calibrate-tests: $(BUILD)/bench/calibrate
-	$< $(CALIBRATE)
+	@mkdir -p $(STUDY)
+	for part in level power equivalence $(if $(word 2,$(STUDY_TEXTS)),graded); do \
+	    $< $$part $(SIMULATIONS) $(STUDY)/$$part.tsv $(STUDY_TEXTS) || exit 1; done
 calibrate-kinds: $(BUILD)/bench/calibrate_kinds
-	$<
+	@mkdir -p $(STUDY)
+	for part in kinds coverage rows; do $< $$part $(SIMULATIONS) $(STUDY)/kinds_$$part.tsv || exit 1; done
 calibrate-coverage: $(BUILD)/bench/coverage
-	$<
+	@mkdir -p $(STUDY)
+	for part in domain probe line plane scores; do \
+	    $< $$part $(SIMULATIONS) $(STUDY)/cov_$$part.tsv || exit 1; done
+study-texts: $(GENCHI)
+	@mkdir -p $(STUDY)
+	model=$$(scripts/fetch-demo-model.sh) && \
+	    $(GENCHI) embed --model $$model --input examples/data/en_train.csv --text text --out $(STUDY)/BASE.npy && \
+	    $(GENCHI) embed --model $$model --input examples/data/en_field.csv --text text --out $(STUDY)/OTHER.npy
+study-tables: $(BUILD)/bench/calibrate $(BUILD)/bench/calibrate_kinds $(BUILD)/bench/coverage
+	bench/tables.sh $(BUILD)/bench $(STUDY)
 
 # Against other tools, in a Python environment of its own (minutes to hours): PEERS="embed …", all by default.
 $(BUILD)/product: bench/product.c

@@ -52,8 +52,8 @@ static gn_status one_bandwidth(gn_context *ctx, const gn_matrix *a, const gn_mat
     GN__TRY(gn__pool_capped(ctx, a, b, &o, &s, err));
     s.mean = gn__calloc(s.dim, sizeof *s.mean);
     GN__TRY(gn__typical_distance(&s, &distance, err));
-    gn__kernel kernel = {GN__GAUSS, distance};
-    GN__TRY(gn__pairs(&s, &kernel, 1, false, statistic, NULL, err));
+    gn__kernel kernel = {GN__GAUSS, distance, false};
+    GN__TRY(gn__pairs(&s, &kernel, 1, statistic, NULL, err));
     *out = (gn_shift){.method = "mmd-one", .p_value = gn__rank_first(statistic, permutations + 1)};
     free(statistic), free(s.mean), free(s.row);
     return GN_OK;

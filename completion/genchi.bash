@@ -68,7 +68,7 @@ _genchi()
     finetune) options="--methods --folds $trains $one $steps" ;;
     compare) options="--models --train --test --alpha --tolerance --permutations --folds --bandwidth $steps" ;;
     see) options="--bandwidth $one $steps" ;;
-    detect) options="--alpha --tolerance --permutations --folds --statistic --all-tests $one $steps" ;;
+    detect) options="--alpha --tolerance --permutations --folds --statistic --all-tests --kernel-tolerance $one $steps" ;;
     probe) options="--folds $one $steps" ;;
     embed) options="--input --output-type --shard --merge --restart $one $reads" ;;
     report) options='--out --json' ;;

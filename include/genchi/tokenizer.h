@@ -21,13 +21,14 @@ typedef struct gn_tokenizer gn_tokenizer;
  * tokenizer.model, sentencepiece.model, spm.model; as the class of `transformers` 5 reads it that
  * tokenizer_config.json names, else the one of config.json's model_type: docs/tokenizers.md lists them; other
  * classes are refused, and without either the model speaks for itself). Special tokens are those of
- * tokenizer_config.json, special_tokens_map.json and added_tokens.json. The length limit in tokenizer.json is ignored, as is
- * padding: they are the model's business; the side that truncation takes from is its "direction", or
- * tokenizer_config.json's "truncation_side". The older files are read as `transformers` 5 reads them; a
- * tokenizer_class in tokenizer_config.json other than BERT's, DistilBERT's, ELECTRA's or GPT-2's is refused.
- * Ids of added tokens are those of the vocabulary, else counted on from its size, as `tokenizers` does: the
- * "id" that the file gives with them is not consulted. Errors: GN_IO; GN_FORMAT; GN_UNSUPPORTED (a part that
- * is not implemented, by its type name; nothing is approximated). Free with gn_tokenizer_free. */
+ * tokenizer_config.json, special_tokens_map.json and added_tokens.json. The length limit in tokenizer.json is
+ * ignored, as is padding: they are the model's business; the side that truncation takes from is its
+ * "direction", or tokenizer_config.json's "truncation_side". The older files are read as `transformers` 5
+ * reads them; a tokenizer_class in tokenizer_config.json other than BERT's, DistilBERT's, ELECTRA's or
+ * GPT-2's is refused. Ids of added tokens are those of the vocabulary, else counted on from its size, as
+ * `tokenizers` does: the "id" that the file gives with them is not consulted. Errors: GN_IO; GN_FORMAT;
+ * GN_UNSUPPORTED (a part that is not implemented, by its type name; nothing is approximated). Free with
+ * gn_tokenizer_free. */
 GN_API gn_status gn_tokenizer_load(const char *directory, gn_tokenizer **out, gn_error *err);
 GN_API void gn_tokenizer_free(gn_tokenizer *t);
 GN_API size_t gn_tokenizer_vocab_size(const gn_tokenizer *t); /* largest id + 1 */

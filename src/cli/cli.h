@@ -51,7 +51,7 @@ typedef struct cli_args {
     int pooling, dtype, bandwidth, statistic;
     bool all_tests;
     size_t max_length, permutations, folds;
-    double alpha, tolerance;
+    double alpha, tolerance, kernel_tolerance;
     /* fine-tuning */
     const char *fine_tune; /* --fine-tune[=METHODS]; "": the usual ones */
     const char *methods, *train_on, *checkpoint, *save, *save_method, *save_on;
@@ -120,7 +120,7 @@ bool cli_colour(const cli_args *a);
 
 int cli_run_check(const cli_args *a);
 int cli_run_steps(const cli_args *a); /* see, detect, probe */
-int cli_run_sets(const cli_args *a);  /* detect: several sets, or all tests */
+int cli_run_sets(const cli_args *a);  /* detect: several sets, all tests, or equivalence by kernel */
 int cli_run_embed(const cli_args *a);
 int cli_run_report(const cli_args *a);
 int cli_run_model(const cli_args *a);

@@ -124,6 +124,7 @@ static const option_row rows[] = {
     {"folds", CLI_TRAINS | CLI_DETECT | CLI_PROBE | CLI_COMPARE, SIZE, AT(folds), NULL, 2, 100},
     {"statistic", CLI_CHECK | CLI_DETECT, CHOICE, AT(statistic), statistics, 0, 0},
     {"all-tests", CLI_DETECT, FLAG, AT(all_tests), NULL, 0, 0},
+    {"kernel-tolerance", CLI_DETECT, NUMBER, AT(kernel_tolerance), NULL, 1e-9, 0.5},
     {"fine-tune", CLI_CHECK, MAYBE, AT(fine_tune), NULL, 0, 0},
     {"methods", CLI_FINETUNE, STRING, AT(methods), NULL, 0, 0},
     {"train-on", CLI_TRAINS, STRING, AT(train_on), NULL, 0, 0},

@@ -1,5 +1,5 @@
-/* genchi detect with more than two sets (the table of pairs), or with --all-tests (every test side by side).
- */
+/* genchi detect with more than two sets (the table of pairs), with --all-tests (every test side by side), or
+ * with --kernel-tolerance (equivalence by the kernel discrepancy). */
 #include "cli/cli.h"
 
 #include <math.h>
@@ -15,6 +15,7 @@ typedef struct set {
     gn_matrix embedded;
     gn_dataset data;
     const gn_matrix *x;
+    size_t left_out; /* texts that a later set holds too */
 } set;
 
 typedef struct table {
@@ -25,23 +26,63 @@ typedef struct table {
     gn_test_result test[GN_TESTS];
     gn_shift_scores scores;
     bool has_tests;
+    gn_equivalence equal[MOST_SETS * (MOST_SETS - 1) / 2];
+    bool has_equal; /* measured */
 } table;
 
-static gn_status read_set(table *t, size_t i, gn_context *ctx, const gn_model *model,
-                          const gn_dataset_options *options, gn_error *err)
+static gn_status read_set(table *t, size_t i, gn_context *ctx, const gn_dataset_options *options,
+                          gn_error *err)
 {
     set *s = &t->set[i];
-    gn_embed_stats stats;
     s->path = t->a->operand[i];
-    if (model == NULL) {
-        s->x = &s->file.matrix;
-        return gn_vectors_map(ctx, s->path, NULL, &s->file, &s->data, err);
+    s->x = &s->file.matrix;
+    if (!gn_vectors_named(s->path)) return gn_dataset_read(ctx, s->path, options, &s->data, err);
+    return gn_vectors_map(ctx, s->path, NULL, &s->file, &s->data, err);
+}
+
+/* A text that several sets hold stays in the last of them, as check takes from train what test holds. */
+static gn_status leave_out_duplicates(table *t, gn_error *err)
+{
+    for (size_t i = 0; i < t->sets && !t->a->keep_duplicates; i++)
+        for (size_t j = i + 1; j < t->sets; j++) {
+            gn_duplicates n;
+            gn_status status = gn_dataset_deduplicate(&t->set[i].data, &t->set[j].data, false, &n, err);
+            if (status != GN_OK) return status;
+            t->set[i].left_out += n.removed_from_train;
+        }
+    return GN_OK;
+}
+
+static gn_status embed_sets(table *t, gn_context *ctx, const gn_model *model, gn_error *err)
+{
+    gn_status status = leave_out_duplicates(t, err);
+    for (size_t i = 0; i < t->sets && status == GN_OK; i++) {
+        set *s = &t->set[i];
+        gn_embed_stats stats;
+        s->x = &s->embedded;
+        status = gn_model_embed(ctx, model, (const char *const *)s->data.text, s->data.length, s->data.rows,
+                                &s->embedded, NULL, &stats, err);
     }
-    s->x = &s->embedded;
-    gn_status status = gn_dataset_read(ctx, s->path, options, &s->data, err);
-    return status == GN_OK ? gn_model_embed(ctx, model, (const char *const *)s->data.text, s->data.length,
-                                            s->data.rows, &s->embedded, NULL, &stats, err)
-                           : status;
+    return status;
+}
+
+/* Equivalence of every pair, the level shared among them; without a tolerance for the bound alone. */
+static gn_status measure_equivalence(table *t, gn_context *ctx, const gn_matrix *x,
+                                     const uint32_t *const *group, gn_detect_options o, gn_error *err)
+{
+    const double largest = 0.5, wanted = t->a->kernel_tolerance;
+    double pairs = (double)(t->sets * (t->sets - 1) / 2);
+    o.alpha = (o.alpha > 0 ? o.alpha : 0.05) / pairs;
+    t->has_equal = true;
+    for (size_t i = 0, k = 0; i < t->sets; i++)
+        for (size_t j = i + 1; j < t->sets; j++, k++) {
+            o.group_a = group[i];
+            o.group_b = group[j];
+            gn_status status =
+                gn_equivalence_test(ctx, &x[i], &x[j], &o, wanted > 0 ? wanted : largest, &t->equal[k], err);
+            if (status != GN_OK) return status;
+        }
+    return GN_OK;
 }
 
 static gn_status measure(table *t, gn_context *ctx, gn_error *err)
@@ -59,6 +100,8 @@ static gn_status measure(table *t, gn_context *ctx, gn_error *err)
         group[i] = t->set[i].data.group;
     }
     gn_status status = gn_detect_pairs(ctx, x, t->sets, group, &o, t->shift, err);
+    if (status == GN_OK && (a->all_tests || a->kernel_tolerance > 0))
+        status = measure_equivalence(t, ctx, x, group, o, err);
     if (status != GN_OK || !a->all_tests) return status;
     o.group_a = group[0];
     o.group_b = group[1];
@@ -102,6 +145,22 @@ static void json_interval(const char *key, gn_interval x)
     printf("}");
 }
 
+static void json_equivalence(const table *t, const gn_equivalence *e)
+{
+    printf(", \"kernel\": {");
+    json_number("namd", e->namd);
+    printf(", ");
+    json_number("upper", e->upper);
+    printf(", ");
+    json_number("bandwidth", e->bandwidth);
+    if (t->a->kernel_tolerance > 0) {
+        printf(", ");
+        json_number("tolerance", e->tolerance);
+        printf(", \"equivalent\": %s", e->equivalent ? "true" : "false");
+    }
+    putchar('}');
+}
+
 static void print_json(const table *t)
 {
     static const char *const answers[] = {[GN_SHIFT_DIFFERENT] = "different",
@@ -111,7 +170,7 @@ static void print_json(const table *t)
     for (size_t i = 0; i < t->sets; i++) {
         printf("%s{\"path\": ", i > 0 ? ", " : "");
         json_text(t->set[i].path);
-        printf(", \"rows\": %zu}", t->set[i].x->rows);
+        printf(", \"rows\": %zu, \"left_out\": %zu}", t->set[i].x->rows, t->set[i].left_out);
     }
     printf("],\n \"pairs\": [");
     for (size_t i = 0, k = 0; i < t->sets; i++)
@@ -128,8 +187,10 @@ static void print_json(const table *t)
             json_interval("auc", s->auc);
             printf(", ");
             json_interval("auc_curved", s->auc_curved);
-            printf(", \"units_a\": %zu, \"units_b\": %zu, \"rows_needed\": %zu}", s->units_a, s->units_b,
+            printf(", \"units_a\": %zu, \"units_b\": %zu, \"rows_needed\": %zu", s->units_a, s->units_b,
                    s->rows_needed);
+            if (t->has_equal) json_equivalence(t, &t->equal[k]);
+            putchar('}');
         }
     printf("]");
     if (t->has_tests) {
@@ -169,13 +230,30 @@ static void put_interval(gn_interval x)
         printf("  %-16s", "-");
 }
 
+static void print_equivalence(const table *t)
+{
+    gn_lang lang = t->a->lang;
+    fputs(cli_text(lang, CLI_S_EQUIVALENCE_HEAD), stdout);
+    for (size_t i = 0, k = 0; i < t->sets; i++)
+        for (size_t j = i + 1; j < t->sets; j++, k++) {
+            const gn_equivalence *e = &t->equal[k];
+            printf("%2zu %2zu  %9.5f %9.5f", i + 1, j + 1, e->namd, e->upper);
+            if (t->a->kernel_tolerance > 0)
+                printf(cli_text(lang, e->equivalent ? CLI_S_WITHIN : CLI_S_NOT_WITHIN), e->tolerance);
+            putchar('\n');
+        }
+}
+
 static void print_text(const table *t)
 {
     static const cli_string answers[] = {[GN_SHIFT_DIFFERENT] = CLI_S_ANSWER_DIFFERENT,
                                          [GN_SHIFT_EQUIVALENT] = CLI_S_ANSWER_EQUIVALENT,
                                          [GN_SHIFT_NOT_ENOUGH_DATA] = CLI_S_ANSWER_NOT_ENOUGH};
     gn_lang lang = t->a->lang;
-    for (size_t i = 0; i < t->sets; i++) printf("%2zu  %7zu  %s\n", i + 1, t->set[i].x->rows, t->set[i].path);
+    for (size_t i = 0; i < t->sets; i++) {
+        printf("%2zu  %7zu  %s\n", i + 1, t->set[i].x->rows, t->set[i].path);
+        if (t->set[i].left_out > 0) printf(cli_text(lang, CLI_S_LEFT_OUT), t->set[i].left_out);
+    }
     fputs(cli_text(lang, CLI_S_PAIRS_HEAD), stdout);
     for (size_t i = 0, k = 0; i < t->sets; i++)
         for (size_t j = i + 1; j < t->sets; j++, k++) {
@@ -187,6 +265,7 @@ static void print_text(const table *t)
             if (s->rows_needed > 0) printf(cli_text(lang, CLI_S_ROWS_NEEDED), s->rows_needed);
             putchar('\n');
         }
+    if (t->has_equal) print_equivalence(t);
     if (!t->has_tests) return;
     fputs(cli_text(lang, CLI_S_TESTS_HEAD), stdout);
     for (size_t k = 0; k < GN_TESTS; k++) {
@@ -213,8 +292,9 @@ static int run(table *t, gn_context *ctx)
             gn_model_free(model);
             return CLI_USAGE;
         }
-        status = read_set(t, i, ctx, model, &read, &err);
+        status = read_set(t, i, ctx, &read, &err);
     }
+    if (status == GN_OK && model != NULL) status = embed_sets(t, ctx, model, &err);
     if (status == GN_OK) status = measure(t, ctx, &err);
     gn_model_free(model);
     if (status != GN_OK) return cli_failed(a, &err);

@@ -31,7 +31,8 @@ int cli_run_steps(const cli_args *args)
     while (steps[which].bit != a.command) which++;
     if (a.operands < 2)
         return cli_complain(&a, CLI_USAGE, CLI_S_NEEDS_TWO_SETS, steps[which].name, steps[which].name);
-    if (a.command == CLI_DETECT && (a.operands > 2 || a.all_tests)) return cli_run_sets(&a);
+    if (a.command == CLI_DETECT && (a.operands > 2 || a.all_tests || a.kernel_tolerance > 0))
+        return cli_run_sets(&a);
     if (a.operands > 2) return cli_complain(&a, CLI_USAGE, CLI_S_EXTRA_OPERAND, a.operand[2]);
     a.train = a.operand[0];
     a.test = a.operand[1];

@@ -3,7 +3,9 @@
  * smaller part lie below. */
 #include "detect/detect.h"
 
-enum { DIRECTIONS = 128 };
+#include <cblas.h>
+
+enum { DIRECTIONS = 128, TOGETHER = 8, ROWS = 256 }; /* axes of a piece; rows projected at a time */
 
 typedef struct axes_job {
     const gn__sample *s;
@@ -15,18 +17,6 @@ typedef struct axes_job {
     char *scratch;
     size_t scratch_size;
 } axes_job;
-
-typedef struct axes_value {
-    float value;
-    uint32_t row;
-} axes_value;
-
-static int axes_ascending(const void *a, const void *b)
-{
-    const axes_value *x = a, *y = b;
-    if (x->value != y->value) return x->value < y->value ? -1 : 1;
-    return (x->row > y->row) - (x->row < y->row);
-}
 
 GN__CLONES static void axes_count(const uint8_t *inside, size_t n, int32_t *below)
 {
@@ -48,15 +38,23 @@ GN__CLONES static void axes_largest(const int32_t *below, size_t n, float slope,
     }
 }
 
-static float axis_value(const axes_job *job, size_t axis, size_t row)
+/* out: [TOGETHER × n] the values of `count` axes from `axis` on. centred: [ROWS × dim]. */
+static void axes_values(const axes_job *job, size_t axis, size_t count, float *centred, float *out)
 {
     const gn__sample *s = job->s;
-    if (job->direction == NULL) return s->row[row][axis];
-    const float *u = job->direction + axis * s->dim;
-    float sum[16] = {0};
-    for (size_t j = 0; j < s->dim; j++) sum[j % 16] += (s->row[row][j] - s->mean[j]) * u[j];
-    for (size_t t = 1; t < 16; t++) sum[0] += sum[t];
-    return sum[0];
+    for (size_t at = 0; at < s->n; at += ROWS) {
+        size_t rows = s->n - at < ROWS ? s->n - at : ROWS;
+        if (job->direction == NULL) {
+            for (size_t i = at; i < at + rows; i++)
+                for (size_t k = 0; k < count; k++) out[k * s->n + i] = s->row[i][axis + k];
+            continue;
+        }
+        for (size_t i = 0; i < rows; i++)
+            for (size_t j = 0; j < s->dim; j++) centred[i * s->dim + j] = s->row[at + i][j] - s->mean[j];
+        cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasTrans, (int)count, (int)rows, (int)s->dim, 1,
+                    job->direction + axis * s->dim, (int)s->dim, centred, (int)s->dim, 0, out + at,
+                    (int)s->n);
+    }
 }
 
 static void axes_piece(void *arg, size_t begin, size_t end, unsigned worker)
@@ -64,18 +62,22 @@ static void axes_piece(void *arg, size_t begin, size_t end, unsigned worker)
     axes_job *job = arg;
     const gn__sample *s = job->s;
     size_t n = s->n, labels = s->labellings;
-    axes_value *value = (axes_value *)(void *)(job->scratch + worker * job->scratch_size);
-    int32_t *below = (int32_t *)(void *)(value + n);
+    uint64_t *item = (uint64_t *)(void *)(job->scratch + worker * job->scratch_size);
+    int32_t *below = (int32_t *)(void *)(item + 2 * n);
+    float *value = (float *)(void *)(below + labels), *centred = value + TOGETHER * n;
     double m = (double)job->labels->small, rest = (double)n - m;
     float slope = (float)(1 / m + 1 / rest);
-    for (size_t axis = begin; axis < end && !gn__cancelled(s->ctx); axis++) {
+    axes_values(job, begin, end - begin, centred, value);
+    for (size_t axis = begin; axis < end && !gn__cancelled(s->ctx); axis++, value += n) {
         float *out = job->statistic + axis * labels;
-        for (size_t i = 0; i < n; i++) value[i] = (axes_value){axis_value(job, axis, i), (uint32_t)i};
-        qsort(value, n, sizeof *value, axes_ascending);
+        for (size_t i = 0; i < n; i++) item[i] = gn__sort_item(value[i], (uint32_t)i);
+        const uint64_t *sorted = gn__sort_items(item, item + n, n);
         memset(below, 0, labels * sizeof *below);
         for (size_t i = 0; i + 1 < n; i++) {
-            axes_count(job->inside + value[i].row * labels, labels, below);
-            float gap = value[i + 1].value - value[i].value, offset = (float)((double)(i + 1) / rest);
+            uint32_t row = gn__sorted_row(sorted[i]);
+            axes_count(job->inside + row * labels, labels, below);
+            float gap = value[gn__sorted_row(sorted[i + 1])] - value[row];
+            float offset = (float)((double)(i + 1) / rest);
             if (!(gap > 0)) continue; /* a tie: the functions jump together */
             if (job->direction != NULL)
                 axes_area(below, labels, slope, offset, gap, out);
@@ -92,7 +94,9 @@ static gn_status run_axes(const gn__sample *s, const float *direction, size_t ax
     axes_job job = {.s = s, .labels = &labels, .direction = direction, .axes = axes, .statistic = statistic};
     size_t n = s->n, count = s->labellings;
     uint8_t *inside = gn__calloc(n, count);
-    job.scratch_size = (n * sizeof(axes_value) + count * sizeof(int32_t) + 63) / 64 * 64;
+    job.scratch_size = (2 * n * sizeof(uint64_t) + count * sizeof(int32_t) +
+                        (TOGETHER * n + (direction != NULL ? ROWS * s->dim : 0)) * sizeof(float) + 63) /
+                       64 * 64;
     job.scratch = gn__aligned(gn_context_threads(s->ctx), job.scratch_size);
     gn_status status = GN_OK;
     if (inside == NULL || job.scratch == NULL) {
@@ -104,7 +108,7 @@ static gn_status run_axes(const gn__sample *s, const float *direction, size_t ax
         for (size_t l = 0; l < count; l++)
             inside[i * count + l] = labels.bits[i * labels.stride + l / 8] >> (l % 8) & 1;
     job.inside = inside;
-    status = gn__parallel_for(s->ctx, axes, 1, axes_piece, &job, err);
+    status = gn__parallel_for(s->ctx, axes, TOGETHER, axes_piece, &job, err);
 done:
     free(inside);
     free(job.scratch);

@@ -68,6 +68,18 @@ gn_status gn__pool_make(gn_context *ctx, const gn_matrix *a, const gn_matrix *b,
 /* The same from checked matrices, at most 5000 random units of a side. */
 gn_status gn__pool_capped(gn_context *ctx, const gn_matrix *a, const gn_matrix *b, const gn_detect_options *o,
                           gn__sample *s, gn_error *err);
+/* ---- sorting (sort.c): an item is a value and its row ---- */
+
+uint64_t gn__sort_item(float value, uint32_t row); /* value not NaN */
+float gn__sorted_value(uint64_t item);
+static inline uint32_t gn__sorted_row(uint64_t item)
+{
+    return (uint32_t)item;
+}
+/* By value, ascending; items of equal value (-0 below +0) keep their order. scratch: [n]. Returns where the
+ * sorted items are, item or scratch; the other is overwritten. */
+uint64_t *gn__sort_items(uint64_t *item, uint64_t *scratch, size_t n);
+
 /* Sorted distances between different rows of a random part of the pooled rows, learnt without labels.
  * city_block: sums of absolute differences, else Euclidean. free(*out). */
 gn_status gn__pair_distances(const gn__sample *s, bool city_block, float **out, size_t *count, gn_error *err);
@@ -90,11 +102,14 @@ gn_status gn__combine_ranked(double *statistic, size_t kernels, size_t labelling
 /* (1 + #{T_l >= T_0}) / labellings; what float32 cannot tell apart counts against rejection. */
 double gn__rank_first(const double *t, size_t labellings);
 
-/* One function a test. */
-gn_status gn__test_mmd_exact(const gn__sample *s, gn__verdict *out, gn_error *err);
-gn_status gn__test_mmd_fuse(const gn__sample *s, gn__verdict *out, gn_error *err);
-gn_status gn__test_mmd_agg(const gn__sample *s, gn__verdict *out, gn_error *err);
-gn_status gn__test_energy(const gn__sample *s, gn__verdict *out, gn_error *err);
+/* The tests over all pairs, several in one pass (pair_tests.c): what is alike for them, the distances and
+ * the kernels of MMD-FUSE and MMDAgg, is made once. Each verdict's bits are those of the test alone. */
+enum { GN__PAIR_TESTS = 4 };
+typedef enum gn__pair_test { GN__MMD_EXACT, GN__MMD_FUSE, GN__MMD_AGG, GN__ENERGY } gn__pair_test;
+/* which: bit t for test t; out: [GN__PAIR_TESTS], others are left alone. */
+gn_status gn__test_pairs(const gn__sample *s, unsigned which, gn__verdict *out, gn_error *err);
+
+/* One function a test otherwise. */
 gn_status gn__test_mmd_rff(const gn__sample *s, gn__verdict *out, gn_error *err);
 gn_status gn__test_sliced_wasserstein(const gn__sample *s, gn__verdict *out, gn_error *err);
 gn_status gn__test_ks(const gn__sample *s, gn__verdict *out, gn_error *err);
@@ -105,11 +120,12 @@ typedef enum gn__family { GN__GAUSS, GN__LAPLACE, GN__DISTANCE } gn__family;
 typedef struct gn__kernel {
     gn__family family;
     double bandwidth; /* exp(-d^2 / (2 h^2)); exp(-sqrt 2 d1 / h), d1 city block; minus the distance itself */
+    bool unbiased;    /* the U-statistic of the squared mean discrepancy instead of the V-statistic */
 } gn__kernel;
-/* statistic: [kernels × labellings] the V-statistic s' K s without the diagonal; unbiased: the U-statistic of
- * the squared mean discrepancy instead. square: [kernels] or NULL, the sum of K_ij^2 over i != j. */
-gn_status gn__pairs(const gn__sample *s, const gn__kernel *kernel, size_t kernels, bool unbiased,
-                    double *statistic, double *square, gn_error *err);
+/* statistic: [kernels × labellings] the V-statistic s' K s without the diagonal, or the kernel's U-statistic.
+ * square: [kernels] or NULL, the sum of K_ij^2 over i != j. */
+gn_status gn__pairs(const gn__sample *s, const gn__kernel *kernel, size_t kernels, double *statistic,
+                    double *square, gn_error *err);
 
 /* ---- random Fourier features (features.c) -------------------------------------------------------- */
 

@@ -8,19 +8,20 @@ enum { EXACT_LIMIT = 3000, MOST_UNITS = 5000, MEDIAN_ROWS = 400, LEAST_UNITS = 4
 typedef struct two_sample_test {
     const char *method;
     bool capped; /* takes at most MOST_UNITS of each side */
-    gn_status (*run)(const gn__sample *s, gn__verdict *out, gn_error *err); /* NULL: the classifier's */
+    gn_status (*run)(const gn__sample *s, gn__verdict *out, gn_error *err); /* NULL: of another form */
+    int over_pairs;                                                         /* gn__pair_test + 1, 0: none */
 } two_sample_test;
 
 static const two_sample_test tests[GN_TEST_COUNT] = {
-    [GN_TEST_AUTO] = {"auto", false, NULL},
-    [GN_TEST_MMD_EXACT] = {"mmd-exact", true, gn__test_mmd_exact},
-    [GN_TEST_MMD_RFF] = {"mmd-rff", false, gn__test_mmd_rff},
-    [GN_TEST_MMD_FUSE] = {"mmd-fuse", true, gn__test_mmd_fuse},
-    [GN_TEST_MMD_AGG] = {"mmd-agg", true, gn__test_mmd_agg},
-    [GN_TEST_ENERGY] = {"energy", true, gn__test_energy},
-    [GN_TEST_SLICED_WASSERSTEIN] = {"sliced-wasserstein", true, gn__test_sliced_wasserstein},
-    [GN_TEST_KS] = {"ks", true, gn__test_ks},
-    [GN_TEST_C2ST] = {"c2st", false, NULL},
+    [GN_TEST_AUTO] = {"auto", false, NULL, 0},
+    [GN_TEST_MMD_EXACT] = {"mmd-exact", true, NULL, 1 + GN__MMD_EXACT},
+    [GN_TEST_MMD_RFF] = {"mmd-rff", false, gn__test_mmd_rff, 0},
+    [GN_TEST_MMD_FUSE] = {"mmd-fuse", true, NULL, 1 + GN__MMD_FUSE},
+    [GN_TEST_MMD_AGG] = {"mmd-agg", true, NULL, 1 + GN__MMD_AGG},
+    [GN_TEST_ENERGY] = {"energy", true, NULL, 1 + GN__ENERGY},
+    [GN_TEST_SLICED_WASSERSTEIN] = {"sliced-wasserstein", true, gn__test_sliced_wasserstein, 0},
+    [GN_TEST_KS] = {"ks", true, gn__test_ks, 0},
+    [GN_TEST_C2ST] = {"c2st", false, NULL, 0},
 };
 
 const char *gn_test_name(gn_test test)
@@ -50,19 +51,32 @@ static void draw_rows(const gn_matrix *x, const gn__units *units, gn__rng *r, co
     }
 }
 
-static int compare(const void *a, const void *b)
+GN__CLONES static float pair_distance(const float *x, const float *y, size_t dim, bool city_block)
 {
-    float x = *(const float *)a, y = *(const float *)b;
-    return (x > y) - (x < y);
+    float sum[16] = {0};
+    size_t c = 0;
+    if (city_block) {
+        for (; c + 16 <= dim; c += 16)
+            for (size_t t = 0; t < 16; t++) sum[t] += fabsf(x[c + t] - y[c + t]);
+        for (; c < dim; c++) sum[c % 16] += fabsf(x[c] - y[c]);
+    } else {
+        for (; c + 16 <= dim; c += 16)
+            for (size_t t = 0; t < 16; t++) sum[t] += (x[c + t] - y[c + t]) * (x[c + t] - y[c + t]);
+        for (; c < dim; c++) sum[c % 16] += (x[c] - y[c]) * (x[c] - y[c]);
+    }
+    for (size_t t = 1; t < 16; t++) sum[0] += sum[t];
+    return city_block ? sum[0] : sqrtf(sum[0]);
 }
 
 gn_status gn__pair_distances(const gn__sample *s, bool city_block, float **out, size_t *count, gn_error *err)
 {
-    size_t k = s->n < MEDIAN_ROWS ? s->n : (size_t)MEDIAN_ROWS, pairs = 0;
+    size_t k = s->n < MEDIAN_ROWS ? s->n : (size_t)MEDIAN_ROWS, most = k * k / 2 + 1, pairs = 0;
     uint32_t *order = gn__calloc(s->n, sizeof *order);
-    float *distance = gn__calloc(k * k / 2 + 1, sizeof *distance);
-    if (order == NULL || distance == NULL) {
+    uint64_t *item = gn__calloc(2 * most, sizeof *item), *sorted;
+    float *distance = gn__calloc(most, sizeof *distance);
+    if (order == NULL || item == NULL || distance == NULL) {
         free(order);
+        free(item);
         free(distance);
         return gn__no_memory(err, s->n * sizeof *order);
     }
@@ -75,18 +89,13 @@ gn_status gn__pair_distances(const gn__sample *s, bool city_block, float **out, 
         order[j] = t;
     }
     for (size_t i = 0; i < k; i++)
-        for (size_t j = 0; j < i; j++) {
-            const float *x = s->row[order[i]], *y = s->row[order[j]];
-            float sum[16] = {0};
-            for (size_t c = 0; c < s->dim; c++) {
-                float d = x[c] - y[c];
-                sum[c % 16] += city_block ? fabsf(d) : d * d;
-            }
-            for (size_t c = 1; c < 16; c++) sum[0] += sum[c];
-            distance[pairs++] = city_block ? sum[0] : sqrtf(sum[0]);
-        }
-    qsort(distance, pairs, sizeof *distance, compare);
+        for (size_t j = 0; j < i; j++)
+            item[pairs++] =
+                gn__sort_item(pair_distance(s->row[order[i]], s->row[order[j]], s->dim, city_block), 0);
+    sorted = gn__sort_items(item, item + most, pairs);
+    for (size_t i = 0; i < pairs; i++) distance[i] = gn__sorted_value(sorted[i]);
     free(order);
+    free(item);
     *out = distance;
     *count = pairs;
     return GN_OK;
@@ -131,18 +140,33 @@ static void cap_units(gn__sample *s, uint64_t seed)
     s->n = kept_a + kept_b;
 }
 
+/* s->mean, for accuracy; free(s->mean). */
+static gn_status find_mean(gn__sample *s, gn_error *err)
+{
+    s->mean = gn__calloc(s->dim, sizeof *s->mean);
+    double *sum = gn__calloc(s->dim, sizeof *sum);
+    if (s->mean == NULL || sum == NULL) {
+        free(sum);
+        return gn__no_memory(err, s->dim * (sizeof *s->mean + sizeof *sum));
+    }
+    size_t step = 1 + s->n / 4096;
+    for (size_t i = 0; i < s->n; i += step)
+        for (size_t j = 0; j < s->dim; j++) sum[j] += (double)s->row[i][j];
+    for (size_t j = 0; j < s->dim; j++) s->mean[j] = (float)(sum[j] / (double)((s->n + step - 1) / step));
+    free(sum);
+    return GN_OK;
+}
+
 static gn_status run_test(gn__sample *s, const two_sample_test *test, gn__verdict *out, gn_error *err)
 {
+    gn__verdict over_pairs[GN__PAIR_TESTS];
     if (test->capped) cap_units(s, gn_context_seed(s->ctx));
-    s->mean = gn__calloc(s->dim, sizeof *s->mean);
-    if (s->mean == NULL) return gn__no_memory(err, s->dim * sizeof *s->mean);
-    size_t step = 1 + s->n / 4096;
-    for (size_t j = 0; j < s->dim; j++) {
-        double sum = 0;
-        for (size_t i = 0; i < s->n; i += step) sum += (double)s->row[i][j];
-        s->mean[j] = (float)(sum / (double)((s->n + step - 1) / step));
+    gn_status status = find_mean(s, err);
+    if (status == GN_OK && test->over_pairs == 0) status = test->run(s, out, err);
+    if (status == GN_OK && test->over_pairs > 0) {
+        status = gn__test_pairs(s, 1U << (test->over_pairs - 1), over_pairs, err);
+        if (status == GN_OK) *out = over_pairs[test->over_pairs - 1];
     }
-    gn_status status = test->run(s, out, err);
     free(s->mean);
     return status;
 }
@@ -253,27 +277,67 @@ gn_status gn_kernel_test(gn_context *ctx, const gn_matrix *a, const gn_matrix *b
     return two_sample(ctx, a, b, options, out, &axis, err);
 }
 
+/* All verdicts over pairs in one pass, into their tests' places. */
+static gn_status run_pair_tests(const gn__sample *s, gn__verdict verdict[GN_TEST_COUNT], gn_error *err)
+{
+    gn__verdict over_pairs[GN__PAIR_TESTS];
+    GN__TRY(gn__test_pairs(s, (1U << GN__PAIR_TESTS) - 1, over_pairs, err));
+    for (int t = 1; t < GN_TEST_COUNT; t++)
+        if (tests[t].over_pairs > 0) verdict[t] = over_pairs[tests[t].over_pairs - 1];
+    return GN_OK;
+}
+
+/* The other tests one by one, first those that take every unit; then the sample is capped for the rest. */
+static gn_status run_all(gn_context *ctx, const gn_matrix *a, const gn_matrix *b, const gn__units units[2],
+                         const gn_detect_options *o, gn__verdict verdict[GN_TEST_COUNT], gn_error *err)
+{
+    gn__sample s = {0};
+    size_t done = 0;
+    gn_status status;
+    GN__TRY_GOTO(gn__test_c2st(ctx, a, b, &units[0], &units[1], o, &verdict[GN_TEST_C2ST], err), done);
+    GN__TRY_GOTO(gn__pool_make(ctx, a, b, &units[0], &units[1], o, &s, err), done);
+    for (int capped = 0; capped < 2; capped++) {
+        if (capped) cap_units(&s, gn_context_seed(ctx));
+        free(s.mean);
+        GN__TRY_GOTO(find_mean(&s, err), done);
+        for (int t = 1; t < GN_TEST_COUNT; t++)
+            if (tests[t].run != NULL && tests[t].capped == capped) {
+                gn__progress(ctx, GN_STAGE_DETECT, ++done, GN_TESTS);
+                GN__TRY_GOTO(tests[t].run(&s, &verdict[t], err), done);
+            }
+    }
+    status = run_pair_tests(&s, verdict, err);
+done:
+    free(s.row);
+    free(s.mean);
+    return status;
+}
+
 gn_status gn_test_all(gn_context *ctx, const gn_matrix *a, const gn_matrix *b,
                       const gn_detect_options *options, gn_test_result out[GN_TESTS], gn_error *err)
 {
-    gn_detect_options o = options ? *options : (gn_detect_options){0};
-    gn_test_result result[GN_TESTS];
+    gn_detect_options o = gn__detect_defaults(options);
+    gn__verdict verdict[GN_TEST_COUNT];
+    gn__units units[2] = {{0}};
     double p[GN_TESTS];
-    for (size_t k = 0; k < GN_TESTS; k++) {
-        gn_shift shift;
-        size_t axis = 0;
-        o.test = (gn_test)(k + 1);
-        gn__progress(ctx, GN_STAGE_DETECT, k, GN_TESTS);
-        GN__TRY(two_sample(ctx, a, b, &o, &shift, &axis, err));
-        result[k] = (gn_test_result){.test = o.test,
-                                     .method = tests[o.test].method,
-                                     .p_value = shift.p_value,
-                                     .statistic = shift.statistic,
-                                     .axis = axis};
-        p[k] = shift.p_value;
-    }
+    gn_status status;
+    for (int t = 0; t < GN_TEST_COUNT; t++) verdict[t] = (gn__verdict){.p_value = NAN, .statistic = NAN};
+    GN__TRY(gn__check_pair(ctx, a, b, err));
+    GN__TRY_GOTO(gn__units_make(o.group_a, a->rows, &units[0], err), done);
+    GN__TRY_GOTO(gn__units_make(o.group_b, b->rows, &units[1], err), done);
+    if (units[0].count >= o.min_rows && units[1].count >= o.min_rows)
+        GN__TRY_GOTO(run_all(ctx, a, b, units, &o, verdict, err), done);
+    for (size_t k = 0; k < GN_TESTS; k++) p[k] = verdict[k + 1].p_value;
     gn_holm(p, GN_TESTS);
-    for (size_t k = 0; k < GN_TESTS; k++) result[k].p_holm = p[k];
-    memcpy(out, result, sizeof result);
-    return GN_OK;
+    for (size_t k = 0; k < GN_TESTS; k++)
+        out[k] = (gn_test_result){.test = (gn_test)(k + 1),
+                                  .method = tests[k + 1].method,
+                                  .p_value = verdict[k + 1].p_value,
+                                  .p_holm = p[k],
+                                  .statistic = verdict[k + 1].statistic,
+                                  .axis = verdict[k + 1].axis};
+done:
+    gn__units_free(&units[0]);
+    gn__units_free(&units[1]);
+    return status;
 }

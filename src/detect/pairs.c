@@ -23,7 +23,7 @@ typedef struct pairs_job {
     size_t columns;  /* n, up to a whole chunk */
     float *x, *norm; /* [padded × dim] centred rows, then zeros; [padded] squared norms */
     float *centre;   /* [kernels] taken off K */
-    bool euclidean, city_block, unbiased;
+    bool euclidean, city_block;
     float inside, outside;
     const gn__labels *labels;
     uint16_t *code;  /* [columns / GN__CHUNK × labellings × GN__CODES] */
@@ -198,26 +198,26 @@ static void pairs_strip(const pairs_job *job, size_t w, size_t strip, size_t beg
                        .inside = job->inside,
                        .outside = job->outside,
                        .quadratic = t->lanes,
-                       .linear = job->unbiased ? t->lanes + labels * GN__SUM_LANES : NULL,
+                       .linear = job->kernel[w].unbiased ? t->lanes + labels * GN__SUM_LANES : NULL,
                        .table = t->table};
     memset(t->lanes, 0, 2 * labels * GN__SUM_LANES * sizeof *t->lanes);
     for (size_t at = from; at < job->columns; at += TILE) {
         size_t cols = job->columns - at < TILE ? job->columns - at : TILE;
         size_t place = (at - first) * BLOCK + strip * GN__STRIP;
         fill_kernel(&job->kernel[w], t->square + place, t->city + place, cols, t->k);
-        if (job->unbiased) {
+        if (job->kernel[w].unbiased) {
             clear_others(t->k, row, at, cols, job->s->n);
             pairs_add_squares(t->k, cols, squares);
         }
         pairs_subtract(t->k, job->centre[w], cols * GN__STRIP);
         clear_others(t->k, row, at, cols, job->s->n);
-        if (job->unbiased) pairs_add_columns(t->k, cols, outer);
+        if (job->kernel[w].unbiased) pairs_add_columns(t->k, cols, outer);
         sums.code = job->code + at * labels * GN__CODES / GN__CHUNK;
         sums.chunks = cols / GN__CHUNK;
         job->ops->signed_sums(&sums);
     }
     for (size_t l = 0; l < labels; l++) quadratic[l] += lane_sum(t->lanes + l * GN__SUM_LANES);
-    if (!job->unbiased) return;
+    if (!job->kernel[w].unbiased) return;
     for (size_t l = 0; l < labels; l++) linear[l] += lane_sum(sums.linear + l * GN__SUM_LANES);
     add_outer(job, sums.mask, outer, linear);
     for (size_t i = 0; i < GN__STRIP; i++) total[0] += (double)outer[i], total[1] += (double)squares[i];
@@ -262,8 +262,9 @@ static void reduce(const pairs_job *job, double small, double *statistic, double
                 linear += job->partial[((b * job->kernels + w) * 2 + 1) * labels + l];
             }
             /* s' 1 1' s is 0, but without its diagonal it is minus the sum of s squared; U loses nothing. */
-            statistic[w * labels + l] = job->unbiased ? unbiased_from(v, linear, total[0], small, large)
-                                                      : v - (double)job->centre[w] * (1 / small + 1 / large);
+            statistic[w * labels + l] = job->kernel[w].unbiased
+                                            ? unbiased_from(v, linear, total[0], small, large)
+                                            : v - (double)job->centre[w] * (1 / small + 1 / large);
         }
     }
 }
@@ -328,8 +329,8 @@ static void find_centres(const pairs_job *job)
     }
 }
 
-gn_status gn__pairs(const gn__sample *s, const gn__kernel *kernel, size_t kernels, bool unbiased,
-                    double *statistic, double *square, gn_error *err)
+gn_status gn__pairs(const gn__sample *s, const gn__kernel *kernel, size_t kernels, double *statistic,
+                    double *square, gn_error *err)
 {
     size_t n = s->n, blocks = (n + BLOCK - 1) / BLOCK, slots = blocks * kernels * 2;
     size_t chunks = (n + GN__CHUNK - 1) / GN__CHUNK;
@@ -338,8 +339,7 @@ gn_status gn__pairs(const gn__sample *s, const gn__kernel *kernel, size_t kernel
                      .ops = gn__cpu_ops(),
                      .kernels = kernels,
                      .labellings = s->labellings,
-                     .columns = chunks * GN__CHUNK,
-                     .unbiased = unbiased};
+                     .columns = chunks * GN__CHUNK};
     gn__labels labels = {0};
     gn_status status = GN_OK;
     space none = {0};

@@ -406,8 +406,7 @@ static const char *unknown_part(const gn_model *m, size_t longest)
         if (r->rotary[kind].long_from > 0 && longest > r->rotary[kind].long_from) return "longrope";
     if (r->conv > 0) return "convolution";
     if (r->group > 1) return "inner_group_num";
-    if (r->norm_projected || r->add_projected || r->output != r->dim ||
-        (r->projected && r->embedding == r->dim))
+    if (r->output != r->dim || (r->projected && (r->norm_projected || r->add_projected)))
         return "embedding projection";
     return NULL;
 }

@@ -262,7 +262,7 @@ static void add_embeddings(const binder *b)
         l->positions = add_table(b, n->positions, r->position_rows, r->embedding, false);
     if (r->token_types > 0) l->token_types = add_table(b, n->token_types, r->token_types, r->embedding, true);
     add_norm(b, GN__PLACE_EMBEDDING, 0, n->embedding_norm, r->embedding, &l->embedding_norm);
-    if (n->projection == NULL) return;
+    if (!r->projected) return;
     l->projection = (gn__learnt_linear){.inputs = r->embedding, .outputs = r->dim};
     l->projection.weight = add(b, GN__PLACE_EMBEDDING, 0, r->dim, r->embedding, true);
     add_source(l->projection.weight, find_part(b, n->projection, false), 0, r->dim, r->embedding,

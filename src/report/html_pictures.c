@@ -273,6 +273,7 @@ static void put_shift_row(gn__table *t, const char *scope, const gn_shift *s)
     gn__cell(t, scope);
     gn__cell(t, gn__answer_text(p, s));
     gn__cell(t, gn__n_interval(p, s->auc, 3));
+    gn__cell(t, gn__n_interval(p, s->auc_curved, 3));
     gn__cell(t, gn__n_p(p, s->p_value));
     gn__cell(t, gn__n_p(p, s->p_holm));
     gn__cell(t,
@@ -283,8 +284,9 @@ static void put_shift_row(gn__table *t, const char *scope, const gn_shift *s)
 
 static void about_shift(gn__page *p)
 {
-    static const gn__html_id head[] = {GN__H_COL_MEASURE, GN__H_COL_ANSWER,   GN__H_COL_AUC,      GN__H_COL_P,
-                                       GN__H_COL_P_HOLM,  GN__H_COL_ROWS_TWO, GN__H_COL_UNITS_TWO};
+    static const gn__html_id head[] = {GN__H_COL_MEASURE,    GN__H_COL_ANSWER,   GN__H_COL_AUC,
+                                       GN__H_COL_AUC_CURVED, GN__H_COL_P,        GN__H_COL_P_HOLM,
+                                       GN__H_COL_ROWS_TWO,   GN__H_COL_UNITS_TWO};
     if (p->r->main.by_label == NULL) note(p, false, gn__word_of(p, GN__H_NO_SHIFT_LABELS));
     gn__put(p, "<figcaption>\n");
     gn__paragraph(p, NULL, gn__word_of(p, GN__H_SHIFT_CAPTION));

@@ -63,7 +63,11 @@ static void put_shift_tile(gn__page *p)
                                           [GN_SHIFT_NOT_ENOUGH_DATA] = GN__H_TILE_SHIFT_NOT_ENOUGH};
     const gn_shift *s = &p->r->main.shift;
     put_tile(p, GN__H_TILE_SHIFT, gn__word_of(p, answers[s->answer]),
-             isfinite(s->auc.estimate)
+             isfinite(s->auc_curved.estimate)
+                 ? GN__COMPOSE(p, TILE_SHIFT_NOTE_CURVED, gn__n_fixed(p, s->auc.estimate, 2),
+                               gn__n_range(p, s->auc, 2), gn__n_fixed(p, s->tolerance, 2),
+                               gn__n_fixed(p, s->auc_curved.estimate, 2), gn__n_range(p, s->auc_curved, 2))
+             : isfinite(s->auc.estimate)
                  ? GN__COMPOSE(p, TILE_SHIFT_NOTE, gn__n_fixed(p, s->auc.estimate, 2),
                                gn__n_range(p, s->auc, 2), gn__n_fixed(p, s->tolerance, 2))
                  : gn__word_of(p, GN__H_TILE_SHIFT_NOTE_SHORT));

@@ -19,6 +19,7 @@
     X(ANSWER, "Answer", "結論")                                                      \
     X(SHIFT, "Shift", "分布シフト")                                                  \
     X(SHIFT_AUC, "Telling the sets apart (AUC)", "二つのデータの見分けやすさ (AUC)") \
+    X(SHIFT_AUC_CURVED, "  with a curved boundary", "  曲がった境界で見分ける場合")  \
     X(P_VALUE, "p-value", "p 値")                                                    \
     X(TOLERANCE, "tolerance", "許容値")                                              \
     X(OVERLAP, "Overlap", "重なり")                                                  \

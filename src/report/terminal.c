@@ -221,15 +221,17 @@ static void overlap_rows(page *p, table *t, gn__word_id title, size_t offset)
 
 static void shift_rows(page *p, table *t)
 {
-    static const gn__word_id titles[] = {GN__WORD_ANSWER, GN__WORD_SHIFT_AUC, GN__WORD_P_VALUE};
-    for (size_t i = 0; i < 3; i++) gn__buf_puts(&t->cell[t->rows + i][0], gn__word(titles[i], p->lang));
+    static const gn__word_id titles[] = {GN__WORD_ANSWER, GN__WORD_SHIFT_AUC, GN__WORD_SHIFT_AUC_CURVED,
+                                         GN__WORD_P_VALUE};
+    for (size_t i = 0; i < 4; i++) gn__buf_puts(&t->cell[t->rows + i][0], gn__word(titles[i], p->lang));
     for (size_t m = 0; m < models(p); m++) {
         const gn_shift *s = &model(p, m)->shift;
         gn__buf_puts(&t->cell[t->rows][m + 1], gn__shift_answer_text(s->answer, p->lang));
         put_auc(&t->cell[t->rows + 1][m + 1], &s->auc);
-        gn__put_p(&t->cell[t->rows + 2][m + 1], s->p_value);
+        put_auc(&t->cell[t->rows + 2][m + 1], &s->auc_curved);
+        gn__put_p(&t->cell[t->rows + 3][m + 1], s->p_value);
     }
-    t->rows += 3;
+    t->rows += 4;
     for (int l = 0; p->r->main.by_label != NULL && l < p->r->classes && l < LABELS_SHOWN; l++) {
         gn__buf_printf(cell(t, 0), p->lang == GN_LANG_JA ? "  AUC、ラベル「%s」のみ" : "  AUC within “%s”",
                        p->r->class_name[l]);

@@ -27,7 +27,11 @@ static double lower_median(double *x, size_t n)
 static gn_status describe(const gn__sample *s, const double *fold_lambda, gn__crossfit *c, gn_error *err)
 {
     double *fitted = gn__calloc(2 * c->folds, sizeof *fitted), *lambda = fitted + c->folds;
-    if (fitted == NULL) return gn__no_memory(err, 2 * c->folds * sizeof *fitted);
+    c->fold_lambda = gn__calloc(c->folds, sizeof *c->fold_lambda);
+    if (fitted == NULL || c->fold_lambda == NULL) {
+        free(fitted);
+        return gn__no_memory(err, 3 * c->folds * sizeof *fitted);
+    }
     for (uint32_t f = 0; f < c->folds; f++) {
         gn__sample rest;
         gn_status status = gn__sample_part(s, c->fold, f, true, &rest, err);
@@ -39,7 +43,7 @@ static gn_status describe(const gn__sample *s, const double *fold_lambda, gn__cr
         for (size_t p = 0; p < s->n; p++)
             if (c->fold[p] == f) c->majority_right[p] = s->y[p] == commonest;
         fitted[f] = (double)rest.n;
-        lambda[f] = fold_lambda[f];
+        lambda[f] = c->fold_lambda[f] = fold_lambda[f];
         gn__sample_free(&rest);
     }
     c->fit_rows = (size_t)lower_median(fitted, c->folds);
@@ -161,5 +165,6 @@ void gn__crossfit_free(gn__crossfit *c)
     free(c->fold);
     free(c->logits);
     free(c->majority_right);
+    free(c->fold_lambda);
     memset(c, 0, sizeof *c);
 }

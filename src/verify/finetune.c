@@ -443,10 +443,12 @@ static gn_status score(comparison *c, gn_finetune_run *run, tally *t, int set)
     }
     for (size_t s = 0; s < c->seeds; s++) table[s] = t->probability[set] + s * n * c->classes;
     GN__TRY_GOTO(
-        gn__scores_of(c->ctx, table, c->seeds, r->y, n, (int)c->classes, r->group, &j->scores, c->err), done);
+        gn__scores_of(c->ctx, table, c->seeds, r->y, n, (int)c->classes, r->group, NULL, &j->scores, c->err),
+        done);
     for (size_t s = 0; s < c->seeds; s++)
         GN__TRY_GOTO(
-            gn__scores_of(c->ctx, table + s, 1, r->y, n, (int)c->classes, r->group, &each[s], c->err), done);
+            gn__scores_of(c->ctx, table + s, 1, r->y, n, (int)c->classes, r->group, NULL, &each[s], c->err),
+            done);
     gn__widen_by_seeds(&j->scores, each, c->seeds, &j->seed_deviation);
     for (size_t i = 0; i < all; i++) j->correct[i] = NAN;
     for (size_t p = 0; p < n; p++) {

@@ -44,9 +44,18 @@ double gn__student_cdf(double t, size_t df);
 
 /* ---- scores (scores.c) --------------------------------------------------------------------------- */
 
-/* Means over `repeats` tables of probabilities of the same rows: figures and influence functions alike. */
+/* Accuracy, balanced accuracy, macro-F1, AUC, log-loss. */
+enum { GN__FIGURES = 5 };
+/* Means over `repeats` tables of probabilities of the same rows: figures and influence functions alike.
+ * ratio: by which the variance of each figure is larger over other data than over rows given the fits
+ * (gn__jackknife; NaN: it is not known); NULL: the intervals speak of rows like these, given the
+ * probabilities. */
 gn_status gn__scores_of(gn_context *ctx, const float *const *probability, size_t repeats, const int *y,
-                        size_t rows, int classes, const uint32_t *group, gn_scores *out, gn_error *err);
+                        size_t rows, int classes, const uint32_t *group, const double *ratio, gn_scores *out,
+                        gn_error *err);
+/* The figures alone. */
+gn_status gn__figures_of(const float *probability, const int *y, size_t rows, int classes,
+                         double figure[GN__FIGURES], gn_error *err);
 /* The plain calibration error, before chance is taken off. */
 double gn__plain_calibration(const float *probability, const int *y, size_t rows, int classes);
 
@@ -98,6 +107,7 @@ typedef struct gn__steps {
 typedef struct gn__job {
     gn__sample sample; /* in; owned by the job */
     uint64_t purpose, index;
+    double lambda; /* > 0: this strength, to the precision that choosing one takes; 0: it is chosen */
     /* out */
     gn_probe probe;
     /* Filled when keep_held: what the inner folds' fits said of the rows that they did not see, each at the
@@ -134,6 +144,7 @@ typedef struct gn__crossfit {
     uint32_t *fold;        /* [n] */
     float *logits;         /* [n × classes], by position */
     float *majority_right; /* [n] whether the fold's fitting rows' commonest class is the row's */
+    double *fold_lambda;   /* [folds] */
     double lambda;         /* median over folds */
     size_t fit_rows;       /* median over folds */
 } gn__crossfit;
@@ -142,6 +153,12 @@ gn_status gn__crossfit_run(gn_context *ctx, const gn__plan *plan, const gn__samp
                            uint64_t repeat, gn__crossfit *out, gn_probe *whole, gn__steps *steps,
                            gn_error *err);
 void gn__crossfit_free(gn__crossfit *c);
+/* ratio: how many times the variance given the fits is the variance of each figure over other data; NaN where
+ * too few parts can be left out (jackknife.c). group: [n] units that are left out whole, or NULL. For at most
+ * GN__NESTED_ROWS rows: beyond, it would take long. */
+enum { GN__JACKKNIFE_PARTS = 20 };
+gn_status gn__jackknife(gn_context *ctx, const gn__plan *plan, const gn__sample *s, const gn__crossfit *c,
+                        const uint32_t *group, uint64_t purpose, double ratio[GN__FIGURES], gn_error *err);
 /* How often a cross-validation of n rows is repeated over other folds: what the luck of one deal is worth
  * against the time. */
 size_t gn__repeats(const gn__plan *plan, size_t n);

@@ -346,6 +346,8 @@ static gn_status choice_make(gn_context *ctx, const gn__plan *plan, const gn__jo
     size_t cells = 0;
     c->fold = gn__calloc(s->n, sizeof *c->fold);
     if (c->fold == NULL) return gn__no_memory(err, s->n * sizeof *c->fold);
+    c->done = job->lambda > 0;
+    if (c->done) return GN_OK;
     GN__TRY(gn__units_make(s->group, s->n, &units, err));
     gn_status status = gn__folds(&units, s->y, s->classes, plan->inner_folds, gn_context_seed(ctx),
                                  job->purpose, job->index, c->fold, &c->folds, err);
@@ -395,9 +397,10 @@ static gn_status fit_chosen(path_run *r, const gn__plan *plan, gn__job *job, cho
     for (size_t j = 0; j < jobs; j++) {
         if (job[j].keep_held && c[j].folds > 0) GN__TRY(keep_held(c + j, job + j, plan, err));
         c[j].final->active = true;
-        c[j].final->lambda = plan->lambda[c[j].best];
-        c[j].final->tolerance = FINAL_TOLERANCE;
-        c[j].final->iterations = FINAL_ITERATIONS;
+        bool given = job[j].lambda > 0;
+        c[j].final->lambda = given ? job[j].lambda : plan->lambda[c[j].best];
+        c[j].final->tolerance = given ? CHOOSING_TOLERANCE : FINAL_TOLERANCE;
+        c[j].final->iterations = given ? CHOOSING_ITERATIONS : FINAL_ITERATIONS;
     }
     GN__TRY(fit_tasks(r, tasks, err));
     for (size_t j = 0; j < jobs; j++) {

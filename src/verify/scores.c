@@ -10,7 +10,7 @@
 enum { BINS = 15, FOLDS = 5, SPLITS = 8 };
 static const double LEAST = 1e-15; /* probability at which the log-loss is cut */
 
-enum { ACCURACY, BALANCED, MACRO_F1, AUC, LOG_LOSS, FIGURES };
+enum { ACCURACY, BALANCED, MACRO_F1, AUC, LOG_LOSS, FIGURES = GN__FIGURES };
 
 typedef struct scored {
     float score;
@@ -332,14 +332,35 @@ static gn_interval calibration_interval(const table *t)
                          gn__beyond_chance(fmin(1, t->chance + error * high), t->chance)};
 }
 
-static void fill_scores(table *t, gn_scores *out)
+/* An interval whose variance is `ratio` times what it was made for, with Student's quantile for `df`. */
+static gn_interval widened(gn_interval i, double ratio, size_t df)
+{
+    double by = sqrt(ratio) * gn__student_quantile(df) / gn__student_quantile(SIZE_MAX);
+    return (gn_interval){i.estimate, fmax(0, i.estimate - by * (i.estimate - i.low)),
+                         fmin(1, i.estimate + by * (i.high - i.estimate))};
+}
+
+/* The jackknife's quotient is uncertain itself: beyond these bounds it is luck. */
+static double bounded(double ratio)
+{
+    static const double least = 0.5, most = 9;
+    return ratio > 0 ? fmin(most, fmax(least, ratio)) : 1;
+}
+
+static void fill_scores(table *t, const double *known, gn_scores *out)
 {
     size_t units = t->units.count;
     double variance[FIGURES], skewness[FIGURES], least = INFINITY, n = (double)units, rows = (double)t->rows;
     const double *own = t->count + t->classes;
     bool grouped = units < t->rows;
-    for (int f = 0; f < FIGURES; f++)
+    double ratio[FIGURES];
+    size_t df = GN__JACKKNIFE_PARTS - 1, auc_units;
+    for (int f = 0; f < FIGURES; f++) {
         variance[f] = variance_of(t, t->influence + (size_t)f * t->rows, &skewness[f]);
+        ratio[f] = known != NULL ? bounded(known[f]) : 1;
+    }
+    if (known == NULL || isnan(known[ACCURACY])) known = NULL;
+    if (known != NULL && units < 2 * (df + 1)) df = units / 2 - 1;
     for (size_t c = 0; c < t->classes; c++)
         if (own[c] > 0) least = fmin(least, own[c]);
     least = fmin(least, n);
@@ -351,9 +372,15 @@ static void fill_scores(table *t, gn_scores *out)
                                      : mean_recall(t, t->figure[BALANCED]);
     out->macro_f1 = grouped ? gn__share(t->figure[MACRO_F1], variance[MACRO_F1], units, rows)
                             : mean_f1(t, t->figure[MACRO_F1], variance[MACRO_F1]);
-    out->auc = gn__odds(t->figure[AUC], variance[AUC],
-                        units < 2 ? 1 : freedom(t, t->influence + AUC * t->rows), least);
-    out->log_loss = gn__skewed(t->figure[LOG_LOSS], variance[LOG_LOSS], skewness[LOG_LOSS], units);
+    auc_units = units < 2 ? 1 : freedom(t, t->influence + AUC * t->rows);
+    if (known != NULL && auc_units > df + 1) auc_units = df + 1;
+    out->auc = gn__odds(t->figure[AUC], ratio[AUC] * variance[AUC], auc_units, least);
+    out->log_loss = gn__skewed(t->figure[LOG_LOSS], ratio[LOG_LOSS] * variance[LOG_LOSS], skewness[LOG_LOSS],
+                               known != NULL && units > df + 1 ? df + 1 : units);
+    if (known != NULL) { /* not the accuracy: Wilson's interval holds it better, see docs/coverage.md */
+        out->balanced_accuracy = widened(out->balanced_accuracy, ratio[BALANCED], df);
+        out->macro_f1 = widened(out->macro_f1, ratio[MACRO_F1], df);
+    }
     out->calibration = calibration_interval(t);
 }
 
@@ -434,7 +461,8 @@ static void average(table *t, size_t repeats)
 }
 
 gn_status gn__scores_of(gn_context *ctx, const float *const *probability, size_t repeats, const int *y,
-                        size_t rows, int classes, const uint32_t *group, gn_scores *out, gn_error *err)
+                        size_t rows, int classes, const uint32_t *group, const double *ratio, gn_scores *out,
+                        gn_error *err)
 {
     table t = {0};
     gn_status status;
@@ -448,8 +476,23 @@ gn_status gn__scores_of(gn_context *ctx, const float *const *probability, size_t
         calibrate(&t);
     }
     average(&t, repeats);
-    fill_scores(&t, out);
+    fill_scores(&t, ratio, out);
 done:
+    table_free(&t);
+    return status;
+}
+
+gn_status gn__figures_of(const float *probability, const int *y, size_t rows, int classes,
+                         double figure[GN__FIGURES], gn_error *err)
+{
+    table t = {0};
+    gn_status status = table_make(y, rows, classes, NULL, &t, err);
+    if (status == GN_OK) {
+        take(&t, probability);
+        shares(&t);
+        areas(&t);
+        memcpy(figure, t.figure, sizeof t.figure);
+    }
     table_free(&t);
     return status;
 }
@@ -470,5 +513,5 @@ gn_status gn_scores_compute(gn_context *ctx, const float *probability, const int
                             const uint32_t *group, gn_scores *out, gn_error *err)
 {
     GN__TRY(check_input(probability, y, rows, classes, err));
-    return gn__scores_of(ctx, &probability, 1, y, rows, classes, group, out, err);
+    return gn__scores_of(ctx, &probability, 1, y, rows, classes, group, NULL, out, err);
 }

@@ -61,7 +61,7 @@ static const uint32_t *resampled_by(const verification *v, gn_eval_kind kind)
 
 /* Scores the logits of a sample's positions, one table a repeat. */
 static gn_status judge(verification *v, gn_eval_kind kind, const gn__sample *s, const float *const *logits,
-                       size_t repeats)
+                       size_t repeats, const double *ratio)
 {
     gn_evaluation *e = v->out->eval + kind;
     size_t k = (size_t)s->classes, cells = 0, table = s->n * k;
@@ -89,9 +89,9 @@ static gn_status judge(verification *v, gn_eval_kind kind, const gn__sample *s, 
         memcpy(e->probability + s->row[at] * k, all + at * k, k * sizeof *all);
         e->correct[s->row[at]] = v->right[kind][at] /= (float)repeats;
     }
-    GN__TRY_GOTO(
-        gn__scores_of(v->ctx, of, repeats, s->y, s->n, s->classes, resampled_by(v, kind), &e->scores, v->err),
-        done);
+    GN__TRY_GOTO(gn__scores_of(v->ctx, of, repeats, s->y, s->n, s->classes, resampled_by(v, kind), ratio,
+                               &e->scores, v->err),
+                 done);
     e->repeats = repeats;
     e->available = true;
 done:
@@ -115,6 +115,7 @@ static gn_status repeat(verification *v, gn_eval_kind kind, const gn__sample *s,
     gn_evaluation *e = v->out->eval + kind;
     size_t k = (size_t)s->classes, repeats = gn__repeats(&v->plan, s->n);
     gn_status status;
+    double ratio[GN__FIGURES];
     const float **logits = gn__calloc(repeats, sizeof *logits);
     float *others = gn__calloc((repeats - 1) * s->n, k * sizeof *others);
     if (logits == NULL || others == NULL) {
@@ -139,7 +140,11 @@ static gn_status repeat(verification *v, gn_eval_kind kind, const gn__sample *s,
     e->lambda = c->lambda;
     e->fit_rows = c->fit_rows;
     e->majority = share_of(c->majority_right, s->n);
-    status = judge(v, kind, s, logits, repeats);
+    if (s->n <= GN__NESTED_ROWS)
+        GN__TRY_GOTO(gn__jackknife(v->ctx, &v->plan, s, c, resampled_by(v, kind), gn__purpose(KEY[kind]),
+                                   ratio, v->err),
+                     done);
+    status = judge(v, kind, s, logits, repeats, s->n <= GN__NESTED_ROWS ? ratio : NULL);
 done:
     gn__crossfit_free(&again);
     free(logits);
@@ -408,7 +413,7 @@ static gn_status train_to_test(verification *v)
     e->fit_rows = v->train.sample.n;
     e->majority = majority_on(&v->train.sample, s);
     gn_status status = gn__probe_rows(v->ctx, &v->out->train_probe, s->x, s->row, s->n, logits, v->err);
-    if (status == GN_OK) status = judge(v, GN_EVAL_TRAIN_TO_TEST, s, (const float *const *)&logits, 1);
+    if (status == GN_OK) status = judge(v, GN_EVAL_TRAIN_TO_TEST, s, (const float *const *)&logits, 1, NULL);
     free(logits);
     return status;
 }
@@ -471,7 +476,7 @@ static gn_status train_to_test_matched(verification *v)
     e->lambda = lambda[(c->folds - 1) / 2];
     e->fit_rows = job[0].sample.n;
     e->majority = (double)majority_right / (double)s->n;
-    GN__TRY_GOTO(judge(v, kind, s, (const float *const *)&logits, 1), done);
+    GN__TRY_GOTO(judge(v, kind, s, (const float *const *)&logits, 1, NULL), done);
 done:
     for (size_t f = 0; job != NULL && f < c->folds; f++) gn__job_free(job + f);
     free(job);

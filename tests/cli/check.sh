@@ -64,6 +64,23 @@ expect_status "detect" 0
 run "$genchi" detect "$work/report/train.npy" "$work/report/test.npy" --json
 expect_status "detect .npy" 0
 expect "detect .npy" out '"answer"'
+run "$genchi" detect "$work/report/train.npy" "$work/report/test.npy" --kernel-tolerance 0.5 --permutations 19
+expect_status "detect, equivalence by kernel" 0
+expect "detect, equivalence by kernel" out 'equivalent within 0.5'
+run "$genchi" detect "$work/report/train.npy" "$work/report/test.npy" --kernel-tolerance 1e-6 --json --permutations 19
+expect "detect, equivalence as JSON" out '"equivalent": false'
+
+# a text that several sets hold stays in the last of them
+run "$genchi" detect $data/en_train.csv $data/en_field.csv $data/en_field.csv --model builtin:char-ngram --permutations 19
+expect_status "detect, a set twice" 1
+expect "detect, a set twice" err 'nothing is left of it'
+head -n 200 $data/en_field.csv >"$work/first.csv"
+run "$genchi" detect $data/en_train.csv "$work/first.csv" $data/ja_field.csv --model builtin:char-ngram --permutations 19
+expect_status "detect, three sets" 0
+expect "detect, three sets" out 'texts left out'
+run "$genchi" detect $data/en_train.csv "$work/first.csv" $data/ja_field.csv --model builtin:char-ngram \
+    --permutations 19 --keep-duplicates --json
+expect "detect, duplicates kept" out '"left_out": 0}, {'
 run "$genchi" see "$work/report/train.npy" "$work/report/test.npy" --out "$work/see"
 expect_status "see .npy" 0
 expect_file "see .npy" "$work/see/plane.svg"

@@ -33,7 +33,7 @@ value() {
         --lora-rank | --last-k | --heldout | --max-train | --mix-rows) echo 20 ;;
     --rate | --lora-rate | --worthwhile) echo 0.001 ;;
     --memory) echo 2G ;;
-    --alpha) echo 0.1 ;;
+    --alpha | --kernel-tolerance) echo 0.1 ;;
     --tolerance) echo 0.7 ;;
     --help | --version | --quiet | --no-color | --json | --gate | --strict | --keep-duplicates | --hide-texts | \
         --merge | --restart | --insecure-http | --all-tests | --fine-tune) ;;

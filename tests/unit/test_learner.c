@@ -548,6 +548,30 @@ TEST(bf16_is_close)
 }
 
 /* What is planned is what is taken: recomputation and fewer trained layers take less. */
+TEST(parts_without_a_gradient_are_refused_by_name)
+{
+    static const struct {
+        const char *name, *part;
+    } refused[] = {{"deberta_v2_convolution", "convolution"},
+                   {"albert_groups", "Dense use_residual"},
+                   {"deberta_v2_xlarge", "convolution"},
+                   {"opt_narrow", "embedding projection"},
+                   {"opt_wide", "embedding projection"}};
+    gn_context *ctx = context(1);
+    for (size_t i = 0; i < sizeof refused / sizeof *refused; i++) {
+        gn_model *m = load(ctx, "architecture", refused[i].name);
+        gn_tune_options tune = {.what = GN_TUNE_FULL};
+        gn__learner_options o = {.tune = &tune, .classes = 2, .most_tokens = ALL, .most_texts = TEXTS};
+        gn__learner *l = NULL;
+        gn_error err = {0};
+        CHECK(gn__learner_create(ctx, m, &o, &l, &err) == GN_UNSUPPORTED);
+        CHECK(l == NULL);
+        CHECK_HAS(err.message, refused[i].part);
+        gn_model_free(m);
+    }
+    gn_context_free(ctx);
+}
+
 TEST(bytes_are_planned)
 {
     gn_context *ctx = context(1);

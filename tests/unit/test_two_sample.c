@@ -108,11 +108,14 @@ TEST(pair_statistics_are_their_definitions)
         gn__labels labels;
         CHECK_OK(gn__labels_dense(ctx, A, B, L, 5, &labels, &err), err);
         double h = sqrt((double)dim);
-        const gn__kernel kernel[] = {
-            {GN__GAUSS, h}, {GN__LAPLACE, 2 * h * h}, {GN__GAUSS, 0.5 * h}, {GN__DISTANCE, 0}};
+        gn__kernel kernel[] = {{GN__GAUSS, h, false},
+                               {GN__LAPLACE, 2 * h * h, false},
+                               {GN__GAUSS, 0.5 * h, false},
+                               {GN__DISTANCE, 0, false}};
         double v[4 * L], u[4 * L], square[4];
-        CHECK_OK(gn__pairs(&s, kernel, 4, false, v, NULL, &err), err);
-        CHECK_OK(gn__pairs(&s, kernel, 4, true, u, square, &err), err);
+        CHECK_OK(gn__pairs(&s, kernel, 4, v, NULL, &err), err);
+        for (size_t w = 0; w < 4; w++) kernel[w].unbiased = true;
+        CHECK_OK(gn__pairs(&s, kernel, 4, u, square, &err), err);
         for (size_t w = 0; w < 4; w++) {
             double squares = 0;
             for (size_t l = 0; l < L; l++) {
@@ -231,6 +234,134 @@ TEST(every_test_finds_what_it_is_for)
     CHECK(gn_test_name(GN_TEST_COUNT) == NULL);
     gn_matrix_free(&a), gn_matrix_free(&moved), gn_matrix_free(&wide);
     gn_context_free(ctx);
+}
+
+/* Every test's p-value and gn_detect's AUCs on one pair: finite and in range, whatever the data. */
+static void check_sound(gn_context *ctx, const gn_matrix *a, const gn_matrix *b, const uint32_t *group_a,
+                        const uint32_t *group_b, double p[GN_TESTS], gn_shift *shift)
+{
+    gn_error err = {0};
+    gn_test_result all[GN_TESTS];
+    gn_detect_options o = {.permutations = 39, .group_a = group_a, .group_b = group_b, .allow_part = true};
+    CHECK_OK(gn_test_all(ctx, a, b, &o, all, &err), err);
+    for (size_t k = 0; k < GN_TESTS; k++) {
+        CHECK(all[k].p_value >= 0.025 - 1e-9 && all[k].p_value <= 1 && isfinite(all[k].statistic));
+        p[k] = all[k].p_value;
+    }
+    CHECK_OK(gn_detect(ctx, a, b, &o, shift, NULL, NULL, &err), err);
+    const gn_interval auc[] = {shift->auc, shift->auc_curved};
+    for (int k = 0; k < 2; k++)
+        CHECK(auc[k].low >= 0 && auc[k].low <= auc[k].estimate && auc[k].estimate <= auc[k].high &&
+              auc[k].high <= 1);
+}
+
+TEST(extreme_shapes_and_degenerate_data)
+{
+    gn_context *ctx = context(2);
+    double p[GN_TESTS];
+    gn_shift shift;
+    /* Twenty rows of 8192 columns; twenty against many, of two columns. */
+    static const size_t shape[][3] = {{20, 20, 8192}, {20, 6000, 2}, {6000, 20, 2}};
+    for (size_t k = 0; k < 3; k++) {
+        gn_matrix a = normals(shape[k][0], shape[k][2], 0, 1, 50 + k),
+                  b = normals(shape[k][1], shape[k][2], 0, 1, 60 + k);
+        for (size_t i = 0; i < b.rows * b.cols; i++) b.data[i] += 3;
+        check_sound(ctx, &a, &b, NULL, NULL, p, &shift);
+        for (size_t t = 0; t < GN_TESTS; t++)
+            CHECK_NEAR(p[t], 0.025, 1e-9); /* three deviations apart in every column */
+        CHECK_INT(shift.answer, GN_SHIFT_DIFFERENT);
+        gn_matrix_free(&a), gn_matrix_free(&b);
+    }
+    /* Every row the same: no test may find anything. */
+    gn_matrix a = normals(50, 5, 0, 0, 1), b = normals(40, 5, 0, 0, 2);
+    check_sound(ctx, &a, &b, NULL, NULL, p, &shift);
+    for (size_t t = 0; t < GN_TESTS; t++) CHECK_NEAR(p[t], 1, 1e-12);
+    CHECK(shift.answer != GN_SHIFT_DIFFERENT);
+    /* One column varies, the others are constant: found all the same, and by its number. */
+    for (size_t i = 0; i < 50; i++) a.data[i * 5 + 3] = (float)(i % 7);
+    for (size_t i = 0; i < 40; i++) b.data[i * 5 + 3] = (float)(i % 7 + 5);
+    check_sound(ctx, &a, &b, NULL, NULL, p, &shift);
+    for (size_t t = 0; t < GN_TESTS; t++) CHECK_NEAR(p[t], 0.025, 1e-9);
+    CHECK_INT(shift.answer, GN_SHIFT_DIFFERENT);
+    gn_matrix_free(&a), gn_matrix_free(&b);
+    gn_context_free(ctx);
+}
+
+/* Three values a column, so that nearly every distance and rank is tied; and groups of four copies on either
+ * side or both: rejections in 60 simulations at 5 %, 99.99 % point of the binomial law. */
+TEST(ties_and_groups_hold_the_level)
+{
+    gn_context *ctx = context(2);
+    for (int world = 0; world < 4; world++) {
+        size_t rejected[GN_TESTS] = {0};
+        for (uint64_t s = 0; s < 60; s++) {
+            gn_matrix a = normals(80, 3, 0, 1, 7000 + 2 * s), b = normals(60, 3, 0, 1, 7001 + 2 * s);
+            uint32_t group[2][80];
+            gn_error err = {0};
+            gn_test_result all[GN_TESTS];
+            for (int side = 0; side < 2; side++) {
+                gn_matrix *x = side ? &b : &a;
+                for (size_t i = 0; i < x->rows; i++)
+                    for (size_t j = 0; j < 3; j++) {
+                        float *v = &x->data[i * 3 + j];
+                        if (world == 0) *v = *v > 1 ? 1.0F : *v < -1 ? -1.0F : 0.0F;
+                        if (world & (1 << side)) *v = 0.1F * *v + x->data[i / 4 * 4 * 3 + j];
+                        group[side][i] = (uint32_t)(i / (world & (1 << side) ? 4 : 1));
+                    }
+            }
+            gn_detect_options o = {.permutations = 19, .purpose = s, .min_rows = 4, .allow_part = true};
+            o.group_a = world > 0 ? group[0] : NULL;
+            o.group_b = world > 0 ? group[1] : NULL;
+            CHECK_OK(gn_test_all(ctx, &a, &b, &o, all, &err), err);
+            for (size_t t = 0; t < GN_TESTS; t++) rejected[t] += all[t].p_value <= 0.05;
+            gn_matrix_free(&a), gn_matrix_free(&b);
+        }
+        for (size_t t = 0; t < GN_TESTS; t++) CHECK(rejected[t] <= 11);
+    }
+    gn_context_free(ctx);
+}
+
+/* One pass for all is each one's own, to the bit. */
+TEST(all_tests_together_are_each_alone)
+{
+    gn_context *ctx = context(2);
+    gn_error err = {0};
+    gn_matrix a = normals(210, 40, 0, 1, 1), b = normals(90, 40, 0.1, 1, 2);
+    gn_test_result all[GN_TESTS];
+    gn_detect_options o = {.permutations = 60, .purpose = 3};
+    CHECK_OK(gn_test_all(ctx, &a, &b, &o, all, &err), err);
+    for (size_t k = 0; k < GN_TESTS; k++) {
+        gn_shift one = run(ctx, (gn_test)(k + 1), &a, &b, 60, 3);
+        CHECK(one.p_value == all[k].p_value && one.statistic == all[k].statistic);
+    }
+    gn_matrix_free(&a), gn_matrix_free(&b);
+    gn_context_free(ctx);
+}
+
+/* Against qsort, with ties, both signs, and both zeros; stable. */
+TEST(items_are_sorted_by_value)
+{
+    static const size_t sizes[] = {0, 1, 2, 255, 5000};
+    gn__rng r = gn__rng_make(4, 0, 0);
+    for (size_t k = 0; k < sizeof sizes / sizeof *sizes; k++) {
+        size_t n = sizes[k];
+        float *x = gn__calloc(n + 1, sizeof *x), *sorted = gn__calloc(n + 1, sizeof *sorted);
+        uint64_t *item = gn__calloc(2 * n + 1, sizeof *item);
+        for (size_t i = 0; i < n; i++) {
+            double v = gn__rng_normal(&r);
+            x[i] = sorted[i] = i % 3 == 0 ? (float)round(2 * v) : (float)(v * pow(10, (double)(i % 60) - 30));
+            item[i] = gn__sort_item(x[i], (uint32_t)i);
+            CHECK(gn__sorted_value(item[i]) == x[i]);
+        }
+        qsort(sorted, n, sizeof *sorted, ascending);
+        const uint64_t *out = gn__sort_items(item, item + n, n);
+        for (size_t i = 0; i < n; i++) {
+            CHECK(gn__sorted_value(out[i]) == sorted[i] && x[gn__sorted_row(out[i])] == sorted[i]);
+            if (i > 0 && out[i] >> 32 == out[i - 1] >> 32)
+                CHECK(gn__sorted_row(out[i]) > gn__sorted_row(out[i - 1]));
+        }
+        free(x), free(sorted), free(item);
+    }
 }
 
 /* Bins of several rows (both sets above 2048 rows), and the sparse sums (a small part of many). */

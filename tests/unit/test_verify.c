@@ -586,3 +586,44 @@ TEST(clusters_of_few_odd_and_bad_rows)
     gn_matrix_free(&x);
     gn_context_free(ctx);
 }
+
+/* Fits of one small data set lean the same way, so that cross-validated figures vary more over data sets than
+ * rows do that given fits judge: without the jackknife the AUC's intervals hold the mean of all data sets in
+ * about 84 %, the log-loss's in 75 %. 60 data sets of which 95 % should: 52 at least, the 0.5 % point of the
+ * binomial law. */
+TEST(intervals_of_cross_validation_hold_the_mean_over_data_sets)
+{
+    enum { SETS = 60, N = 80, DIM = 12 };
+    gn_context *ctx;
+    CHECK_OK(gn_context_create(&(gn_context_options){.threads = 2}, &ctx, &err), err);
+    gn_interval found[3][SETS];
+    for (size_t set = 0; set < SETS; set++) {
+        gn_matrix x, none;
+        int y[N];
+        gn_probe_evidence e;
+        gn__rng r = gn__rng_make(3, gn__purpose("test/jackknife"), set);
+        CHECK_OK(gn_matrix_create(N, DIM, &x, &err), err);
+        CHECK_OK(gn_matrix_create(1, DIM, &none, &err), err);
+        for (size_t i = 0; i < N * DIM; i++) x.data[i] = (float)gn__rng_normal(&r);
+        for (size_t i = 0; i < N; i++) {
+            y[i] = (int)(i % 2);
+            x.data[i * DIM] += y[i] ? 0.5F : -0.5F;
+        }
+        for (size_t j = 0; j < DIM; j++) none.data[j] = 0;
+        gn_verify_input in = {&none, &x, NULL, y, 2, NULL, NULL};
+        CHECK_OK(gn_verify(ctx, &in, &(gn_probe_options){.bootstrap = 20, .repeats = 2}, &e, &err), err);
+        const gn_scores *s = &e.eval[GN_EVAL_TEST_CV].scores;
+        found[0][set] = s->accuracy, found[1][set] = s->auc, found[2][set] = s->log_loss;
+        gn_probe_evidence_free(&e);
+        gn_matrix_free(&x), gn_matrix_free(&none);
+    }
+    for (int f = 0; f < 3; f++) {
+        double mean = 0;
+        int held = 0;
+        for (size_t set = 0; set < SETS; set++) mean += found[f][set].estimate / SETS;
+        for (size_t set = 0; set < SETS; set++)
+            held += found[f][set].low <= mean && mean <= found[f][set].high;
+        CHECK(held >= 52);
+    }
+    gn_context_free(ctx);
+}
