@@ -71,6 +71,8 @@ endif
 $(BUILD)/src/tensor/kernel_base.o: override CFLAGS += $(KERNEL_FLAGS)
 $(BUILD)/src/tensor/kernel_avx2.o: override CFLAGS += $(KERNEL_FLAGS) $(AVX2_FLAGS)
 $(BUILD)/src/tensor/kernel_avx512.o: override CFLAGS += $(KERNEL_FLAGS) $(AVX512_FLAGS)
+$(BUILD)/src/tensor/kernel_avx512bf16.o: override CFLAGS += $(KERNEL_FLAGS) $(AVX512_FLAGS) -mavx512bf16
+$(BUILD)/src/tensor/kernel_avx512vnni.o: override CFLAGS += $(KERNEL_FLAGS) $(AVX512_FLAGS) -mavx512vnni
 $(BUILD)/src/tensor/gradient_base.o: override CFLAGS += $(KERNEL_FLAGS)
 $(BUILD)/src/tensor/gradient_avx2.o: override CFLAGS += $(KERNEL_FLAGS) $(AVX2_FLAGS)
 $(BUILD)/src/tensor/gradient_avx512.o: override CFLAGS += $(KERNEL_FLAGS) $(AVX512_FLAGS)

@@ -5,6 +5,10 @@
 Every contender lives in a process of its own that stays loaded; the parent lets them work in turn, round by round
 (after one round that warms them and is not counted), and reports medians. CPU seconds stand beside wall seconds:
 on a machine that others use only the former can be compared between runs.
+
+A machine that is quiet for minutes only: PEERS_OPTIONS="--append --seconds 200" stops beginning rounds after 200
+seconds and adds what it measured to what earlier calls left in build/peers/; call it again until the table says enough
+rounds. --shape bert-base and --shape gpt2 measure a model of those sizes with random weights instead of GENCHI_MODEL.
 """
 
 import argparse
@@ -24,6 +28,7 @@ import time
 CONTENDERS = ["genchi float32", "genchi bf16", "genchi int8", "sentence-transformers float32",
               "sentence-transformers bf16", "onnxruntime float32", "onnxruntime int8", "openvino float32",
               "openvino bf16", "ctranslate2 float32", "ctranslate2 int8"]
+CAUSAL = [c for c in CONTENDERS if c.split()[0] in ("genchi", "sentence-transformers", "onnxruntime")]
 BATCH = 32
 
 
@@ -40,7 +45,8 @@ def in_batches(a, length, run):
     from tokenizers import Tokenizer
     tokenizer = Tokenizer.from_file(f"{a.model}/tokenizer.json")
     tokenizer.enable_truncation(length)
-    tokenizer.enable_padding()
+    pad = tokenizer.token_to_id("[PAD]")
+    tokenizer.enable_padding(pad_id=pad if pad is not None else 0)
 
     def encode(texts):
         order = sorted(range(len(texts)), key=lambda i: -len(texts[i]))
@@ -83,7 +89,7 @@ def load_genchi(a, kind, length):
             raise RuntimeError(err.message.decode())
 
     ok(lib.gn_context_create(None, c.byref(ctx), c.byref(err)))  # all processors of the affinity mask
-    options = Options(0, {"float32": 1, "bf16": 2, "int8": 3}[kind], length)
+    options = Options(1, {"float32": 1, "bf16": 2, "int8": 3}[kind], length)
     ok(lib.gn_model_load(ctx, a.model.encode(), c.byref(options), c.byref(model), c.byref(err)))
 
     def encode(texts):
@@ -114,6 +120,7 @@ def load_onnxruntime(a, kind, length):
     import onnxruntime as ort
     options = ort.SessionOptions()
     options.intra_op_num_threads = a.threads
+    options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_ENABLE_ALL
     session = ort.InferenceSession(f"{a.converted}/{kind}.onnx", options, providers=["CPUExecutionProvider"])
     return in_batches(a, length, lambda ids, mask: session.run(None, {"input_ids": ids, "attention_mask": mask})[0])
 
@@ -142,6 +149,31 @@ LOAD = {"genchi": load_genchi, "sentence-transformers": load_sentence_transforme
         "openvino": load_openvino, "ctranslate2": load_ctranslate2}
 
 
+def make_random(shape, folder, data):
+    """A model of the shape's size with random weights, in BERT's case with the demonstration model's tokenizer."""
+    import torch
+    import transformers
+    torch.manual_seed(1)
+    if shape == "bert-base":
+        model = transformers.BertModel(transformers.BertConfig())
+        shutil.copytree(os.environ["GENCHI_MODEL"], folder, ignore=lambda d, names: [
+            n for n in names if "token" not in n and n != "vocab.txt"])
+    else:
+        from tokenizers import ByteLevelBPETokenizer
+        model = transformers.GPT2Model(transformers.GPT2Config())
+        with open(f"{data}/train_sample_20k.csv", encoding="latin-1", newline="") as f:
+            lines = [row[5] for row in csv.reader(f)]
+        tokenizer = ByteLevelBPETokenizer()
+        tokenizer.train_from_iterator(lines, vocab_size=30000, special_tokens=["<|endoftext|>"], show_progress=False)
+        tokenizer = transformers.PreTrainedTokenizerFast(tokenizer_object=tokenizer._tokenizer, pad_token="<|endoftext|>",
+                                                         eos_token="<|endoftext|>", model_max_length=1024)
+        tokenizer.save_pretrained(folder)
+    model.save_pretrained(folder)
+    config = json.load(open(f"{folder}/config.json"))
+    config.setdefault("position_embedding_type", "absolute")  # CTranslate2's converter asks for it
+    json.dump(config, open(f"{folder}/config.json", "w"), indent=1)
+
+
 def convert(a):
     """The model as ONNX (float32, dynamic int8) and for CTranslate2, once. A form that fails is left out."""
     import torch
@@ -157,15 +189,17 @@ def convert(a):
                 return self.inner(input_ids=input_ids, attention_mask=attention_mask).last_hidden_state
         ids = torch.ones(2, 9, dtype=torch.int64)
         axes = {0: torch.export.Dim("batch"), 1: torch.export.Dim("tokens", max=512)}
-        torch.onnx.export(Hidden().eval(), (ids, ids), f"{a.converted}/float32.onnx", dynamo=True,
+        mask = torch.ones(2, 9, dtype=torch.int64)  # a tensor of its own: one given twice becomes one input
+        torch.onnx.export(Hidden().eval(), (ids, mask), f"{a.converted}/float32.onnx", dynamo=True,
                           input_names=["input_ids", "attention_mask"], output_names=["hidden"],
                           dynamic_shapes={"input_ids": axes, "attention_mask": axes}, external_data=False)
     if not os.path.exists(f"{a.converted}/int8.onnx"):
         from onnxruntime.quantization import QuantType, quantize_dynamic
         quantize_dynamic(f"{a.converted}/float32.onnx", f"{a.converted}/int8.onnx", weight_type=QuantType.QInt8)
-    if not os.path.exists(f"{a.converted}/ctranslate2"):
+    if "gpt2" not in a.model and not os.path.exists(f"{a.converted}/ctranslate2"):
         import ctranslate2
-        ctranslate2.converters.TransformersConverter(a.model).convert(f"{a.converted}/ctranslate2")
+        ctranslate2.converters.TransformersConverter(a.model).convert(f"{a.converted}/ctranslate2.part")
+        os.rename(f"{a.converted}/ctranslate2.part", f"{a.converted}/ctranslate2")
 
 
 # ---- a contender's process ---------------------------------------------------------------------------------------
@@ -256,26 +290,29 @@ def program_memory(a, name, rows):
 
 
 def product_rates(a):
-    if not a.product:
+    if not a.product or not os.path.exists(a.product):
         return {}
     out = subprocess.run([a.product], capture_output=True, text=True, check=True).stdout
     return {k: float(v) for k, v in (line.split() for line in out.splitlines())}
 
 
-def compare(a, rows, texts_file, loads):
-    import numpy as np
-    people, result = {}, {}
-    for name in a.contenders:
-        process = spawn(a, name, texts_file, rows)
+def start_people(a, rows, texts_file):
+    people = {}
+    for name, process in [(name, spawn(a, name, texts_file, rows)) for name in a.contenders]:
         if answer(process) is None:
             print(f"{name}: does not run here", file=sys.stderr)
             process.wait()
         else:
             people[name] = process
-    for name in people:
-        result[name] = {w: {"wall": [], "cpu": []} for w in loads}
-        result[name]["start"] = []
+    return people
+
+
+def work_rounds(a, rows, texts_file, loads, result, until):
+    """Rounds of every workload, the first of which only warms; adds to result[name][workload]["wall" and "cpu"]."""
+    people = start_people(a, rows, texts_file)
     for round in range(a.rounds + 1):
+        if time.time() > until and round > 1:
+            break
         for w in loads:
             for name in list(people):
                 people[name].stdin.write(w + "\n")
@@ -283,37 +320,46 @@ def compare(a, rows, texts_file, loads):
                 got = answer(people[name])
                 if got is None:
                     print(f"{name}: failed on {w}", file=sys.stderr)
-                    del people[name], result[name]
+                    del people[name]
                     continue
-                result[name]["memory"] = got["memory"]
+                r = result.setdefault(name, {"start": [], "memory": []})
+                x = r.setdefault(w, {"wall": [], "cpu": []})
                 if got["tokens"]:
                     loads[w]["tokens"] = got["tokens"]
                 if round > 0:
-                    for key in ("wall", "cpu"):
-                        result[name][w][key].append(got[key])
+                    x["wall"].append(got["wall"])
+                    x["cpu"].append(got["cpu"])
+                if round == 0 or w == "single":
+                    r["memory"].append(got["memory"])
                 time.sleep(0.05)  # worker threads of the last one may still be spinning
-        with open(f"{a.out}/embed-rounds.json", "w") as f:  # what there is, should the run be cut short
-            json.dump(result, f, indent=1)
         print(f"round {round} of {a.rounds}, load {os.getloadavg()[0]:.1f}", file=sys.stderr)
     for process in people.values():
         process.stdin.close()
     for process in people.values():
         process.wait()
-    for round in range(a.rounds):
-        for name in result:
-            result[name]["start"].append(start_up(a, name, texts_file, rows))
+
+
+def cosines(a, rows, loads, result):
+    import numpy as np
     for name in result:
-        if name.startswith("genchi"):
-            result[name]["memory"] = program_memory(a, name, rows)
         for w in loads:
-            x = np.load(f"{rows}/{name}-{w}.npy").astype(np.float64)
-            y = np.load(f"{rows}/{a.reference}-{w}.npy").astype(np.float64)
+            mine, other = f"{rows}/{name}-{w}.npy", f"{rows}/{a.reference}-{w}.npy"
+            if not (os.path.exists(mine) and os.path.exists(other)):
+                continue
+            x, y = np.load(mine).astype(np.float64), np.load(other).astype(np.float64)
             cosine = (x * y).sum(1) / np.linalg.norm(x, axis=1) / np.linalg.norm(y, axis=1)
             result[name][w].update(cosine_mean=cosine.mean(), cosine_least=cosine.min())
-            for key in ("wall", "cpu"):
-                result[name][w][key] = statistics.median(result[name][w][key])
-        result[name]["start"] = statistics.median(result[name]["start"])
-    return result
+
+
+def start_rounds(a, rows, texts_file, result, until):
+    for round in range(a.start_rounds):
+        for name in result:
+            if time.time() > until:
+                return
+            result[name]["start"].append(start_up(a, name, texts_file, rows))
+    for name in result:
+        if name.startswith("genchi") and a.start_rounds:
+            result[name]["program_memory"] = program_memory(a, name, rows)
 
 
 def machine():
@@ -326,22 +372,30 @@ def machine():
             "load": os.getloadavg()[0]}
 
 
+def median(x):
+    return statistics.median(x) if x else float("nan")
+
+
 def table(result, loads, about):
     lines = [f"{about['processor']}, {about['processors']} processors ({' '.join(about['units'])}), {about['system']}, "
              f"{about['date']}, load average {about['load']:.1f} before and {about['load_after']:.1f} after. "
-             + "; ".join(f"{w}: {len(x['texts'])} texts, {x['tokens']} tokens" for w, x in loads.items())
-             + f". Medians of {about['rounds']} rounds.", ""]
+             + "; ".join(f"{w}: {x['count']} texts, {x['tokens']} tokens" for w, x in loads.items()) + ".", ""]
     for w in loads:
         lines += [f"**{about['model']}, {w}**", "",
-                  "| | tokens/s | texts/s | tokens/CPU s | ms a text | mean cosine | least |",
-                  "|---|--:|--:|--:|--:|--:|--:|"]
+                  "| | rounds | tokens/s | texts/s | tokens/CPU s | ms a text | mean cosine | least |",
+                  "|---|--:|--:|--:|--:|--:|--:|--:|"]
         for name, r in result.items():
-            x, texts, tokens = r[w], len(loads[w]["texts"]), loads[w]["tokens"]
-            lines.append(f"| {name} | {tokens / x['wall']:,.0f} | {texts / x['wall']:,.0f} | {tokens / x['cpu']:,.0f} | "
-                         f"{1000 * x['wall'] / texts:.2f} | {x['cosine_mean']:.6f} | {x['cosine_least']:.6f} |")
+            if w not in r or not r[w]["wall"]:
+                continue
+            x, texts, tokens = r[w], loads[w]["count"], loads[w]["tokens"]
+            wall, cpu = median(x["wall"]), median(x["cpu"])
+            lines.append(f"| {name} | {len(x['wall'])} | {tokens / wall:,.0f} | {texts / wall:,.0f} | {tokens / cpu:,.0f} | "
+                         f"{1000 * wall / texts:.2f} | {x.get('cosine_mean', float('nan')):.6f} | "
+                         f"{x.get('cosine_least', float('nan')):.6f} |")
         lines.append("")
-    lines += ["| | first vector, s | peak memory, MB |", "|---|--:|--:|"]
-    lines += [f"| {name} | {r['start']:.2f} | {r['memory'] / 1e6:,.0f} |" for name, r in result.items()]
+    lines += ["| | starts | first vector, s | peak memory, MB |", "|---|--:|--:|--:|"]
+    lines += [f"| {name} | {len(r['start'])} | {median(r['start']):.2f} | "
+              f"{(r.get('program_memory') or max(r['memory'])) / 1e6:,.0f} |" for name, r in result.items()]
     if about["products"]:
         lines += ["", "oneDNN's products (4096 × 768 × 3072, packed weights, one thread), GFLOP/s a CPU second: "
                   + ", ".join(f"{k} {v:.0f}" for k, v in about["products"].items())]
@@ -361,7 +415,11 @@ def arguments():
     p.add_argument("--tweets", type=int, default=384, help="of the 20,000, drawn at random")
     p.add_argument("--long", type=int, default=12)
     p.add_argument("--rounds", type=int, default=5)
-    p.add_argument("--contenders", nargs="*", default=CONTENDERS)
+    p.add_argument("--start-rounds", type=int, default=5)
+    p.add_argument("--append", action="store_true", help="to what an earlier call measured on the same texts")
+    p.add_argument("--seconds", type=float, default=1e9, help="begin no round after so many")
+    p.add_argument("--shape", choices=["bert-base", "gpt2"], help="a model of this size with random weights")
+    p.add_argument("--contenders", nargs="*")
     p.add_argument("--reference", default="sentence-transformers float32")
     p.add_argument("--out", default="build/peers")
     p.add_argument("--verbose", action="store_true")
@@ -374,16 +432,36 @@ def main():
     a = arguments()
     if a.work:
         return work(a)
-    a.converted = f"{a.converted}/{os.path.basename(a.model.rstrip('/'))}"
+    begin = time.time()
+    if a.shape:
+        folder = f"{a.converted}/random-{a.shape}"
+        if not os.path.exists(f"{folder}/config.json"):
+            subprocess.run([sys.executable, "-c", f"import sys; sys.path.insert(0, {os.path.dirname(__file__)!r})\nimport "
+                            f"embed\nembed.make_random({a.shape!r}, {folder!r}, {a.data!r})"], check=True)
+        a.model = folder
+    a.contenders = a.contenders or (CAUSAL if a.shape == "gpt2" else CONTENDERS)
+    model = os.path.basename(a.model.rstrip("/"))
+    a.converted = f"{a.converted}/{model}"
     loads, about = workloads(a), machine()
-    about.update(model=os.path.basename(a.model.rstrip("/")), rounds=a.rounds, threads=a.threads)
-    convert_in = subprocess.run([sys.executable, "-c", f"import sys; sys.path.insert(0, {os.path.dirname(__file__)!r})\n"
-                                 f"import embed, argparse; embed.convert(argparse.Namespace(model={a.model!r}, "
-                                 f"converted={a.converted!r}))"], capture_output=not a.verbose, text=True)
-    if convert_in.returncode != 0:
-        print("some forms of the model could not be made", (convert_in.stderr or "")[-500:], file=sys.stderr)
-    rows = tempfile.mkdtemp()
+    about.update(model=model, threads=a.threads)
+    forms = ["float32.onnx", "int8.onnx"] + ([] if a.shape == "gpt2" else ["ctranslate2"])
+    if not all(os.path.exists(f"{a.converted}/{form}") for form in forms):
+        done = subprocess.run([sys.executable, "-c", f"import sys; sys.path.insert(0, {os.path.dirname(__file__)!r})\n"
+                               f"import embed, argparse; embed.convert(argparse.Namespace(model={a.model!r}, "
+                               f"converted={a.converted!r}))"], capture_output=not a.verbose, text=True)
+        if done.returncode != 0:
+            print("some forms of the model could not be made", (done.stderr or "")[-500:], file=sys.stderr)
+    base, result, rows = f"{a.out}/embed-{model}", {}, tempfile.mkdtemp()
     os.makedirs(a.out, exist_ok=True)
+    for x in loads.values():
+        x["count"] = len(x["texts"])
+    if a.append and os.path.exists(base + ".json"):
+        before = json.load(open(base + ".json"))
+        if {w: x["count"] for w, x in before["workloads"].items()} != {w: x["count"] for w, x in loads.items()}:
+            sys.exit(f"{base}.json is of other texts")
+        result = before["results"]
+        for w in loads:
+            loads[w]["tokens"] = before["workloads"][w].get("tokens", 0)
     try:
         with open(f"{rows}/texts.json", "w") as f:
             json.dump(loads, f)
@@ -392,15 +470,17 @@ def main():
         with open(f"{rows}/tweets.txt", "w") as f:
             f.writelines(" ".join(t.split()) + "\n" for t in loads["tweets"]["texts"])
         about["products"] = product_rates(a)
-        result = compare(a, rows, f"{rows}/texts.json", loads)
+        if a.rounds > 0:
+            work_rounds(a, rows, f"{rows}/texts.json", loads, result, begin + a.seconds)
+            cosines(a, rows, loads, result)
+        start_rounds(a, rows, f"{rows}/texts.json", result, begin + a.seconds)
     finally:
         shutil.rmtree(rows)
     about["load_after"] = os.getloadavg()[0]
     text = table(result, loads, about)
     print(text)
     for w in loads.values():
-        w["texts"] = len(w["texts"])  # the texts themselves stay where they are
-    base = f"{a.out}/embed-{about['model']}"
+        del w["texts"]  # they stay where they are
     with open(base + ".md", "w") as f:
         f.write(text)
     with open(base + ".json", "w") as f:

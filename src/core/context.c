@@ -128,21 +128,10 @@ void gn__progress_learning(gn_context *ctx, double loss, double rate)
     pthread_mutex_unlock(&ctx->progress_lock);
 }
 
-/* Processors granted by the cgroup's CPU quota, rounded up; 0 where there is none. */
-static unsigned cgroup_quota(void)
-{
-    FILE *f = fopen("/sys/fs/cgroup/cpu.max", "re");
-    if (f == NULL) return 0;
-    long quota = 0, period = 0;
-    int got = fscanf(f, "%ld %ld", &quota, &period); /* "max 100000" gives 0 */
-    fclose(f);
-    return got == 2 && quota > 0 && period > 0 ? (unsigned)((quota + period - 1) / period) : 0;
-}
-
 static unsigned default_threads(void)
 {
     cpu_set_t set;
-    unsigned n = 0, quota = cgroup_quota();
+    unsigned n = 0, quota = gn__cgroup_processors("");
     if (sched_getaffinity(0, sizeof set, &set) == 0) n = (unsigned)CPU_COUNT(&set);
     if (n == 0) {
         long online = sysconf(_SC_NPROCESSORS_ONLN);

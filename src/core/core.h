@@ -154,6 +154,11 @@ void gn__philox_block(const uint32_t key[2], const uint32_t counter[4], uint32_t
 
 /* ---- context ----------------------------------------------------------------------------------- */
 
+/* Processors that the CPU quotas of this process's control groups grant (cgroup-v2 cpu.max, v1 cpu.cfs_*; the
+ * tightest of the group and those it lies in), rounded up; 0: no limit. root stands before /proc and /sys: ""
+ * but in tests. */
+unsigned gn__cgroup_processors(const char *root);
+
 /* Runs body(arg, begin, end, worker) over [0, n) in pieces of `grain` rows on the pool. Pieces are the
  * same whatever the number of threads, so a body whose result depends only on its piece gives the same
  * bits. worker < gn_context_threads(ctx) names a scratch slot. Not reentrant: a body must not call it

@@ -14,10 +14,10 @@ typedef struct binder {
     gn_context *ctx;
     gn_model *m;
     const gn__tensor_names *names;
-    const char *prefix, *words;
+    const char *prefix, *words, *directory;
     relative relative;
     unsigned char *used; /* a tensor; a byte each, as layers are read side by side */
-    gn_error *error;     /* [layers + 1], one a piece of the parallel loop */
+    gn_error *error;     /* [layers + 2], one a piece of the parallel loop */
 } binder;
 
 /* The tensor of this name, with the shape that the config asks for. */
@@ -193,8 +193,14 @@ typedef struct product {
 /* Its numbers, for a moment. */
 typedef struct numbers {
     float *weight, *bias, *row; /* [rows × inputs], [rows], [inputs or outputs] */
+    const float *mapped;        /* instead of weight: the file's own floats */
     size_t rows;
 } numbers;
+
+static const float *weight_of(const numbers *n)
+{
+    return n->mapped != NULL ? n->mapped : n->weight;
+}
 
 static void free_numbers(numbers *n)
 {
@@ -225,7 +231,12 @@ static gn_status read_linear(const binder *b, const char *name, bool bias, size_
     bool transposed = b->names->transposed;
     size_t first = transposed ? inputs : outputs, second = transposed ? outputs : inputs;
     GN__TRY(find_part(b, name, false, 2, first, second, &w, err));
-    read_weight(w, transposed, inputs, outputs, n->row, n->weight + at * inputs);
+    bool as_is = !transposed && w->type == GN__WEIGHT_F32 && outputs == n->rows &&
+                 !b->m->recipe.interleaved && (uintptr_t)w->data % sizeof(float) == 0;
+    if (as_is)
+        n->mapped = (const float *)(const void *)w->data;
+    else
+        read_weight(w, transposed, inputs, outputs, n->row, n->weight + at * inputs);
     if (!bias) return GN_OK;
     GN__TRY(find_part(b, name, true, 1, outputs, 0, &v, err));
     gn__tensor_read(v, 0, outputs, n->bias + at);
@@ -296,7 +307,7 @@ static gn_status pack(const binder *b, size_t layer, const product *p, gn_error 
     }
     if (attention_in) GN__TRY_GOTO(finish_attention_in(b, layer, p, &n, err), done);
     bool bias = p->bias || (attention_in && b->names->query_bias != NULL);
-    status = gn__linear_create(b->m->engine, n.weight, bias ? n.bias : NULL, p->inputs, rows, p->add,
+    status = gn__linear_create(b->m->engine, weight_of(&n), bias ? n.bias : NULL, p->inputs, rows, p->add,
                                b->m->info.dtype, p->out, err);
 done:
     free_numbers(&n);
@@ -311,7 +322,7 @@ static gn_status pack_outside(const binder *b, const char *name, bool bias, size
     numbers n = {0};
     GN__TRY_GOTO(make_room(outputs, inputs, &n, err), done);
     GN__TRY_GOTO(read_linear(b, name, bias, inputs, outputs, &n, 0, err), done);
-    status = gn__linear_create(b->m->engine, n.weight, bias ? n.bias : NULL, inputs, outputs, false,
+    status = gn__linear_create(b->m->engine, weight_of(&n), bias ? n.bias : NULL, inputs, outputs, false,
                                b->m->info.dtype, out, err);
 done:
     free_numbers(&n);
@@ -389,7 +400,7 @@ static gn_status project_rows(const binder *b, size_t layer, const char *part, b
     }
     for (size_t i = 0; i < rows; i++) memcpy(y + i * cols, n.bias, cols * sizeof *y);
     cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasTrans, (int)rows, (int)cols, (int)r->dim, 1,
-                b->relative.rows, (int)r->dim, n.weight, (int)r->dim, 1, y, (int)cols);
+                b->relative.rows, (int)r->dim, weight_of(&n), (int)r->dim, 1, y, (int)cols);
     *out = y;
     y = NULL;
 done:
@@ -477,7 +488,7 @@ static gn_status hash_files(const binder *b, gn_error *err)
     return GN_OK;
 }
 
-/* Piece 0 hashes, as that takes longest; piece i + 1 packs layer i. */
+/* Piece 0 hashes, as that takes longest; piece 1 reads the tokenizer, piece i + 2 packs layer i. */
 static void run_piece(void *arg, size_t begin, size_t end, unsigned worker)
 {
     binder *b = arg;
@@ -485,15 +496,17 @@ static void run_piece(void *arg, size_t begin, size_t end, unsigned worker)
     for (size_t i = begin; i < end; i++) {
         if (i == 0)
             (void)hash_files(b, &b->error[0]);
+        else if (i == 1)
+            (void)gn_tokenizer_load(b->directory, &b->m->tokenizer, &b->error[1]);
         else
-            (void)pack_layer(b, i - 1, &b->error[i]);
-        gn__progress(b->ctx, GN_STAGE_LOAD, i, b->m->recipe.stored + 1);
+            (void)pack_layer(b, i - 2, &b->error[i]);
+        gn__progress(b->ctx, GN_STAGE_LOAD, i, b->m->recipe.stored + 2);
     }
 }
 
 static gn_status pack_all(binder *b, gn_error *err)
 {
-    size_t pieces = b->m->recipe.stored + 1;
+    size_t pieces = b->m->recipe.stored + 2;
     b->error = gn__calloc(pieces, sizeof *b->error);
     if (b->error == NULL) return gn__no_memory(err, pieces * sizeof *b->error);
     for (size_t i = 0; i < pieces && err != NULL; i++) b->error[i].lang = err->lang;
@@ -571,10 +584,10 @@ static void choose_prefix(binder *b)
         }
 }
 
-gn_status gn__model_bind(gn_context *ctx, gn_model *m, gn_error *err)
+gn_status gn__model_bind(gn_context *ctx, gn_model *m, const char *directory, gn_error *err)
 {
     gn_status status;
-    binder b = {.ctx = ctx, .m = m, .names = m->recipe.names};
+    binder b = {.ctx = ctx, .m = m, .names = m->recipe.names, .directory = directory};
     choose_prefix(&b);
     m->layer = gn__calloc(m->recipe.stored, sizeof *m->layer);
     b.used = gn__calloc(m->weights.tensors, 1);

@@ -1,12 +1,13 @@
-/* Finds a family's tensors among the weights and packs them. */
+/* Finds a family's tensors among the weights and packs them; meanwhile the tokenizer is read. */
 #ifndef GENCHI_MODEL_BIND_H
 #define GENCHI_MODEL_BIND_H
 
 #include "model/internal.h"
 
-/* Fills words, positions, token_types, norms, layers, weight_types, parameters and sha256 of m, whose
- * recipe, info.dtype and weights are there. Errors: GN_FORMAT (a tensor missing or of another
- * shape), GN_UNSUPPORTED (weights of integer or other types), GN_NO_MEMORY, GN_CANCELLED. */
-gn_status gn__model_bind(gn_context *ctx, gn_model *m, gn_error *err);
+/* Fills words, positions, token_types, norms, layers, weight_types, parameters, sha256 and tokenizer of m,
+ * whose recipe, info.dtype and weights are there. Errors: GN_FORMAT (a tensor missing or of another shape),
+ * GN_UNSUPPORTED (weights of integer or other types), those of gn_tokenizer_load for the directory,
+ * GN_NO_MEMORY, GN_CANCELLED. */
+gn_status gn__model_bind(gn_context *ctx, gn_model *m, const char *directory, gn_error *err);
 
 #endif

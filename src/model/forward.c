@@ -82,9 +82,14 @@ static void norm_rows(const pass *p, const gn__norm *n, float *y, const float *x
         p->ops->rms_norm(y, x, n->gamma, rows, cols, p->m->recipe.eps);
 }
 
-static void norm(const pass *p, const gn__norm *n, float *y, const float *x)
+static void norm(const pass *p, const gn__norm *n, size_t rows, float *y, const float *x)
 {
-    norm_rows(p, n, y, x, GN__ROWS, p->m->recipe.dim);
+    norm_rows(p, n, y, x, rows, p->m->recipe.dim);
+}
+
+static bool linear(const pass *p, const gn__linear *l, size_t rows, const float *x, float *y)
+{
+    return gn__linear_run_rows(l, p->ws->lane, rows, x, y, GN__NO_ACTIVATION);
 }
 
 /* ---- tokens to the first hidden states ------------------------------------------------------------ */
@@ -116,7 +121,7 @@ static bool finish_block(const pass *p, float *embedded, float *hidden)
     bool normed = m->embedding_norm.gamma != NULL, late = m->recipe.norm_projected;
     if (normed && !late) norm_rows(p, &m->embedding_norm, embedded, embedded, GN__ROWS, m->recipe.embedding);
     if (m->projection != NULL && !gn__linear_run(m->projection, p->ws->lane, embedded, hidden)) return false;
-    if (normed && late) norm(p, &m->embedding_norm, hidden, hidden);
+    if (normed && late) norm(p, &m->embedding_norm, GN__ROWS, hidden, hidden);
     return true;
 }
 
@@ -165,19 +170,20 @@ static bool embed(const pass *p, const gn__sequence *sequence, size_t count)
 
 /* ---- layers --------------------------------------------------------------------------------------- */
 
-static bool before_attention(const pass *p, const gn__layer *l, size_t row)
+/* Rows [row, row + rows), at most GN__ROWS. */
+static bool before_attention(const pass *p, const gn__layer *l, size_t row, size_t rows)
 {
     const gn__recipe *r = &p->m->recipe;
     const float *x = p->ws->hidden + row * r->dim;
     size_t width = (r->heads + 2 * r->kv_heads) * r->head_dim;
     if (l->norm[GN__ATTENTION_BEFORE].gamma != NULL) {
-        norm(p, &l->norm[GN__ATTENTION_BEFORE], p->ws->normed, x);
+        norm(p, &l->norm[GN__ATTENTION_BEFORE], rows, p->ws->normed, x);
         x = p->ws->normed;
     }
     float *q = p->ws->triple + row * width;
-    if (!gn__linear_run(l->attention_in, p->ws->lane, x, q)) return false;
+    if (!linear(p, l->attention_in, rows, x, q)) return false;
     if (l->query_norm.gamma == NULL) return true;
-    for (size_t i = 0; i < GN__ROWS; i++, q += width) {
+    for (size_t i = 0; i < rows; i++, q += width) {
         float *k = q + r->heads * r->head_dim;
         norm_rows(p, &l->query_norm, q, q, r->heads, r->head_dim);
         norm_rows(p, &l->key_norm, k, k, r->kv_heads, r->head_dim);
@@ -230,39 +236,39 @@ static void attend(const pass *p, size_t number, const gn__layer *l, const gn__s
         a.q = q;
         a.k = q + width;
         a.v = a.k + r->kv_heads * r->head_dim;
-        p->ops->attention(&a);
+        gn__attend(p->m->info.dtype, &a);
         q += a.tokens * stride;
         a.out += a.tokens * width;
     }
 }
 
 /* Adds what `out` makes of x to hidden, through the norm inside if there is one. */
-static bool add_part(const pass *p, const gn__linear *out, const gn__norm *inside, const float *x,
-                     float *hidden)
+static bool add_part(const pass *p, const gn__linear *out, const gn__norm *inside, size_t rows,
+                     const float *x, float *hidden)
 {
-    size_t n = GN__ROWS * p->m->recipe.dim;
-    if (inside->gamma == NULL) return gn__linear_run(out, p->ws->lane, x, hidden);
+    size_t n = rows * p->m->recipe.dim;
+    if (inside->gamma == NULL) return linear(p, out, rows, x, hidden);
     float *y = p->ws->between;
-    if (!gn__linear_run(out, p->ws->lane, x, y)) return false;
-    norm(p, inside, y, y);
+    if (!linear(p, out, rows, x, y)) return false;
+    norm(p, inside, rows, y, y);
     for (size_t i = 0; i < n; i++) hidden[i] += y[i];
     return true;
 }
 
-static bool add_mlp(const pass *p, const gn__layer *l, const float *x, float *hidden)
+static bool add_mlp(const pass *p, const gn__layer *l, size_t rows, const float *x, float *hidden)
 {
     const gn__recipe *r = &p->m->recipe;
     gn__workspace *ws = p->ws;
     if (r->gated) {
-        if (!gn__linear_run(l->mlp_in, ws->lane, x, ws->inner)) return false;
-        p->ops->gate(r->activation, ws->inner, GN__ROWS, r->inner);
-    } else if (!gn__linear_run_activated(l->mlp_in, ws->lane, x, ws->inner, r->activation)) {
+        if (!linear(p, l->mlp_in, rows, x, ws->inner)) return false;
+        p->ops->gate(r->activation, ws->inner, rows, r->inner);
+    } else if (!gn__linear_run_rows(l->mlp_in, ws->lane, rows, x, ws->inner, r->activation)) {
         return false;
     }
-    return add_part(p, l->mlp_out, &l->norm[GN__MLP_INSIDE], ws->inner, hidden);
+    return add_part(p, l->mlp_out, &l->norm[GN__MLP_INSIDE], rows, ws->inner, hidden);
 }
 
-static bool after_attention(const pass *p, const gn__layer *l, size_t row)
+static bool after_attention(const pass *p, const gn__layer *l, size_t row, size_t rows)
 {
     const gn__recipe *r = &p->m->recipe;
     gn__workspace *ws = p->ws;
@@ -270,13 +276,13 @@ static bool after_attention(const pass *p, const gn__layer *l, size_t row)
     const float *x = hidden, *mixed = ws->mixed + row * r->heads * r->head_dim;
     const gn__norm *n = l->norm;
     bool norm_first = n[GN__MLP_BEFORE].gamma != NULL;
-    if (norm_first && r->parallel) norm(p, &n[GN__MLP_BEFORE], ws->normed, hidden);
-    if (!add_part(p, l->attention_out, &n[GN__ATTENTION_INSIDE], mixed, hidden)) return false;
-    if (n[GN__ATTENTION_POST].gamma != NULL) norm(p, &n[GN__ATTENTION_POST], hidden, hidden);
-    if (norm_first && !r->parallel) norm(p, &n[GN__MLP_BEFORE], ws->normed, hidden);
+    if (norm_first && r->parallel) norm(p, &n[GN__MLP_BEFORE], rows, ws->normed, hidden);
+    if (!add_part(p, l->attention_out, &n[GN__ATTENTION_INSIDE], rows, mixed, hidden)) return false;
+    if (n[GN__ATTENTION_POST].gamma != NULL) norm(p, &n[GN__ATTENTION_POST], rows, hidden, hidden);
+    if (norm_first && !r->parallel) norm(p, &n[GN__MLP_BEFORE], rows, ws->normed, hidden);
     if (norm_first) x = ws->normed;
-    if (!add_mlp(p, l, x, hidden)) return false;
-    if (n[GN__MLP_POST].gamma != NULL) norm(p, &n[GN__MLP_POST], hidden, hidden);
+    if (!add_mlp(p, l, rows, x, hidden)) return false;
+    if (n[GN__MLP_POST].gamma != NULL) norm(p, &n[GN__MLP_POST], rows, hidden, hidden);
     return true;
 }
 
@@ -296,49 +302,53 @@ static void gather(const gn__recipe *r, const float *text, size_t t, size_t toke
 }
 
 /* hidden, of layer 0, gains the convolution of what entered it. */
-static bool convolve(const pass *p, const gn__sequence *sequence, size_t count, size_t end)
+static bool convolve(const pass *p, const gn__sequence *sequence, size_t rows)
 {
     const gn__recipe *r = &p->m->recipe;
     gn__workspace *ws = p->ws;
     size_t taps = r->conv * r->dim, s = 0, t = 0, start = 0; /* `start`: row of text s's first token */
-    for (size_t row = 0; row < end; row += GN__ROWS) {
+    for (size_t row = 0; row < rows; row += GN__ROWS) {
         float *hidden = ws->hidden + row * r->dim;
-        for (size_t i = 0; i < GN__ROWS; i++) {
-            float *out = ws->taps + i * taps;
-            if (s == count) { /* rows that fill up the last block */
-                memset(out, 0, taps * sizeof *out);
-                continue;
-            }
-            gather(r, ws->first + start * r->dim, t, sequence[s].count, out);
+        size_t n = rows - row < GN__ROWS ? rows - row : GN__ROWS;
+        for (size_t i = 0; i < n; i++) {
+            gather(r, ws->first + start * r->dim, t, sequence[s].count, ws->taps + i * taps);
             if (++t < sequence[s].count) continue;
             start += t;
             t = 0;
             s++;
         }
-        if (!gn__linear_run_activated(p->m->conv, ws->lane, ws->taps, ws->between, r->conv_activation))
+        if (!gn__linear_run_rows(p->m->conv, ws->lane, n, ws->taps, ws->between, r->conv_activation))
             return false;
-        for (size_t i = 0; i < GN__ROWS * r->dim; i++) hidden[i] += ws->between[i];
-        norm(p, &p->m->conv_norm, hidden, hidden);
+        for (size_t i = 0; i < n * r->dim; i++) hidden[i] += ws->between[i];
+        norm(p, &p->m->conv_norm, n, hidden, hidden);
     }
     return true;
 }
 
 /* Final norm and output projection, in place; where rows become narrower they move up, wider ones are written
  * from the last block on. */
-static bool finish(const pass *p, size_t end)
+static bool finish(const pass *p, size_t rows)
 {
     const gn_model *m = p->m;
-    size_t dim = m->recipe.dim, output = m->recipe.output, blocks = end / GN__ROWS;
+    size_t dim = m->recipe.dim, output = m->recipe.output, blocks = (rows + GN__ROWS - 1) / GN__ROWS;
     float *x = p->ws->hidden;
-    if (m->final_norm.gamma != NULL)
-        for (size_t row = 0; row < end; row += GN__ROWS)
-            norm(p, &m->final_norm, x + row * dim, x + row * dim);
+    if (m->final_norm.gamma != NULL) norm(p, &m->final_norm, rows, x, x);
     for (size_t i = 0; i < blocks && m->output != NULL; i++) {
         size_t row = (output > dim ? blocks - 1 - i : i) * GN__ROWS;
-        if (!gn__linear_run(m->output, p->ws->lane, x + row * dim, p->ws->between)) return false;
-        memcpy(x + row * output, p->ws->between, GN__ROWS * output * sizeof *x);
+        size_t n = rows - row < GN__ROWS ? rows - row : GN__ROWS;
+        if (!linear(p, m->output, n, x + row * dim, p->ws->between)) return false;
+        memcpy(x + row * output, p->ws->between, n * output * sizeof *x);
     }
     return true;
+}
+
+/* Rows a block, as even as can be where products take any number of rows. */
+static size_t block_of(const gn_model *m, size_t rows)
+{
+    enum { EVEN = 12 };
+    size_t blocks = (rows + GN__ROWS - 1) / GN__ROWS;
+    if (!gn__linear_any_rows(m->layer[0].attention_in) || blocks == 0) return GN__ROWS;
+    return ((rows + blocks - 1) / blocks + EVEN - 1) / EVEN * EVEN;
 }
 
 gn_status gn__model_forward(const gn_context *ctx, const gn_model *m, gn__workspace *ws,
@@ -349,18 +359,21 @@ gn_status gn__model_forward(const gn_context *ctx, const gn_model *m, gn__worksp
     size_t rows = 0, mixed = r->heads * r->head_dim;
     for (size_t s = 0; s < count; s++) rows += sequence[s].count;
     size_t end = (rows + GN__ROWS - 1) / GN__ROWS * GN__ROWS;
-    memset(ws->mixed + rows * mixed, 0, (end - rows) * mixed * sizeof(float));
+    size_t block = block_of(m, rows);
+    memset(ws->mixed + rows * mixed, 0, (end - rows) * mixed * sizeof(float)); /* where oneDNN reads */
     int threads = gn__serial_begin();
     bool good = embed(&p, sequence, count);
-    if (m->conv != NULL) memcpy(ws->first, ws->hidden, end * r->dim * sizeof *ws->first);
+    if (m->conv != NULL) memcpy(ws->first, ws->hidden, rows * r->dim * sizeof *ws->first);
     for (size_t i = 0; i < r->layers && good && !gn__cancelled(ctx); i++) {
         const gn__layer *l = &m->layer[gn__stored_layer(r, i)];
-        for (size_t row = 0; row < end && good; row += GN__ROWS) good = before_attention(&p, l, row);
+        for (size_t row = 0; row < rows && good; row += block)
+            good = before_attention(&p, l, row, rows - row < block ? rows - row : block);
         if (good) attend(&p, i, l, sequence, count);
-        for (size_t row = 0; row < end && good; row += GN__ROWS) good = after_attention(&p, l, row);
-        if (m->conv != NULL && i == 0 && good) good = convolve(&p, sequence, count, end);
+        for (size_t row = 0; row < rows && good; row += block)
+            good = after_attention(&p, l, row, rows - row < block ? rows - row : block);
+        if (m->conv != NULL && i == 0 && good) good = convolve(&p, sequence, rows);
     }
-    if (good) good = finish(&p, end);
+    if (good) good = finish(&p, rows);
     gn__serial_end(threads);
     if (!good) return gn__fail(err, GN_NUMERIC, "oneDNN failed in a matrix product of %s", m->info.name);
     return gn__check_cancel(ctx, err);

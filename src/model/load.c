@@ -158,10 +158,9 @@ static gn_status load_directory(gn_context *ctx, gn_model *m, const char *direct
     GN__TRY_GOTO(choose_max_length(m, options->max_length, settings.max_length, err), done);
     GN__TRY_GOTO(choose_head(m, &settings, options->pooling, err), done);
     GN__TRY_GOTO(gn__weights_open(settings.directory, &m->weights, err), done);
-    GN__TRY_GOTO(gn_tokenizer_load(settings.directory, &m->tokenizer, err), done);
     GN__TRY_GOTO(gn__engine_create(&m->engine, err), done);
     GN__TRY_GOTO(choose_dtype(m, options->dtype, err), done);
-    GN__TRY_GOTO(gn__model_bind(ctx, m, err), done);
+    GN__TRY_GOTO(gn__model_bind(ctx, m, settings.directory, err), done);
     m->info.layers = m->recipe.layers;
     m->info.heads = m->recipe.heads;
     m->info.vocab = m->recipe.vocab;

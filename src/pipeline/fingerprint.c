@@ -56,8 +56,9 @@ gn_status gn__model_fingerprint(const gn_model_info *info, char hex[65], gn_erro
 {
     gn__sha256 h;
     gn__buf text = {0};
-    /* a prompt may be any text, so its length goes before it */
-    gn__buf_printf(&text, "genchi space 1\n%s\n%s\n%s\n%s\n%s\n%zu\n%zu\n%d\n%zu\n%s", info->sha256,
+    /* the number stands for the arithmetic: another where vectors get other bits. A prompt may be any text,
+     * so its length goes before it. */
+    gn__buf_printf(&text, "genchi space 2\n%s\n%s\n%s\n%s\n%s\n%zu\n%zu\n%d\n%zu\n%s", info->sha256,
                    gn_pooling_name(info->pooling), info->poolings, info->head, gn_dtype_name(info->dtype),
                    info->max_length, info->dim, info->normalize, strlen(info->prompt), info->prompt);
     if (text.failed) {

@@ -224,8 +224,15 @@ gn_status gn__journal_verify(gn_context *ctx, gn__journal *j, const gn__layout *
     size_t row = gn__layout_row(l), good = 0, most = 0, room = 0;
     unsigned char *bytes = NULL;
     gn_status status = GN_OK;
-    for (size_t b = 0; b < j->blocks; b++)
+    struct stat file;
+    if (fstat(j->data_fd, &file) != 0) return cannot("read", j->partial, err);
+    for (size_t b = 0; b < j->blocks; b++) {
+        if (j->block[b].rows > (uint64_t)file.st_size / row) { /* a damaged line, or data that was cut off */
+            j->blocks = b;
+            break;
+        }
         if (j->block[b].rows > most) most = (size_t)j->block[b].rows;
+    }
     if (!gn__mul_size(most, row, &room) || (bytes = malloc(room + 1)) == NULL)
         return gn__no_memory(err, room);
     for (; good < j->blocks; good++) {

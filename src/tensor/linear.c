@@ -1,4 +1,5 @@
-/* Linear layers by oneDNN's matmul over weights in the layout that it chooses. */
+/* Linear layers: by the products of our own where there are some for the type and the processor, else by
+ * oneDNN's matmul over weights in the layout that it chooses. */
 #include "tensor/tensor.h"
 
 #include <dnnl.h>
@@ -12,12 +13,16 @@ struct gn__linear {
     size_t inputs, outputs;
     bool add, borrowed; /* borrowed: the weight lies with the caller, [inputs × outputs] */
     gn_dtype dtype;
+    const gn__multiplier *own; /* NULL: oneDNN's */
+    float *packed;             /* the weights for it */
     dnnl_engine_t engine;
     dnnl_primitive_desc_t description;
     dnnl_primitive_t product;
     dnnl_memory_t weight, bias;
-    float *scale, *shift; /* INT8: [outputs] of the weights; the bias, which from_sums adds */
-    int32_t *total;       /* INT8: [outputs] sums of the rounded weights */
+    /* INT8 or own: [outputs in whole steps] scales of the weights; the bias, which then oneDNN does not add
+     */
+    float *scale, *shift;
+    int32_t *total; /* INT8: the same, sums of the rounded weights */
 };
 
 /* Memory objects carry the address they point at, so every lane has its own, one set a shape. */
@@ -37,6 +42,7 @@ struct gn__lane {
     uint16_t *narrow; /* the block's inputs in bf16 */
     uint8_t *bytes;   /* the block's inputs in 8 bits */
     int32_t *sums;    /* and what their product gives */
+    float *spare;     /* for the products of our own */
     gn__row8 row[GN__ROWS];
 };
 
@@ -191,48 +197,87 @@ static void round_weights(gn__linear *l, const float *weight, int8_t *q)
     }
 }
 
-static gn_status pack_int8(gn__linear *l, const float *weight, const float *bias, gn_error *err)
+/* Scale, bias and sums of the outputs, zeros behind them for the last step. */
+static gn_status make_columns(gn__linear *l, const float *bias, gn_error *err)
 {
-    gn_status status = GN_OK;
-    int8_t *q = gn__aligned(l->outputs, l->inputs);
-    l->scale = gn__aligned(l->outputs, sizeof *l->scale);
-    l->shift = gn__aligned(l->outputs, sizeof *l->shift);
-    l->total = gn__aligned(l->outputs, sizeof *l->total);
-    if (q == NULL || l->scale == NULL || l->shift == NULL || l->total == NULL) {
-        status = gn__no_memory(err, l->outputs * l->inputs);
-    } else {
-        round_weights(l, weight, q);
-        for (size_t j = 0; j < l->outputs; j++) l->shift[j] = bias != NULL ? bias[j] : 0;
-        status = pack(l, q, false, dnnl_s8, NULL, err);
+    enum { MOST_STEP = 2 * GN__LANES };
+    size_t n = l->outputs + MOST_STEP;
+    l->shift = gn__aligned(n, sizeof *l->shift);
+    l->scale = gn__aligned(l->dtype == GN_DTYPE_INT8 ? n : 1, sizeof *l->scale);
+    l->total = gn__aligned(l->dtype == GN_DTYPE_INT8 ? n : 1, sizeof *l->total);
+    if (l->shift == NULL || l->scale == NULL || l->total == NULL)
+        return gn__no_memory(err, n * sizeof(float));
+    memset(l->shift, 0, n * sizeof *l->shift);
+    if (bias != NULL) memcpy(l->shift, bias, l->outputs * sizeof *bias);
+    if (l->dtype != GN_DTYPE_INT8) return GN_OK;
+    memset(l->scale, 0, n * sizeof *l->scale);
+    memset(l->total, 0, n * sizeof *l->total);
+    return GN_OK;
+}
+
+static gn_status pack_own(gn__linear *l, const void *weight, gn_error *err)
+{
+    size_t n = gn__product_weights(l->own, l->inputs, l->outputs);
+    float *spare = gn__aligned(l->own->step * l->inputs, sizeof *spare);
+    l->packed = gn__aligned(n, sizeof *l->packed);
+    if (spare == NULL || l->packed == NULL) {
+        free(spare);
+        return gn__no_memory(err, n * sizeof *l->packed);
     }
+    l->own->pack(weight, l->inputs, l->outputs, spare, l->packed);
+    free(spare);
+    return GN_OK;
+}
+
+static gn_status pack_int8(gn__linear *l, const float *weight, gn_error *err)
+{
+    int8_t *q = gn__aligned(l->outputs, l->inputs);
+    if (q == NULL) return gn__no_memory(err, l->outputs * l->inputs);
+    round_weights(l, weight, q);
+    gn_status status = l->own != NULL ? pack_own(l, q, err) : pack(l, q, false, dnnl_s8, NULL, err);
     free(q);
+    return status;
+}
+
+gn_status gn__linear_create_with(const gn__multiplier *own, gn__engine *engine, const float *weight,
+                                 const float *bias, size_t inputs, size_t outputs, bool add, gn_dtype dtype,
+                                 gn__linear **out, gn_error *err)
+{
+    gn_status status;
+    gn__linear *l = gn__calloc(1, sizeof *l);
+    if (l == NULL) return gn__no_memory(err, sizeof *l);
+    *l = (gn__linear){.engine = engine, .inputs = inputs, .outputs = outputs, .add = add, .dtype = dtype};
+    l->own = own;
+    bool int8 = dtype == GN_DTYPE_INT8;
+    if (int8 && (!exact_int8() || inputs > MOST_INPUTS)) {
+        free(l);
+        return gn__fail(err, GN_UNSUPPORTED, "this processor cannot sum 8-bit products of %zu inputs",
+                        inputs);
+    }
+    int before = gn__serial_begin();
+    if (l->own == NULL) GN__TRY_GOTO(describe(l, bias != NULL && !int8, err), done);
+    if (l->own != NULL || int8) GN__TRY_GOTO(make_columns(l, bias, err), done);
+    if (int8)
+        GN__TRY_GOTO(pack_int8(l, weight, err), done);
+    else if (l->own != NULL)
+        GN__TRY_GOTO(pack_own(l, weight, err), done);
+    else if (weight != NULL)
+        GN__TRY_GOTO(pack(l, weight, false, dnnl_f32, bias, err), done);
+    *out = l;
+    l = NULL;
+    status = GN_OK;
+done:
+    gn__serial_end(before);
+    gn__linear_free(l);
     return status;
 }
 
 gn_status gn__linear_create(gn__engine *engine, const float *weight, const float *bias, size_t inputs,
                             size_t outputs, bool add, gn_dtype dtype, gn__linear **out, gn_error *err)
 {
-    gn_status status;
-    gn__linear *l = gn__calloc(1, sizeof *l);
-    if (l == NULL) return gn__no_memory(err, sizeof *l);
-    if (dtype == GN_DTYPE_INT8 && (!exact_int8() || inputs > MOST_INPUTS)) {
-        free(l);
-        return gn__fail(err, GN_UNSUPPORTED, "this processor cannot sum 8-bit products of %zu inputs",
-                        inputs);
-    }
-    *l = (gn__linear){.engine = engine, .inputs = inputs, .outputs = outputs, .add = add, .dtype = dtype};
-    int before = gn__serial_begin();
-    GN__TRY_GOTO(describe(l, bias != NULL && dtype != GN_DTYPE_INT8, err), done);
-    if (dtype == GN_DTYPE_INT8)
-        GN__TRY_GOTO(pack_int8(l, weight, bias, err), done);
-    else if (weight != NULL)
-        GN__TRY_GOTO(pack(l, weight, false, dnnl_f32, bias, err), done);
-    *out = l;
-    l = NULL;
-done:
-    gn__serial_end(before);
-    gn__linear_free(l);
-    return status;
+    /* What is packed anew at every step is oneDNN's. */
+    return gn__linear_create_with(weight != NULL ? gn__product_for(dtype) : NULL, engine, weight, bias,
+                                  inputs, outputs, add, dtype, out, err);
 }
 
 gn_status gn__linear_borrow(gn__engine *engine, size_t inputs, size_t outputs, gn__linear **out,
@@ -278,6 +323,7 @@ void gn__linear_free(gn__linear *l)
     dnnl_memory_destroy(l->bias);
     dnnl_primitive_destroy(l->product);
     dnnl_primitive_desc_destroy(l->description);
+    free(l->packed);
     free(l->scale);
     free(l->shift);
     free(l->total);
@@ -292,6 +338,11 @@ size_t gn__linear_inputs(const gn__linear *l)
 size_t gn__linear_outputs(const gn__linear *l)
 {
     return l->outputs;
+}
+
+bool gn__linear_any_rows(const gn__linear *l)
+{
+    return l->own != NULL;
 }
 
 static shape *find_shape(gn__lane *lane, const gn__linear *l)
@@ -331,8 +382,8 @@ done:
 gn_status gn__lane_create(gn__engine *engine, const gn__linear *const *layers, size_t count, gn__lane **out,
                           gn_error *err)
 {
-    gn_status status = GN_OK;
-    size_t widest = 0, most_outputs = 0;
+    gn_status status;
+    size_t widest = 0, most_outputs = 0, own = 0;
     gn__lane *lane = gn__calloc(1, sizeof *lane);
     if (lane == NULL) return gn__no_memory(err, sizeof *lane);
     lane->ops = gn__cpu_ops();
@@ -340,6 +391,16 @@ gn_status gn__lane_create(gn__engine *engine, const gn__linear *const *layers, s
     for (size_t i = 0; i < count; i++) {
         if (layers[i]->inputs > widest) widest = layers[i]->inputs;
         if (layers[i]->outputs > most_outputs) most_outputs = layers[i]->outputs;
+        own += layers[i]->own != NULL;
+    }
+    if (own == count) {
+        lane->spare = gn__aligned(gn__product_spare(GN__ROWS, widest), sizeof *lane->spare);
+        if (lane->spare == NULL) {
+            status = gn__no_memory(err, gn__product_spare(GN__ROWS, widest) * sizeof *lane->spare);
+            goto done;
+        }
+        *out = lane;
+        return GN_OK;
     }
     lane->narrow = gn__aligned(widest, GN__ROWS * sizeof *lane->narrow);
     lane->bytes = gn__aligned(widest, GN__ROWS * sizeof *lane->bytes);
@@ -352,6 +413,7 @@ gn_status gn__lane_create(gn__engine *engine, const gn__linear *const *layers, s
     DNNL_TRY(dnnl_stream_create(&lane->stream, lane->engine, dnnl_stream_default_flags), done);
     for (size_t i = 0; i < count; i++)
         if (find_shape(lane, layers[i]) == NULL) GN__TRY_GOTO(add_shape(lane, layers[i], err), done);
+    status = GN_OK;
     *out = lane;
     lane = NULL;
 done:
@@ -368,6 +430,7 @@ void gn__lane_free(gn__lane *lane)
         dnnl_memory_destroy(lane->shapes[i].scratch);
     }
     dnnl_stream_destroy(lane->stream);
+    free(lane->spare);
     free(lane->narrow);
     free(lane->bytes);
     free(lane->sums);
@@ -375,6 +438,7 @@ void gn__lane_free(gn__lane *lane)
     free(lane);
 }
 
+/* x: in the product's type. */
 static bool multiply(const gn__linear *l, gn__lane *lane, const void *x, void *y)
 {
     shape *s = find_shape(lane, l);
@@ -406,12 +470,45 @@ static bool run_int8(const gn__linear *l, gn__lane *lane, const float *x, float 
     return true;
 }
 
+static void run_own(const gn__linear *l, gn__lane *lane, size_t rows, const float *x, float *y,
+                    gn__activation activation)
+{
+    gn__product_call c = {.x = x,
+                          .rows = rows,
+                          .inputs = l->inputs,
+                          .outputs = l->outputs,
+                          .weight = l->packed,
+                          .bias = l->shift,
+                          .scale = l->scale,
+                          .total = l->total,
+                          .add = l->add,
+                          .activation = activation,
+                          .y = y,
+                          .spare = lane->spare};
+    l->own->run(&c);
+}
+
+bool gn__linear_run_rows(const gn__linear *l, gn__lane *lane, size_t rows, const float *x, float *y,
+                         gn__activation activation)
+{
+    if (l->own != NULL) {
+        run_own(l, lane, rows, x, y, activation);
+        return true;
+    }
+    const void *in = x;
+    if (l->dtype == GN_DTYPE_INT8) return run_int8(l, lane, x, y, activation);
+    if (l->dtype == GN_DTYPE_BF16) {
+        lane->ops->to_bf16(lane->narrow, x, GN__ROWS * l->inputs);
+        in = lane->narrow;
+    }
+    if (!multiply(l, lane, in, y)) return false;
+    if (activation != GN__NO_ACTIVATION) lane->ops->activate(activation, y, GN__ROWS * l->outputs);
+    return true;
+}
+
 bool gn__linear_run(const gn__linear *l, gn__lane *lane, const float *x, float *y)
 {
-    if (l->dtype == GN_DTYPE_INT8) return run_int8(l, lane, x, y, GN__NO_ACTIVATION);
-    if (l->dtype != GN_DTYPE_BF16) return multiply(l, lane, x, y);
-    lane->ops->to_bf16(lane->narrow, x, GN__ROWS * l->inputs);
-    return multiply(l, lane, lane->narrow, y);
+    return gn__linear_run_rows(l, lane, GN__ROWS, x, y, GN__NO_ACTIVATION);
 }
 
 bool gn__linear_run_bf16(const gn__linear *l, gn__lane *lane, const uint16_t *x, float *y)
@@ -422,8 +519,5 @@ bool gn__linear_run_bf16(const gn__linear *l, gn__lane *lane, const uint16_t *x,
 bool gn__linear_run_activated(const gn__linear *l, gn__lane *lane, const float *x, float *y,
                               gn__activation activation)
 {
-    if (l->dtype == GN_DTYPE_INT8) return run_int8(l, lane, x, y, activation);
-    if (!gn__linear_run(l, lane, x, y)) return false;
-    lane->ops->activate(activation, y, GN__ROWS * l->outputs);
-    return true;
+    return gn__linear_run_rows(l, lane, GN__ROWS, x, y, activation);
 }

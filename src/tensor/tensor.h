@@ -139,6 +139,42 @@ const gn__ops *gn__cpu_ops_at(size_t i);
 size_t gn__attention_scratch(size_t tokens, size_t head_dim, size_t position_rows);
 size_t gn__position_columns(size_t rows);
 
+/* ---- products of our own ------------------------------------------------------------------------ */
+
+/* y = f(x Wᵀ + bias), or y += x Wᵀ + bias, for any number of rows; a row's bits do not depend on the others.
+ */
+typedef struct gn__product_call {
+    const float *x; /* [rows × inputs] */
+    size_t rows, inputs, outputs;
+    const void *weight;        /* packed by the same gn__multiplier */
+    const float *bias, *scale; /* [outputs in whole steps]; scale of the weights: INT8 */
+    const int32_t *total;      /* INT8: [outputs in whole steps] Σ w */
+    bool add;                  /* then without activation */
+    gn__activation activation;
+    float *y;     /* [rows × outputs] */
+    float *spare; /* gn__product_spare(rows, inputs) floats */
+} gn__product_call;
+
+typedef struct gn__multiplier {
+    const char *name;
+    gn_dtype dtype;
+    size_t step;  /* columns at a time */
+    size_t group; /* inputs that share 32 bits */
+    /* weight: [outputs × inputs] of float, or INT8 of int8_t; spare: step × inputs floats; out:
+     * gn__product_weights() floats. */
+    void (*pack)(const void *weight, size_t inputs, size_t outputs, float *spare, float *out);
+    void (*run)(const gn__product_call *c);
+    void (*attention)(const gn__attention *a); /* with factors of this dtype, but no positions; NULL: none */
+} gn__multiplier;
+size_t gn__product_spare(size_t rows, size_t inputs);
+size_t gn__product_weights(const gn__multiplier *p, size_t inputs, size_t outputs);
+/* The one for this type on this processor; NULL: oneDNN's is better, or the only one. */
+const gn__multiplier *gn__product_for(gn_dtype dtype);
+/* Those that this processor runs, for tests: NULL past the last. */
+const gn__multiplier *gn__product_at(size_t i);
+/* Attention for a model of this type: beside bf16 and int8 products its factors may be bf16. */
+void gn__attend(gn_dtype dtype, const gn__attention *a);
+
 /* C = alpha op(A) op(B) + beta C in float32, one thread: op(A) is [m × k], op(B) [k × n], row-major with the
  * given strides. oneDNN's product, which knows newer processors than the OpenBLAS of a distribution may;
  * OpenBLAS's where it refuses. The same bits for the same shape, whatever the number of threads around it. */
@@ -152,10 +188,10 @@ void gn__product(size_t m, size_t n, size_t k, float alpha, gn__factor a, gn__fa
 
 /* ---- linear layers ------------------------------------------------------------------------------ */
 
-/* Rows a product works on at once. Always this many: a product of another shape could sum in another
- * order, and a text's bits would depend on its neighbours. Shorter ends are padded with zero rows. A
- * multiple of 16 (tiles of AMX) and of 6 (oneDNN's AVX2 kernel takes 6 rows at a time and sums what is
- * left over differently). */
+/* Rows a product works on at once. With oneDNN always this many: a product of another shape could sum in
+ * another order, and a text's bits would depend on its neighbours. Shorter ends are padded with zero rows. A
+ * multiple of 16 (tiles of AMX), of 12 (our own) and of 6 (oneDNN's AVX2 kernel takes 6 rows at a time and
+ * sums what is left over differently). */
 enum { GN__ROWS = 48 };
 
 /* oneDNN's; one a model, shared by its layers and by the lanes that run them. */
@@ -167,12 +203,16 @@ void gn__engine_free(gn__engine *engine);
  * immutable, shared by threads. */
 typedef struct gn__linear gn__linear;
 /* weight: [outputs × inputs], or NULL: gn__linear_renew gives it before the first run (then `bias` only says
- * whether there is one; not with INT8); bias: [outputs] or NULL. dtype: not AUTO. INT8 rounds each output's
- * weights to a scale of their own, and the inputs as to_u8 does; the sums are exact.
- * Errors: GN_NO_MEMORY; GN_UNSUPPORTED (oneDNN cannot multiply this dtype here). */
+ * whether there is one; not with INT8; the product is oneDNN's); bias: [outputs] or NULL. dtype: not AUTO.
+ * INT8 rounds each output's weights to a scale of their own, and the inputs as to_u8 does; the sums are
+ * exact. Errors: GN_NO_MEMORY; GN_UNSUPPORTED (oneDNN cannot multiply this dtype here). */
 gn_status gn__linear_create(gn__engine *engine, const float *weight, const float *bias, size_t inputs,
                             size_t outputs, bool add, gn_dtype dtype, gn__linear **out, gn_error *err);
-/* Copies other numbers into a layer, F32 or BF16, that nobody runs meanwhile. turned: weight is
+/* The same by this product (of that dtype; NULL: oneDNN's). A lane serves layers of one kind. */
+gn_status gn__linear_create_with(const gn__multiplier *own, gn__engine *engine, const float *weight,
+                                 const float *bias, size_t inputs, size_t outputs, bool add, gn_dtype dtype,
+                                 gn__linear **out, gn_error *err);
+/* Copies other numbers into a layer made without, F32 or BF16, that nobody runs meanwhile. turned: weight is
  * [inputs × outputs]. bias: NULL exactly where the layer has none. */
 gn_status gn__linear_renew(gn__linear *l, const float *weight, bool turned, const float *bias, gn_error *err);
 /* A float32 layer without bias whose weight, [inputs × outputs], lies with the caller and is read where it is
@@ -183,6 +223,8 @@ gn_status gn__linear_lend(gn__linear *l, const float *weight, gn_error *err);
 void gn__linear_free(gn__linear *l);
 size_t gn__linear_inputs(const gn__linear *l);
 size_t gn__linear_outputs(const gn__linear *l);
+/* Whether gn__linear_run_rows works on just the rows asked for, wherever a block begins. */
+bool gn__linear_any_rows(const gn__linear *l);
 
 /* What one thread needs to run linear layers. */
 typedef struct gn__lane gn__lane;
@@ -192,9 +234,13 @@ void gn__lane_free(gn__lane *lane);
 /* x: [GN__ROWS × inputs], y: [GN__ROWS × outputs]; must not overlap. l: a layer of one of the shapes the
  * lane was made for. false: oneDNN failed. Call between gn__serial_begin and gn__serial_end. */
 bool gn__linear_run(const gn__linear *l, gn__lane *lane, const float *x, float *y);
-/* The same of rows that are bf16 already, for BF16 layers. */
+/* The first `rows` of them only; the others, which must hold numbers, may or may not be worked on. The
+ * activation is for layers without `add`. */
+bool gn__linear_run_rows(const gn__linear *l, gn__lane *lane, size_t rows, const float *x, float *y,
+                         gn__activation activation);
+/* The same of GN__ROWS rows that are bf16 already, for BF16 layers of oneDNN's. */
 bool gn__linear_run_bf16(const gn__linear *l, gn__lane *lane, const uint16_t *x, float *y);
-/* The same and an activation, for layers without `add`. */
+/* GN__ROWS and an activation, for layers without `add`. */
 bool gn__linear_run_activated(const gn__linear *l, gn__lane *lane, const float *x, float *y,
                               gn__activation activation);
 

@@ -174,6 +174,69 @@ TEST(threads_follow_the_affinity_mask)
     CHECK(sched_setaffinity(0, sizeof all, &all) == 0);
 }
 
+static void put_file(const char *root, const char *name, const char *text)
+{
+    char path[1200];
+    gn_error err = {0};
+    snprintf(path, sizeof path, "%s/%s", root, name);
+    for (char *at = strchr(path + 1, '/'); at != NULL; at = strchr(at + 1, '/')) {
+        *at = '\0';
+        mkdir(path, 0700);
+        *at = '/';
+    }
+    CHECK_OK(gn__write_file(path, text, strlen(text), &err), err);
+}
+
+/* Made-up systems: /proc and /sys under a folder of their own. */
+TEST(threads_follow_the_quotas_of_control_groups)
+{
+    static const struct {
+        const char *group; /* /proc/self/cgroup */
+        const char *file[3][2];
+        unsigned expected;
+    } cases[] = {
+        {"0::/\n", {{"sys/fs/cgroup/cpu.max", "150000 100000\n"}}, 2},
+        {"0::/\n", {{"sys/fs/cgroup/cpu.max", "max 100000\n"}}, 0},
+        {"0::/a/b\n",
+         {{"sys/fs/cgroup/a/b/cpu.max", "max 100000\n"}, {"sys/fs/cgroup/a/cpu.max", "300000 100000\n"}},
+         3},
+        {"0::/a/b\n",
+         {{"sys/fs/cgroup/a/b/cpu.max", "100000 100000\n"}, {"sys/fs/cgroup/a/cpu.max", "300000 100000\n"}},
+         1},
+        {"0::/a/b\n",
+         {{"sys/fs/cgroup/a/b/cpu.max", "800000 100000\n"}, {"sys/fs/cgroup/a/cpu.max", "250000 50000\n"}},
+         5},
+        {"0::/of/another/namespace\n", {{"sys/fs/cgroup/cpu.max", "200000 100000\n"}}, 2},
+        {"12:memory:/x\n4:cpu,cpuacct:/x/y\n",
+         {{"sys/fs/cgroup/cpu,cpuacct/x/y/cpu.cfs_quota_us", "-1\n"},
+          {"sys/fs/cgroup/cpu,cpuacct/x/cpu.cfs_quota_us", "350000\n"},
+          {"sys/fs/cgroup/cpu,cpuacct/x/cpu.cfs_period_us", "100000\n"}},
+         4},
+        {"3:cpuset:/\n2:cpuacct,cpu:/docker/abc\n1:name=systemd:/\n0::/system.slice\n",
+         {{"sys/fs/cgroup/cpu/cpu.cfs_quota_us", "120000\n"},
+          {"sys/fs/cgroup/cpu/cpu.cfs_period_us", "100000\n"}},
+         2},
+        {"3:cpuset:/\n",
+         {{"sys/fs/cgroup/cpu/cpu.cfs_quota_us", "120000\n"},
+          {"sys/fs/cgroup/cpu/cpu.cfs_period_us", "100000\n"}},
+         0},
+        {"no such line", {{"sys/fs/cgroup/cpu.max", "100000 100000\n"}}, 0},
+        {"0::/\n", {{"sys/fs/cgroup/cpu.max", "9223372036854775807 1\n"}}, 0},
+        {"0::/\n", {{"sys/fs/cgroup/cpu.max", "5 0\n"}}, 0},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char root[1100];
+        snprintf(root, sizeof root, "%s/system%zu", test_folder(), i);
+        put_file(root, "proc/self/cgroup", cases[i].group);
+        for (size_t k = 0; k < 3 && cases[i].file[k][0] != NULL; k++)
+            put_file(root, cases[i].file[k][0], cases[i].file[k][1]);
+        if (gn__cgroup_processors(root) != cases[i].expected)
+            test_fail(__FILE__, __LINE__, "case %zu: %u processors, not %u", i, gn__cgroup_processors(root),
+                      cases[i].expected);
+    }
+    CHECK_INT(gn__cgroup_processors("/no/such/root"), 0);
+}
+
 TEST(cancel_is_reported_in_the_language_asked_for)
 {
     volatile sig_atomic_t cancel = 1;

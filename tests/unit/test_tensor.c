@@ -228,6 +228,48 @@ static void attention_case(const gn__ops *ops, size_t tokens, size_t heads, size
     free(x), free(y), free(z), free(scratch);
 }
 
+/* With factors in bf16: exact in what is rounded beforehand here, but the weights are rounded as well, by
+ * 2^-9. */
+static void narrow_attention_case(const gn__multiplier *p, size_t tokens, size_t head_dim,
+                                  const gn__attention *kind)
+{
+    enum { HEADS = 2 };
+    size_t dim = HEADS * head_dim, stride = 3 * dim + 5, n = tokens * stride;
+    float *x = numbers(n, tokens * 1000 + head_dim, 1.5f);
+    float *y = numbers(tokens * dim, 1, 1), *z = numbers(tokens * dim, 2, 1);
+    float *scratch = numbers(gn__attention_scratch(tokens, head_dim, 0), 3, 1e6f);
+    for (size_t i = 0; i < n; i++) x[i] = gn__bf16_to_f32(gn__f32_to_bf16(x[i]));
+    gn__attention a = *kind;
+    a.q = x, a.k = x + dim, a.v = x + 2 * dim, a.stride = stride, a.out = y, a.out_stride = dim;
+    a.tokens = tokens, a.heads = HEADS, a.head_dim = head_dim, a.scale = 0.3f, a.scratch = scratch;
+    p->attention(&a);
+    a.out = z;
+    gn__ops_reference.attention(&a);
+    for (size_t i = 0; i < tokens * dim; i++)
+        if (!(fabs((double)y[i] - (double)z[i]) <= 0x1p-9 * 6))
+            test_fail(__FILE__, __LINE__, "%s, %zu tokens, heads of %zu, element %zu: %.9g, expected %.9g",
+                      p->name, tokens, head_dim, i, (double)y[i], (double)z[i]);
+    free(x), free(y), free(z), free(scratch);
+}
+
+TEST(attention_in_bf16_agrees_with_the_reference)
+{
+    static const size_t tokens[] = {1, 2, 3, 11, 12, 13, 31, 32, 33, 65, 130},
+                        head_dim[] = {1, 7, 16, 20, 32, 64, 80};
+    static const gn__attention kinds[] = {{.causal = false},
+                                          {.causal = true},
+                                          {.before = 5, .after = 9},
+                                          {.before = 40, .causal = true, .cap = 3}};
+    const gn__multiplier *p;
+    size_t tested = 0;
+    for (size_t t = 0; (p = gn__product_at(t)) != NULL; t++)
+        for (size_t i = 0; p->dtype == GN_DTYPE_BF16 && i < sizeof tokens / sizeof *tokens; i++)
+            for (size_t j = 0; j < sizeof head_dim / sizeof *head_dim; j++)
+                for (size_t k = 0; k < sizeof kinds / sizeof *kinds; k++, tested++)
+                    narrow_attention_case(p, tokens[i], head_dim[j], &kinds[k]);
+    if (tested == 0) test_skip("this processor has no bf16 instructions of AVX-512");
+}
+
 TEST(attention_agrees_with_the_reference)
 {
     static const size_t tokens[] = {1, 2, 3, 4, 5, 7, 8, 15, 16, 17, 31, 32, 33, 65, 130};
@@ -381,8 +423,10 @@ TEST(attention_survives_large_scores)
     }
 }
 
-/* Products run by oneDNN against plain sums in double. In bf16 both factors are rounded first. */
-static void linear_case(size_t inputs, size_t outputs, bool bias, bool add, gn_dtype dtype)
+/* Products by oneDNN (NULL) or of our own against plain sums in double. In bf16 both factors are rounded
+ * first. */
+static void linear_case(const gn__multiplier *own, size_t inputs, size_t outputs, bool bias, bool add,
+                        gn_dtype dtype)
 {
     gn_error err = {0};
     float *w = numbers(outputs * inputs, 1, 1), *b = numbers(outputs, 2, 1);
@@ -392,7 +436,8 @@ static void linear_case(size_t inputs, size_t outputs, bool bias, bool add, gn_d
     gn__linear *l = NULL;
     gn__lane *lane = NULL;
     CHECK_OK(gn__engine_create(&engine, &err), err);
-    CHECK_OK(gn__linear_create(engine, w, bias ? b : NULL, inputs, outputs, add, dtype, &l, &err), err);
+    CHECK_OK(gn__linear_create_with(own, engine, w, bias ? b : NULL, inputs, outputs, add, dtype, &l, &err),
+             err);
     CHECK_INT(gn__linear_inputs(l), inputs);
     CHECK_INT(gn__linear_outputs(l), outputs);
     CHECK_OK(gn__lane_create(engine, (const gn__linear *const *)&l, 1, &lane, &err), err);
@@ -417,6 +462,25 @@ static void linear_case(size_t inputs, size_t outputs, bool bias, bool add, gn_d
     free(w), free(b), free(x), free(y), free(before);
 }
 
+/* The next of our own of this type from *k on; NULL, which is oneDNN's, after the last. */
+static const gn__multiplier *next_product(gn_dtype dtype, size_t *k)
+{
+    const gn__multiplier *p = gn__product_at(*k);
+    while (p != NULL && p->dtype != dtype) p = gn__product_at(++*k);
+    return p;
+}
+
+static void for_each_product(gn_dtype dtype, size_t inputs, size_t outputs, int bits)
+{
+    const gn__multiplier *own;
+    size_t k = 0;
+    do {
+        own = next_product(dtype, &k);
+        linear_case(own, inputs, outputs, bits & 1, bits & 2, dtype);
+        k++;
+    } while (own != NULL);
+}
+
 static bool has_int8(gn__engine *engine)
 {
     const float one = 1;
@@ -428,8 +492,8 @@ static bool has_int8(gn__engine *engine)
 }
 
 /* The product of the rounded factors, in whole numbers; the rounding of the weights is done again here. */
-static void int8_case(gn__engine *engine, size_t inputs, size_t outputs, bool bias, bool add,
-                      gn__activation activation)
+static void int8_case(const gn__multiplier *own, gn__engine *engine, size_t inputs, size_t outputs, bool bias,
+                      bool add, gn__activation activation)
 {
     gn_error err = {0};
     float *w = numbers(outputs * inputs, 1, 1), *b = numbers(outputs, 2, 1);
@@ -440,7 +504,8 @@ static void int8_case(gn__engine *engine, size_t inputs, size_t outputs, bool bi
     gn__linear *l = NULL;
     gn__lane *lane = NULL;
     for (size_t i = 0; i < 7 * inputs; i++) x[i] = fabsf(x[i]); /* a zero of 0: the largest sums */
-    CHECK_OK(gn__linear_create(engine, w, bias ? b : NULL, inputs, outputs, add, GN_DTYPE_INT8, &l, &err),
+    CHECK_OK(gn__linear_create_with(own, engine, w, bias ? b : NULL, inputs, outputs, add, GN_DTYPE_INT8, &l,
+                                    &err),
              err);
     CHECK_OK(gn__lane_create(engine, (const gn__linear *const *)&l, 1, &lane, &err), err);
     int threads = gn__serial_begin();
@@ -476,8 +541,12 @@ TEST(linear_layers_in_int8)
     if (!has_int8(engine)) test_skip("this processor cannot sum 8-bit products");
     for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++)
         for (int bits = 0; bits < 4; bits++)
-            int8_case(engine, sizes[i][0], sizes[i][1], bits & 1, bits & 2,
-                      i % 2 ? GN__GELU : GN__NO_ACTIVATION);
+            for (size_t k = 0, more = 1; more; k++) {
+                const gn__multiplier *own = next_product(GN_DTYPE_INT8, &k);
+                int8_case(own, engine, sizes[i][0], sizes[i][1], bits & 1, bits & 2,
+                          i % 2 ? GN__GELU : GN__NO_ACTIVATION);
+                more = own != NULL;
+            }
     gn__engine_free(engine);
 }
 
@@ -524,8 +593,7 @@ TEST(linear_layers_agree_with_plain_sums)
     static const size_t sizes[][2] = {{1, 1},   {3, 5},    {16, 16},   {32, 96},
                                       {37, 41}, {48, 144}, {384, 129}, {200, 64}};
     for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++)
-        for (int bits = 0; bits < 4; bits++)
-            linear_case(sizes[i][0], sizes[i][1], bits & 1, bits & 2, GN_DTYPE_F32);
+        for (int bits = 0; bits < 4; bits++) for_each_product(GN_DTYPE_F32, sizes[i][0], sizes[i][1], bits);
 }
 
 TEST(linear_layers_in_bf16)
@@ -533,12 +601,11 @@ TEST(linear_layers_in_bf16)
     static const size_t sizes[][2] = {{1, 1}, {3, 5}, {37, 41}, {48, 144}, {384, 129}};
     if (gn__best_dtype() != GN_DTYPE_BF16) test_skip("this processor has no fast bf16");
     for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++)
-        for (int bits = 0; bits < 4; bits++)
-            linear_case(sizes[i][0], sizes[i][1], bits & 1, bits & 2, GN_DTYPE_BF16);
+        for (int bits = 0; bits < 4; bits++) for_each_product(GN_DTYPE_BF16, sizes[i][0], sizes[i][1], bits);
 }
 
 /* A row's bits are the same in every place of a block, beside any neighbours. */
-static void rows_stand_alone(size_t inputs, size_t outputs, gn_dtype dtype)
+static void rows_stand_alone(const gn__multiplier *own, size_t inputs, size_t outputs, gn_dtype dtype)
 {
     gn_error err = {0};
     float *w = numbers(outputs * inputs, 1, 1), *b = numbers(outputs, 2, 1), *row = numbers(inputs, 5, 1);
@@ -548,14 +615,15 @@ static void rows_stand_alone(size_t inputs, size_t outputs, gn_dtype dtype)
     gn__linear *l = NULL;
     gn__lane *lane = NULL;
     CHECK_OK(gn__engine_create(&engine, &err), err);
-    if (dtype == GN_DTYPE_INT8 && !has_int8(engine)) dtype = GN_DTYPE_F32;
-    CHECK_OK(gn__linear_create(engine, w, b, inputs, outputs, false, dtype, &l, &err), err);
+    if (dtype == GN_DTYPE_INT8 && !has_int8(engine)) own = NULL, dtype = GN_DTYPE_F32;
+    CHECK_OK(gn__linear_create_with(own, engine, w, b, inputs, outputs, false, dtype, &l, &err), err);
     CHECK_OK(gn__lane_create(engine, (const gn__linear *const *)&l, 1, &lane, &err), err);
     int threads = gn__serial_begin();
     for (size_t i = 0; i < GN__ROWS; i++) {
+        size_t rows = i + 1 + i * i % (GN__ROWS - i); /* any number that row i is among */
         fill(x, GN__ROWS * inputs, 10 + i, i % 2 ? 1e-3f : 1e3f);
         memcpy(x + i * inputs, row, inputs * sizeof *x);
-        CHECK(gn__linear_run(l, lane, x, y));
+        CHECK(gn__linear_run_rows(l, lane, rows, x, y, GN__NO_ACTIVATION));
         if (i == 0) memcpy(first, y, outputs * sizeof *y);
         CHECK(memcmp(first, y + i * outputs, outputs * sizeof *y) == 0);
     }
@@ -569,11 +637,17 @@ static void rows_stand_alone(size_t inputs, size_t outputs, gn_dtype dtype)
 TEST(a_row_has_the_same_bits_in_every_place)
 {
     static const size_t sizes[][2] = {{32, 96}, {37, 41}, {384, 1152}, {1536, 384}, {768, 50}};
-    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
-        rows_stand_alone(sizes[i][0], sizes[i][1], GN_DTYPE_F32);
-        rows_stand_alone(sizes[i][0], sizes[i][1], GN_DTYPE_INT8);
-        if (gn__best_dtype() == GN_DTYPE_BF16) rows_stand_alone(sizes[i][0], sizes[i][1], GN_DTYPE_BF16);
-    }
+    static const gn_dtype types[] = {GN_DTYPE_F32, GN_DTYPE_INT8, GN_DTYPE_BF16};
+    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++)
+        for (size_t t = 0; t < (gn__best_dtype() == GN_DTYPE_BF16 ? 3 : 2); t++) {
+            const gn__multiplier *own;
+            size_t k = 0;
+            do {
+                own = next_product(types[t], &k);
+                rows_stand_alone(own, sizes[i][0], sizes[i][1], types[t]);
+                k++;
+            } while (own != NULL);
+        }
 }
 
 /* The same on lesser processors: oneDNN is told to behave as on one, in a process of its own. */
