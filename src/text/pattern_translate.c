@@ -420,11 +420,11 @@ static bool quantifier(translator *t, bool hollow)
             t->at++;
         }
     } else if (c == '*' || c == '+' || c == '?') {
-        /* likewise; where such loops nest, the two were seen to part */
-        if (hollow && c != '?') return refuse(t, "an endless repetition of what may be empty");
         gn__buf_putc(t->out, c);
         *solid |= !hollow && c == '+';
         bool of_group = t->at > 0 && t->s[t->at - 1] == ')';
+        /* likewise; where such loops nest, the two were seen to part */
+        if (hollow && of_group && c != '?') return refuse(t, "an endless repetition of what may be empty");
         char after = ++t->at < t->n ? t->s[t->at] : '\0';
         if (after == '?' || after == '+') {
             t->interpret |= of_group && after == '+';

@@ -192,8 +192,10 @@ static gn_status ask(const identity *id, const char *host, const char *ca_file, 
     standin *s = standin_start(answer, bearer);
     front *f = front_start(id, standin_port(s), version);
     snprintf(url, sizeof url, "https://%s:%d/v1", host, f->port);
+    /* a bad certificate must not be asked twice, which the wait would show; a broken handshake is */
+    double wait = version == TLS1_1_VERSION ? 0.01 : 5;
     gn_endpoint_options e = {
-        .model = "x", .key = "sk-1", .network = {.ca_file = ca_file, .tries = 4, .wait = 5}};
+        .model = "x", .key = "sk-1", .network = {.ca_file = ca_file, .tries = 4, .wait = wait}};
     gn_model_options o = {.endpoint = &e};
     error = (gn_error){0};
     CHECK_OK(gn_context_create(NULL, &ctx, &error), error);
