@@ -300,7 +300,8 @@ def main():
     if a.work:
         return work(a)
     os.makedirs(a.out, exist_ok=True)
-    random_gpt2(a.gpt2)
+    if any(w.startswith("gpt2") for w in a.workloads):
+        random_gpt2(a.gpt2)
     path = f"{a.out}/train.json"
     result = json.load(open(path)) if os.path.exists(path) else {}
     for workload in a.workloads:
