@@ -11,7 +11,6 @@
  * the sums of all labellings: sparsely where the smaller sample is a small part, else as a product. */
 #include "detect/detect.h"
 #include "tensor/tensor.h"
-#include <cblas.h>
 
 enum {
     BINS = 1024, /* at least, of the smaller sample */
@@ -109,8 +108,8 @@ static void rff_sum_piece(void *arg, size_t begin, size_t end, unsigned worker)
         float *sum = job->sum + slice * count * SLICE;
         for (size_t i = 0; i < n; i++) rff_add_total(x + i * WIDTH, job->total + slice * SLICE);
         if (job->label != NULL)
-            cblas_sgemm(CblasRowMajor, CblasTrans, CblasNoTrans, (int)count, SLICE, (int)n, 1, job->label,
-                        (int)count, x, WIDTH, 1, sum, SLICE);
+            gn__product(count, SLICE, n, 1, (gn__factor){job->label, count, true},
+                        (gn__factor){x, WIDTH, false}, 1, sum, SLICE);
         else
             for (size_t i = 0; i < n; i++)
                 for (size_t k = job->labels.start[job->from + i]; k < job->labels.start[job->from + i + 1];

@@ -361,7 +361,7 @@ gn_status gn__model_forward(const gn_context *ctx, const gn_model *m, gn__worksp
     size_t end = (rows + GN__ROWS - 1) / GN__ROWS * GN__ROWS;
     size_t block = block_of(m, rows);
     memset(ws->mixed + rows * mixed, 0, (end - rows) * mixed * sizeof(float)); /* where oneDNN reads */
-    int threads = gn__serial_begin();
+    gn__serial threads = gn__serial_begin();
     bool good = embed(&p, sequence, count);
     if (m->conv != NULL) memcpy(ws->first, ws->hidden, rows * r->dim * sizeof *ws->first);
     for (size_t i = 0; i < r->layers && good && !gn__cancelled(ctx); i++) {

@@ -239,7 +239,7 @@ typedef struct blocks {
 static void run_blocks(void *arg, size_t begin, size_t end, unsigned worker)
 {
     blocks *p = arg;
-    int before = gn__serial_begin();
+    gn__serial before = gn__serial_begin();
     for (size_t i = begin; i < end; i++) {
         block k = {p->l, &p->l->bench[worker], i * GN__ROWS};
         p->run(&k, p->l->current);
@@ -358,7 +358,7 @@ static void run_piece(tasks *t, size_t piece, gn__bench *b)
 static void run_tasks(void *arg, size_t begin, size_t end, unsigned worker)
 {
     tasks *t = arg;
-    int before = gn__serial_begin();
+    gn__serial before = gn__serial_begin();
     for (size_t i = begin; i < end; i++) run_piece(t, i, &t->l->bench[worker]);
     gn__serial_end(before);
 }

@@ -211,7 +211,7 @@ static void after_attention(const block *k, size_t i)
 static void run_block(void *arg, size_t begin, size_t end, unsigned worker)
 {
     gn__learner *l = arg;
-    int before = gn__serial_begin();
+    gn__serial before = gn__serial_begin();
     for (size_t i = begin; i < end; i++) {
         block k = {l, &l->bench[worker], i * GN__ROWS};
         if (l->current == SIZE_MAX)
@@ -235,7 +235,7 @@ static void run_block(void *arg, size_t begin, size_t end, unsigned worker)
 static void start_again(void *arg, size_t begin, size_t end, unsigned worker)
 {
     gn__learner *l = arg;
-    int before = gn__serial_begin();
+    gn__serial before = gn__serial_begin();
     for (size_t i = begin; i < end; i++)
         before_attention(&(block){l, &l->bench[worker], i * GN__ROWS}, l->current);
     gn__serial_end(before);
@@ -244,7 +244,7 @@ static void start_again(void *arg, size_t begin, size_t end, unsigned worker)
 static void finish_again(void *arg, size_t begin, size_t end, unsigned worker)
 {
     gn__learner *l = arg;
-    int before = gn__serial_begin();
+    gn__serial before = gn__serial_begin();
     for (size_t i = begin; i < end; i++)
         after_attention(&(block){l, &l->bench[worker], i * GN__ROWS}, l->current);
     gn__serial_end(before);

@@ -21,7 +21,7 @@ static void place_block(void *arg, size_t begin, size_t end, unsigned worker)
 {
     gn__learner *l = arg;
     size_t blocks = l->relative_rows / GN__ROWS, width = l->r->heads * l->r->head_dim;
-    int before = gn__serial_begin();
+    gn__serial before = gn__serial_begin();
     for (size_t i = begin; i < end; i++) {
         size_t row = i % blocks * GN__ROWS, layer = i / blocks / 2;
         const gn__learnt_linear *x = &l->layer[layer].position[i / blocks % 2];

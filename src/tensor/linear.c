@@ -4,6 +4,7 @@
 
 #include <dnnl.h>
 #include <math.h>
+#include <pthread.h>
 
 /* From libgomp, which oneDNN runs on; declared here because clang has no <omp.h> for it. */
 extern void omp_set_num_threads(int n);
@@ -53,16 +54,28 @@ static const struct {
              [GN_DTYPE_BF16] = {dnnl_bf16, dnnl_bf16, dnnl_f32},
              [GN_DTYPE_INT8] = {dnnl_u8, dnnl_s8, dnnl_s32}};
 
-int gn__serial_begin(void)
+/* What a thread does wrong it must still hear of. */
+static void all_but_faults(sigset_t *set)
 {
-    int before = omp_get_max_threads();
+    static const int fault[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGABRT};
+    sigfillset(set);
+    for (size_t i = 0; i < sizeof fault / sizeof *fault; i++) sigdelset(set, fault[i]);
+}
+
+gn__serial gn__serial_begin(void)
+{
+    gn__serial before = {.threads = omp_get_max_threads()};
+    sigset_t blocked;
+    all_but_faults(&blocked);
+    pthread_sigmask(SIG_BLOCK, &blocked, &before.signals);
     omp_set_num_threads(1);
     return before;
 }
 
-void gn__serial_end(int before)
+void gn__serial_end(gn__serial before)
 {
-    omp_set_num_threads(before);
+    omp_set_num_threads(before.threads);
+    pthread_sigmask(SIG_SETMASK, &before.signals, NULL);
 }
 
 static gn_status dnnl_failed(dnnl_status_t status, gn_error *err)
@@ -254,7 +267,7 @@ gn_status gn__linear_create_with(const gn__multiplier *own, gn__engine *engine, 
         return gn__fail(err, GN_UNSUPPORTED, "this processor cannot sum 8-bit products of %zu inputs",
                         inputs);
     }
-    int before = gn__serial_begin();
+    gn__serial before = gn__serial_begin();
     if (l->own == NULL) GN__TRY_GOTO(describe(l, bias != NULL && !int8, err), done);
     if (l->own != NULL || int8) GN__TRY_GOTO(make_columns(l, bias, err), done);
     if (int8)
@@ -288,7 +301,7 @@ gn_status gn__linear_borrow(gn__engine *engine, size_t inputs, size_t outputs, g
     if (l == NULL) return gn__no_memory(err, sizeof *l);
     *l = (gn__linear){
         .engine = engine, .inputs = inputs, .outputs = outputs, .borrowed = true, .dtype = GN_DTYPE_F32};
-    int before = gn__serial_begin();
+    gn__serial before = gn__serial_begin();
     GN__TRY_GOTO(describe(l, false, err), done);
     DNNL_TRY(dnnl_memory_create(&l->weight,
                                 dnnl_primitive_desc_query_md(l->description, dnnl_query_weights_md, 0),
@@ -310,7 +323,7 @@ gn_status gn__linear_lend(gn__linear *l, const float *weight, gn_error *err)
 
 gn_status gn__linear_renew(gn__linear *l, const float *weight, bool turned, const float *bias, gn_error *err)
 {
-    int before = gn__serial_begin();
+    gn__serial before = gn__serial_begin();
     gn_status status = pack(l, weight, turned, dnnl_f32, bias, err);
     gn__serial_end(before);
     return status;

@@ -69,7 +69,8 @@ gn_status gn__outer_create(gn__engine *engine, size_t outputs, size_t y_stride, 
     o->tile = ((outputs + tiles - 1) / tiles + 15) / 16 * 16; /* whole vectors */
     o->pieces = (outputs + o->tile - 1) / o->tile;
     size_t last = outputs - (o->pieces - 1) * o->tile;
-    int before = gn__serial_begin(); /* a primitive runs as many threads as there were when it was made */
+    gn__serial before =
+        gn__serial_begin(); /* a primitive runs as many threads as there were when it was made */
     dnnl_status_t s = dnnl_success;
     for (int kind = 0; kind < 2; kind++)
         for (size_t i = 0; i < SIZES && (kind == 1 || o->pieces > 1) && s == dnnl_success; i++) {

@@ -7,6 +7,8 @@
 #include "core/core.h"
 #include "genchi/model.h"
 
+#include <signal.h>
+
 typedef enum gn__activation {
     GN__GELU,      /* x Φ(x) (Hendrycks & Gimpel 2016) */
     GN__GELU_TANH, /* its tanh approximation, "gelu_new": x σ(2 √(2/π) (x + 0.044715 x³)) */
@@ -244,9 +246,15 @@ bool gn__linear_run_bf16(const gn__linear *l, gn__lane *lane, const uint16_t *x,
 bool gn__linear_run_activated(const gn__linear *l, gn__lane *lane, const float *x, float *y,
                               gn__activation activation);
 
-/* Keeps OpenMP inside oneDNN to this one thread, until gn__serial_end(the value returned). */
-int gn__serial_begin(void);
-void gn__serial_end(int before);
+/* Everything that runs oneDNN stands between these two. They keep its OpenMP to this one thread, and hold
+ * back signals: its float32 products use the stack pointer for other things, and a handler's frame would be
+ * written over whatever lies there. A signal that came is delivered at the end. They may be nested. */
+typedef struct gn__serial {
+    int threads;
+    sigset_t signals;
+} gn__serial;
+gn__serial gn__serial_begin(void);
+void gn__serial_end(gn__serial before); /* the value returned */
 
 /* BF16 where the processor multiplies it faster than float32, else F32 (see gn_dtype). */
 gn_dtype gn__best_dtype(void);

@@ -2,7 +2,9 @@
 #include "tensor/tensor.h"
 #include "test.h"
 
+#include <pthread.h>
 #include <stddef.h>
+#include <sys/time.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -441,7 +443,7 @@ static void linear_case(const gn__multiplier *own, size_t inputs, size_t outputs
     CHECK_INT(gn__linear_inputs(l), inputs);
     CHECK_INT(gn__linear_outputs(l), outputs);
     CHECK_OK(gn__lane_create(engine, (const gn__linear *const *)&l, 1, &lane, &err), err);
-    int threads = gn__serial_begin();
+    gn__serial threads = gn__serial_begin();
     CHECK(gn__linear_run(l, lane, x, y));
     gn__serial_end(threads);
     for (size_t i = 0; i < GN__ROWS; i++)
@@ -508,7 +510,7 @@ static void int8_case(const gn__multiplier *own, gn__engine *engine, size_t inpu
                                     &err),
              err);
     CHECK_OK(gn__lane_create(engine, (const gn__linear *const *)&l, 1, &lane, &err), err);
-    int threads = gn__serial_begin();
+    gn__serial threads = gn__serial_begin();
     CHECK(add ? gn__linear_run(l, lane, x, y) : gn__linear_run_activated(l, lane, x, y, activation));
     gn__serial_end(threads);
     gn__cpu_ops()->to_u8(q, row, x, GN__ROWS, inputs);
@@ -618,7 +620,7 @@ static void rows_stand_alone(const gn__multiplier *own, size_t inputs, size_t ou
     if (dtype == GN_DTYPE_INT8 && !has_int8(engine)) own = NULL, dtype = GN_DTYPE_F32;
     CHECK_OK(gn__linear_create_with(own, engine, w, b, inputs, outputs, false, dtype, &l, &err), err);
     CHECK_OK(gn__lane_create(engine, (const gn__linear *const *)&l, 1, &lane, &err), err);
-    int threads = gn__serial_begin();
+    gn__serial threads = gn__serial_begin();
     for (size_t i = 0; i < GN__ROWS; i++) {
         size_t rows = i + 1 + i * i % (GN__ROWS - i); /* any number that row i is among */
         fill(x, GN__ROWS * inputs, 10 + i, i % 2 ? 1e-3f : 1e3f);
@@ -730,6 +732,48 @@ TEST(products_are_their_definition)
                     CHECK_NEAR(c[i * n + j], 0.5 * sum, 1e-4 + 1e-6 * fabs(sum));
                 }
         }
+}
+
+static const char *stack_low, *stack_high;
+static volatile sig_atomic_t signals, astray;
+
+static void look_where(int number)
+{
+    const char *here = __builtin_frame_address(0);
+    (void)number;
+    signals++;
+    if (here < stack_low || here >= stack_high) astray++;
+}
+
+/* oneDNN's products use the stack pointer for other things, so a handler's frame would spoil the heap. */
+TEST(signals_do_not_write_into_products)
+{
+    enum { M = 4000, N = 128, K = 1000 };
+    float *a = numbers((size_t)M * K, 1, 1), *b = numbers((size_t)K * N, 2, 1);
+    float *c = numbers((size_t)M * N, 3, 1);
+    pthread_attr_t attributes;
+    void *low;
+    size_t size;
+    CHECK_INT(pthread_getattr_np(pthread_self(), &attributes), 0);
+    CHECK_INT(pthread_attr_getstack(&attributes, &low, &size), 0);
+    pthread_attr_destroy(&attributes);
+    stack_low = low;
+    stack_high = stack_low + size;
+    struct sigaction ours = {.sa_handler = look_where}, theirs;
+    struct itimerval often = {{0, 200}, {0, 200}}, never = {{0, 0}, {0, 0}};
+    sigemptyset(&ours.sa_mask);
+    sigaction(SIGALRM, &ours, &theirs);
+    setitimer(ITIMER_REAL, &often, NULL);
+    double end = gn__now() + 0.5;
+    while (gn__now() < end)
+        gn__product(M, N, K, 1, (gn__factor){a, M, true}, (gn__factor){b, N, false}, 0, c, N);
+    setitimer(ITIMER_REAL, &never, NULL);
+    sigaction(SIGALRM, &theirs, NULL);
+    CHECK(signals > 0);
+    CHECK_INT(astray, 0);
+    free(a);
+    free(b);
+    free(c);
 }
 
 /* The four of the logistic regression, odd widths and extreme margins included. */
