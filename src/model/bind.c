@@ -568,18 +568,19 @@ static gn_status list_unused(const binder *b, gn_error *err)
     return failed ? gn__no_memory(err, 64) : GN_OK;
 }
 
-static void choose_prefix(binder *b)
+void gn__bind_names(const gn_model *m, const char **prefix, const char **words)
 {
-    const char *const *prefix = b->names->prefix, *const words[] = {b->names->words, b->names->words_too};
-    b->prefix = prefix[0];
-    b->words = words[0];
-    for (size_t k = 0; k < 2 && words[k] != NULL; k++)
-        for (size_t i = 0; prefix[i] != NULL; i++) {
+    const gn__tensor_names *n = m->recipe.names;
+    const char *const table[] = {n->words, n->words_too};
+    *prefix = n->prefix[0];
+    *words = table[0];
+    for (size_t k = 0; k < 2 && table[k] != NULL; k++)
+        for (size_t i = 0; n->prefix[i] != NULL; i++) {
             char full[NAME];
-            snprintf(full, sizeof full, "%s%s", prefix[i], words[k]);
-            if (gn__weights_find(&b->m->weights, full) == NULL) continue;
-            b->prefix = prefix[i];
-            b->words = words[k];
+            snprintf(full, sizeof full, "%s%s", n->prefix[i], table[k]);
+            if (gn__weights_find(&m->weights, full) == NULL) continue;
+            *prefix = n->prefix[i];
+            *words = table[k];
             return;
         }
 }
@@ -588,7 +589,7 @@ gn_status gn__model_bind(gn_context *ctx, gn_model *m, const char *directory, gn
 {
     gn_status status;
     binder b = {.ctx = ctx, .m = m, .names = m->recipe.names, .directory = directory};
-    choose_prefix(&b);
+    gn__bind_names(m, &b.prefix, &b.words);
     m->layer = gn__calloc(m->recipe.stored, sizeof *m->layer);
     b.used = gn__calloc(m->weights.tensors, 1);
     if (m->layer == NULL || b.used == NULL) {

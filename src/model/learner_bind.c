@@ -1,4 +1,5 @@
 /* The parameters of a learner: which there are, what they start as, and back into the checkpoint's form. */
+#include "model/bind.h"
 #include "model/learner_parts.h"
 
 #include <math.h>
@@ -28,23 +29,6 @@ static const gn__tensor *find_part(const binder *b, const char *base, bool bias)
     if (old != NULL) return old;
     snprintf(name, sizeof name, "%s.%s", base, bias ? "bias" : "weight");
     return find(b, name);
-}
-
-/* Model loading chose the same: the first that exists. */
-static void choose_prefix(binder *b)
-{
-    const char *const *prefix = b->names->prefix, *const words[] = {b->names->words, b->names->words_too};
-    b->prefix = prefix[0];
-    b->words = words[0];
-    for (size_t k = 0; k < 2 && words[k] != NULL; k++)
-        for (size_t i = 0; prefix[i] != NULL; i++) {
-            char full[NAME];
-            snprintf(full, sizeof full, "%s%s", prefix[i], words[k]);
-            if (gn__weights_find(&b->l->m->weights, full) == NULL) continue;
-            b->prefix = prefix[i];
-            b->words = words[k];
-            return;
-        }
 }
 
 /* ---- the list ----------------------------------------------------------------------------------- */
@@ -519,7 +503,7 @@ gn_status gn__learner_bind(gn_context *ctx, gn__learner *l, gn_error *err)
     l->adapter = gn__calloc(LAYER_ADAPTERS * l->r->stored, sizeof *l->adapter);
     if (l->weight == NULL || l->layer == NULL || l->adapter == NULL)
         return gn__no_memory(err, most * sizeof *l->weight);
-    choose_prefix(&b);
+    gn__bind_names(l->m, &b.prefix, &b.words);
     list(&b);
     if (l->tune.what == GN_TUNE_LORA) {
         l->adapter_scale = (float)(l->tune.lora_alpha / (double)l->tune.lora_rank);
