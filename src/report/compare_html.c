@@ -9,12 +9,6 @@
 
 enum { MOST_ROWS = GN__CHART_ROWS };
 
-static const char *file_name(const char *path)
-{
-    const char *slash = path ? strrchr(path, '/') : NULL;
-    return slash ? slash + 1 : path ? path : "–";
-}
-
 static const char *model_name(const gn_comparison *c, size_t i)
 {
     return c->model[i].model.name ? c->model[i].model.name : "–";
@@ -33,39 +27,15 @@ static const char *keep(gn__page *p, gn__buf *b)
 
 static void put_head(gn__page *p, const gn_comparison *c)
 {
-    static const struct {
-        const char *link;
-        gn__html_id text;
-    } places[] = {{"table", GN__H_CMP_TABLE},
-                  {"verdicts", GN__H_CMP_VERDICTS},
-                  {"pairs", GN__H_CMP_PAIRS},
-                  {"models", GN__H_CMP_MODELS}};
-    gn__put(p, "<!DOCTYPE html>\n<html lang=\"");
-    gn__put(p, p->lang == GN_LANG_JA ? "ja" : "en");
-    gn__put(p, "\">\n<head>\n<meta charset=\"utf-8\"/>\n"
-               "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src "
-               "'unsafe-inline'; base-uri 'none'; form-action 'none'\"/>\n"
-               "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\"/>\n"
-               "<meta name=\"referrer\" content=\"no-referrer\"/>\n<title>");
-    GN__SAY(p, DOCUMENT_TITLE, gn__word_of(p, GN__H_CMP_TITLE));
-    gn__put(p, "</title>\n<style>body,svg{font-family:");
-    gn__put(p, gn__font_family(p->lang));
-    gn__put(p, "}");
-    gn__put(p, gn__html_style);
-    gn__put(p, "</style>\n</head>\n<body>\n<header>\n<p class=\"brand\">genchi</p>\n<p class=\"sets\">");
-    GN__SAY(p, CMP_SETS, file_name(c->train), gn__n_count(p, (double)c->train_rows), file_name(c->test),
-            gn__n_count(p, (double)c->test_rows), gn__n_count(p, (double)c->models));
-    gn__put(p, "<br/>");
-    GN__SAY(p, HEAD_DATE, c->created ? gn__n_time(p, c->created) : "–", c->version ? c->version : "–");
-    gn__put(p, "</p>\n<nav>");
-    for (size_t i = 0; i < sizeof places / sizeof *places; i++) {
-        gn__put(p, "<a href=\"#");
-        gn__put(p, places[i].link);
-        gn__put(p, "\">");
-        gn__say(p, places[i].text);
-        gn__put(p, "</a> ");
-    }
-    gn__put(p, "</nav>\n</header>\n<main>\n");
+    static const gn__place places[] = {{"table", GN__H_CMP_TABLE},
+                                       {"verdicts", GN__H_CMP_VERDICTS},
+                                       {"pairs", GN__H_CMP_PAIRS},
+                                       {"models", GN__H_CMP_MODELS}};
+    gn__head(p, gn__word_of(p, GN__H_CMP_TITLE),
+             GN__COMPOSE(p, CMP_SETS, gn__file_name(c->train), gn__n_count(p, (double)c->train_rows),
+                         gn__file_name(c->test), gn__n_count(p, (double)c->test_rows),
+                         gn__n_count(p, (double)c->models)),
+             c->created, c->version, places, sizeof places / sizeof *places);
 }
 
 static void put_answer(gn__page *p, const gn_comparison *c)

@@ -75,15 +75,15 @@ void gn__table_end(gn__table *t)
     gn__put(t->p, "</tbody></table></div>\n");
 }
 
-static const char *set_name(const gn_set_info *s)
+const char *gn__file_name(const char *path)
 {
-    const char *slash = s->path ? strrchr(s->path, '/') : NULL;
-    return slash ? slash + 1 : s->path ? s->path : "–";
+    const char *slash = path ? strrchr(path, '/') : NULL;
+    return slash ? slash + 1 : path ? path : "–";
 }
 
-static void put_head(gn__page *p)
+void gn__head(gn__page *p, const char *title, const char *sets, const char *created, const char *version,
+              const gn__place *place, size_t places)
 {
-    const gn_result *r = p->r;
     gn__put(p, "<!DOCTYPE html>\n<html lang=\"");
     gn__put(p, p->lang == GN_LANG_JA ? "ja" : "en");
     gn__put(p, "\">\n<head>\n<meta charset=\"utf-8\"/>\n"
@@ -91,41 +91,52 @@ static void put_head(gn__page *p)
                "'unsafe-inline'; base-uri 'none'; form-action 'none'\"/>\n"
                "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\"/>\n"
                "<meta name=\"referrer\" content=\"no-referrer\"/>\n<title>");
-    GN__SAY(p, DOCUMENT_TITLE,
-            r->steps & GN_STEP_DECIDE ? gn__verdict_title(r->verdict.code, p->lang)
-                                      : gn__word_of(p, GN__H_PART_TITLE));
+    GN__SAY(p, DOCUMENT_TITLE, title);
     gn__put(p, "</title>\n<style>body,svg{font-family:");
     gn__put(p, gn__font_family(p->lang));
     gn__put(p, "}");
     gn__put(p, gn__html_style);
     gn__put(p, "</style>\n</head>\n<body>\n<header>\n<p class=\"brand\">genchi</p>\n<p class=\"sets\">");
-    GN__SAY(p, HEAD_SETS, set_name(&r->train), gn__n_count(p, (double)r->train.rows), set_name(&r->test),
-            gn__n_count(p, (double)r->test.rows), r->main.model.name ? r->main.model.name : "–");
+    gn__escape(p, sets);
     gn__put(p, "<br/>");
-    GN__SAY(p, HEAD_DATE, r->created ? gn__n_time(p, r->created) : "–", r->version ? r->version : "–");
+    GN__SAY(p, HEAD_DATE, created ? gn__n_time(p, created) : "–", version ? version : "–");
     gn__put(p, "</p>\n<nav>");
-    static const struct {
-        const char *link;
-        gn__html_id text;
-        unsigned steps; /* the section is there when one of these was run */
-    } places[] = {{"verdict", GN__H_NAV_VERDICT, GN_STEP_DECIDE},
-                  {"pictures", GN__H_NAV_PICTURES, GN_STEP_ALL},
-                  {"finetune", GN__H_NAV_TUNE, GN_STEP_FINETUNE},
-                  {"kind", GN__H_NAV_KIND, GN_STEP_DETECT},
-                  {"where", GN__H_NAV_WHERE, GN_STEP_DETECT},
-                  {"texts", GN__H_NAV_TEXTS, GN_STEP_DETECT},
-                  {"data", GN__H_NAV_DATA, GN_STEP_ALL | GN_STEP_FINETUNE},
-                  {"method", GN__H_NAV_METHOD, GN_STEP_ALL | GN_STEP_FINETUNE},
-                  {"words", GN__H_NAV_WORDS, GN_STEP_ALL | GN_STEP_FINETUNE}};
-    for (size_t i = 0; i < sizeof places / sizeof *places; i++) {
-        if ((r->steps & places[i].steps) == 0) continue;
+    for (size_t i = 0; i < places; i++) {
         gn__put(p, "<a href=\"#");
-        gn__put(p, places[i].link);
+        gn__put(p, place[i].section);
         gn__put(p, "\">");
-        gn__say(p, places[i].text);
+        gn__say(p, place[i].text);
         gn__put(p, "</a> ");
     }
     gn__put(p, "</nav>\n</header>\n<main>\n");
+}
+
+static void put_head(gn__page *p)
+{
+    static const struct {
+        gn__place place;
+        unsigned steps; /* the section is there when one of these was run */
+    } all[] = {{{"verdict", GN__H_NAV_VERDICT}, GN_STEP_DECIDE},
+               {{"pictures", GN__H_NAV_PICTURES}, GN_STEP_ALL},
+               {{"finetune", GN__H_NAV_TUNE}, GN_STEP_FINETUNE},
+               {{"kind", GN__H_NAV_KIND}, GN_STEP_DETECT},
+               {{"where", GN__H_NAV_WHERE}, GN_STEP_DETECT},
+               {{"texts", GN__H_NAV_TEXTS}, GN_STEP_DETECT},
+               {{"data", GN__H_NAV_DATA}, GN_STEP_ALL | GN_STEP_FINETUNE},
+               {{"method", GN__H_NAV_METHOD}, GN_STEP_ALL | GN_STEP_FINETUNE},
+               {{"words", GN__H_NAV_WORDS}, GN_STEP_ALL | GN_STEP_FINETUNE}};
+    const gn_result *r = p->r;
+    gn__place place[sizeof all / sizeof *all];
+    size_t places = 0;
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++)
+        if (r->steps & all[i].steps) place[places++] = all[i].place;
+    gn__head(p,
+             r->steps & GN_STEP_DECIDE ? gn__verdict_title(r->verdict.code, p->lang)
+                                       : gn__word_of(p, GN__H_PART_TITLE),
+             GN__COMPOSE(p, HEAD_SETS, gn__file_name(r->train.path), gn__n_count(p, (double)r->train.rows),
+                         gn__file_name(r->test.path), gn__n_count(p, (double)r->test.rows),
+                         r->main.model.name ? r->main.model.name : "–"),
+             r->created, r->version, place, places);
 }
 
 const char *gn__group_word(gn__page *p)

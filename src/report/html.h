@@ -16,6 +16,16 @@ void gn__html_data(gn__page *p);
 void gn__html_method(gn__page *p);
 void gn__html_words(gn__page *p);
 
+/* A section that the head links to. */
+typedef struct gn__place {
+    const char *section;
+    gn__html_id text;
+} gn__place;
+/* A document down to <main>. sets: what is compared; created, version: may be NULL. */
+void gn__head(gn__page *p, const char *title, const char *sets, const char *created, const char *version,
+              const gn__place *place, size_t places);
+const char *gn__file_name(const char *path); /* without its folders; "–" for NULL */
+
 /* <section id="name"><h2>…</h2> */
 void gn__section_begin(gn__page *p, const char *name, gn__html_id title);
 void gn__section_end(gn__page *p);
