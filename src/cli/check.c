@@ -136,6 +136,31 @@ void cli_cache_close(const cli_args *a, gn_cache *c)
     gn_cache_close(c);
 }
 
+int cli_need_sets(const cli_args *a, const char *command)
+{
+    const char *missing = a->train == NULL ? "train" : a->test == NULL ? "test" : NULL;
+    if (missing != NULL) return cli_complain(a, CLI_USAGE, CLI_S_MISSING_OPTION, command, missing, command);
+    return a->operands > 0 ? cli_complain(a, CLI_USAGE, CLI_S_EXTRA_OPERAND, a->operand[0]) : CLI_OK;
+}
+
+int cli_run_with(const cli_args *a, gn_check_options *o,
+                 int (*run)(const cli_args *a, gn_context *ctx, gn_check_options *o))
+{
+    int status = CLI_OK;
+    char *command = cli_command_line(a);
+    if (command == NULL) return cli_complain(a, CLI_FAILED, CLI_S_NO_MEMORY);
+    o->command = command;
+    if (o->model != NULL) o->cache = cli_cache_open(a, &status);
+    if (status == CLI_OK) {
+        gn_context *ctx = cli_context(a);
+        status = ctx == NULL ? CLI_FAILED : run(a, ctx, o);
+        cli_cache_close(a, o->cache);
+        if (ctx != NULL) cli_context_free(ctx);
+    }
+    free(command);
+    return status;
+}
+
 static int check(const cli_args *a, gn_context *ctx, gn_check_options *o)
 {
     const char *out = a->out ? a->out : "genchi-report";
@@ -164,35 +189,15 @@ static int check(const cli_args *a, gn_context *ctx, gn_check_options *o)
 
 int cli_run_check(const cli_args *a)
 {
-    static const struct {
-        const char *name;
-        size_t at;
-    } needed[] = {{"train", offsetof(cli_args, train)}, {"test", offsetof(cli_args, test)}};
-    for (size_t i = 0; i < sizeof needed / sizeof *needed; i++)
-        if (*(const char *const *)((const char *)a + needed[i].at) == NULL)
-            return cli_complain(a, CLI_USAGE, CLI_S_MISSING_OPTION, "check", needed[i].name, "check");
-    if (a->operands > 0) return cli_complain(a, CLI_USAGE, CLI_S_EXTRA_OPERAND, a->operand[0]);
     gn_check_options o;
     gn_tune_options tune;
-    int status = cli_check_options(a, &o);
+    int status = cli_need_sets(a, "check");
+    if (status == CLI_OK) status = cli_check_options(a, &o);
     if (status == CLI_OK && a->fine_tune != NULL) {
         status = cli_finetune_options(a, a->fine_tune, &tune, &o);
         o.steps = GN_STEP_ALL | GN_STEP_FINETUNE;
         cli_finetune_stopped(a);
     }
     if (status != CLI_OK) return status;
-    char *command = cli_command_line(a);
-    if (command == NULL) return cli_complain(a, CLI_FAILED, CLI_S_NO_MEMORY);
-    o.command = command;
-    if (o.model != NULL) o.cache = cli_cache_open(a, &status);
-    if (status != CLI_OK) {
-        free(command);
-        return status;
-    }
-    gn_context *ctx = cli_context(a);
-    status = ctx == NULL ? CLI_FAILED : check(a, ctx, &o);
-    cli_cache_close(a, o.cache);
-    if (ctx != NULL) cli_context_free(ctx);
-    free(command);
-    return status;
+    return cli_run_with(a, &o, check);
 }

@@ -143,6 +143,11 @@ void cli_finetune_stopped(const cli_args *a);
 
 /* check's options out of the command line, all but steps. CLI_OK or the exit status. */
 int cli_check_options(const cli_args *a, gn_check_options *o);
+/* Complains unless --train and --test are there, and nothing that is no option. CLI_OK or the exit status. */
+int cli_need_sets(const cli_args *a, const char *command);
+/* Gives run a context, and o the command as typed and (with a model) the cache; then takes all back. */
+int cli_run_with(const cli_args *a, gn_check_options *o,
+                 int (*run)(const cli_args *a, gn_context *ctx, gn_check_options *o));
 /* Prints a result to stdout, as JSON or as text. */
 int cli_print_result(const cli_args *a, const gn_result *r);
 /* The command line as typed, quoted for a shell; free() it. NULL: no memory. */

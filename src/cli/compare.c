@@ -75,17 +75,14 @@ int cli_run_compare(const cli_args *args)
     cli_args a = *args;
     const char *model[MAX_MODELS];
     size_t models = 0;
-    const struct {
-        const char *name, *value;
-    } needed[] = {{"models", a.models}, {"train", a.train}, {"test", a.test}};
-    for (size_t i = 0; i < sizeof needed / sizeof *needed; i++)
-        if (needed[i].value == NULL)
-            return cli_complain(&a, CLI_USAGE, CLI_S_MISSING_OPTION, "compare", needed[i].name, "compare");
-    if (a.operands > 0) return cli_complain(&a, CLI_USAGE, CLI_S_EXTRA_OPERAND, a.operand[0]);
+    if (a.models == NULL)
+        return cli_complain(&a, CLI_USAGE, CLI_S_MISSING_OPTION, "compare", "models", "compare");
+    int status = cli_need_sets(&a, "compare");
+    if (status != CLI_OK) return status;
     if (gn_vectors_named(a.train) || gn_vectors_named(a.test))
         return cli_complain(&a, CLI_USAGE, CLI_S_COMPARE_TEXTS);
     char *list = strdup(a.models), *rest = list, *command = cli_command_line(&a);
-    int status = list == NULL || command == NULL ? cli_complain(&a, CLI_FAILED, CLI_S_NO_MEMORY) : CLI_OK;
+    status = list == NULL || command == NULL ? cli_complain(&a, CLI_FAILED, CLI_S_NO_MEMORY) : CLI_OK;
     for (char *word; status == CLI_OK && (word = strsep(&rest, ",")) != NULL;) {
         if (*word == '\0') continue;
         if (models == MAX_MODELS)

@@ -108,7 +108,7 @@ void cli_finetune_stopped(const cli_args *a)
     cli_stopped_with(message);
 }
 
-static int run(const cli_args *a, gn_context *ctx, const gn_check_options *o)
+static int run(const cli_args *a, gn_context *ctx, gn_check_options *o)
 {
     gn_error err = {.lang = a->lang};
     gn_result r = {0};
@@ -126,34 +126,16 @@ static int run(const cli_args *a, gn_context *ctx, const gn_check_options *o)
 
 int cli_run_finetune(const cli_args *a)
 {
-    const struct {
-        const char *name, *value;
-    } needed[] = {{"train", a->train}, {"test", a->test}};
-    for (size_t i = 0; i < sizeof needed / sizeof *needed; i++)
-        if (needed[i].value == NULL)
-            return cli_complain(a, CLI_USAGE, CLI_S_MISSING_OPTION, "finetune", needed[i].name, "finetune");
-    if (a->operands > 0) return cli_complain(a, CLI_USAGE, CLI_S_EXTRA_OPERAND, a->operand[0]);
+    int status = cli_need_sets(a, "finetune");
+    if (status != CLI_OK) return status;
     if (gn_vectors_named(a->train) || gn_vectors_named(a->test))
         return cli_complain(a, CLI_USAGE, CLI_S_FINETUNE_TEXTS);
     gn_check_options o;
     gn_tune_options tune;
-    int status = cli_check_options(a, &o);
+    status = cli_check_options(a, &o);
     if (status == CLI_OK) status = cli_finetune_options(a, a->methods, &tune, &o);
     if (status != CLI_OK) return status;
     o.steps = GN_STEP_FINETUNE;
-    char *command = cli_command_line(a);
-    if (command == NULL) return cli_complain(a, CLI_FAILED, CLI_S_NO_MEMORY);
-    o.command = command;
-    o.cache = cli_cache_open(a, &status);
-    if (status != CLI_OK) {
-        free(command);
-        return status;
-    }
     cli_finetune_stopped(a);
-    gn_context *ctx = cli_context(a);
-    status = ctx == NULL ? CLI_FAILED : run(a, ctx, &o);
-    cli_cache_close(a, o.cache);
-    if (ctx != NULL) cli_context_free(ctx);
-    free(command);
-    return status;
+    return cli_run_with(a, &o, run);
 }

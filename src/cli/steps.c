@@ -11,7 +11,7 @@ static const struct {
              {CLI_DETECT, GN_STEP_DETECT, "detect"},
              {CLI_PROBE, GN_STEP_VERIFY, "probe"}};
 
-static int run(const cli_args *a, gn_context *ctx, const gn_check_options *o)
+static int run(const cli_args *a, gn_context *ctx, gn_check_options *o)
 {
     gn_error err = {.lang = a->lang};
     gn_result r = {0};
@@ -40,18 +40,5 @@ int cli_run_steps(const cli_args *args)
     int status = cli_check_options(&a, &o);
     if (status != CLI_OK) return status;
     o.steps = steps[which].steps;
-    char *command = cli_command_line(&a);
-    if (command == NULL) return cli_complain(&a, CLI_FAILED, CLI_S_NO_MEMORY);
-    o.command = command;
-    if (o.model != NULL) o.cache = cli_cache_open(&a, &status);
-    if (status != CLI_OK) {
-        free(command);
-        return status;
-    }
-    gn_context *ctx = cli_context(&a);
-    status = ctx == NULL ? CLI_FAILED : run(&a, ctx, &o);
-    cli_cache_close(&a, o.cache);
-    if (ctx != NULL) cli_context_free(ctx);
-    free(command);
-    return status;
+    return cli_run_with(&a, &o, run);
 }
