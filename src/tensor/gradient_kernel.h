@@ -12,24 +12,12 @@
 #define NAME(x) wide_##x
 #include "tensor/gradient_types.h"
 enum { W = 2 };
+typedef double vr __attribute__((vector_size(8 * W)));
 typedef int64_t whole;
-#else
-#define REAL float
-#define NAME(x) gn__##x
-#if defined(__AVX512F__)
-enum { W = 16 };
-#elif defined(__AVX2__)
-enum { W = 8 };
-#else
-enum { W = 4 };
-#endif
-typedef int32_t whole;
-typedef uint32_t natural __attribute__((vector_size(4 * W)));
-#endif
-typedef REAL vr __attribute__((vector_size(sizeof(REAL) * W)));
-typedef whole vi __attribute__((vector_size(sizeof(REAL) * W)));
-typedef REAL vu __attribute__((vector_size(sizeof(REAL) * W), aligned(sizeof(REAL))));
+typedef whole vi __attribute__((vector_size(8 * W)));
+typedef double vu __attribute__((vector_size(8 * W), aligned(8)));
 
+/* What kernel_vector.h has for float. */
 static inline vr load(const REAL *p)
 {
     return *(const vu *)p;
@@ -52,40 +40,14 @@ static inline vr choose(vi where, vr yes, vr no)
 
 static inline REAL sum(vr x)
 {
-    REAL s[W], *p = s;
-    store(p, x);
-    for (int step = W / 2; step > 0; step /= 2)
-        for (int i = 0; i < step; i++) s[i] += s[i + step];
-    return s[0];
+    return x[0] + x[1];
 }
 
 static inline REAL largest(vr x)
 {
-    REAL s[W], *p = s;
-    store(p, x);
-    for (int step = W / 2; step > 0; step /= 2)
-        for (int i = 0; i < step; i++) s[i] = s[i + step] > s[i] ? s[i + step] : s[i];
-    return s[0];
+    return x[1] > x[0] ? x[1] : x[0];
 }
 
-/* The first n of a vector's worth of numbers, the rest 0. */
-static inline vr load_part(const REAL *p, size_t n)
-{
-    REAL rest[W] = {0};
-    memcpy(rest, p, n * sizeof *p);
-    return load(rest);
-}
-
-static inline void store_part(REAL *p, vr x, size_t n)
-{
-    REAL rest[W];
-    store(rest, x);
-    memcpy(p, rest, n * sizeof *p);
-}
-
-/* ---- functions of one number ------------------------------------------------------------------------ */
-
-#if defined(REAL_IS_DOUBLE)
 static inline vr exponential(vr x)
 {
     for (int i = 0; i < W; i++) x[i] = exp(x[i]);
@@ -103,38 +65,11 @@ static inline REAL logarithm(REAL x)
     return log(x);
 }
 #else
-/* kernel.h's, where the polynomials are explained. */
-static inline vr exponential(vr x)
-{
-    const float magic = 0x1.8p23f;
-    vr shifted = x * 0x1.715476p0f + magic;
-    vr n = shifted - magic;
-    vr r = x - n * 0x1.62e400p-1f - n * 0x1.7f7d1cp-20f;
-    vr p = r * 0.0013950485736131668f + 0.008368887938559055f;
-    p = p * r + 0.04166620597243309f;
-    p = p * r + 0.166665181517601f;
-    p = p * r + 0.5f;
-    p = r * r * p + r + 1.0f;
-    natural scale = ((natural)shifted + 127u) << 23;
-    return p * (vr)scale;
-}
-
-static inline vr normal_tail(vr t)
-{
-    vi far = t > 6.0f;
-    vr u = choose(far, all(6.0f), t);
-    vr p = u * -2.0072203454901683e-08f + 5.952328478997515e-07f;
-    p = p * u + -7.563271083199652e-06f;
-    p = p * u + 5.247066656011157e-05f;
-    p = p * u + -0.00019078365585301071f;
-    p = p * u + -9.209961717715487e-06f;
-    p = p * u + 0.00482992734760046f;
-    p = p * u + -0.03636156767606735f;
-    p = p * u + -0.31830307841300964f;
-    p = p * u + -0.7978852391242981f;
-    p = p * u + -0.6931471824645996f;
-    return choose(far, all(0.0f), exponential(p));
-}
+#define REAL float
+#define NAME(x) gn__##x
+#include "tensor/kernel_vector.h"
+typedef int32_t whole;
+typedef vf vr;
 
 static inline REAL logarithm(REAL x)
 {
@@ -142,16 +77,33 @@ static inline REAL logarithm(REAL x)
 }
 #endif
 
+/* The first n of a vector's worth of numbers, the rest 0. */
+static inline vr load_part(const REAL *p, size_t n)
+{
+    REAL rest[W] = {0};
+    memcpy(rest, p, n * sizeof *p);
+    return load(rest);
+}
+
+static inline void store_part(REAL *p, vr x, size_t n)
+{
+    REAL rest[W];
+    store(rest, x);
+    memcpy(p, rest, n * sizeof *p);
+}
+
 static inline vr within(REAL low, vr x, REAL high)
 {
     x = choose(x < low, all(low), x); /* NaN stays NaN */
     return choose(x > high, all(high), x);
 }
 
+#if defined(REAL_IS_DOUBLE)
 static inline vr sigmoid(vr x)
 {
     return 1 / (1 + exponential(-within(-88, x, 87)));
 }
+#endif
 
 /* f(x) and f'(x). */
 static inline void activation(gn__activation kind, vr x, vr *value, vr *slope)
@@ -207,23 +159,7 @@ static inline void activation_back_as(gn__activation kind, const REAL *u, const 
 static void activation_back(gn__activation kind, const REAL *u, const REAL *by_y, REAL *by_u, REAL *y,
                             size_t n)
 {
-    switch (kind) { /* the kind is a constant in each loop */
-    case GN__GELU:
-        activation_back_as(GN__GELU, u, by_y, by_u, y, n);
-        break;
-    case GN__GELU_TANH:
-        activation_back_as(GN__GELU_TANH, u, by_y, by_u, y, n);
-        break;
-    case GN__RELU:
-        activation_back_as(GN__RELU, u, by_y, by_u, y, n);
-        break;
-    case GN__SILU:
-        activation_back_as(GN__SILU, u, by_y, by_u, y, n);
-        break;
-    case GN__NO_ACTIVATION:
-        activation_back_as(GN__NO_ACTIVATION, u, by_y, by_u, y, n);
-        break;
-    }
+    GN__EACH_KIND(kind, activation_back_as, u, by_y, by_u, y, n)
 }
 
 static inline void gate_back_as(gn__activation kind, const REAL *u, const REAL *by_y, REAL *by_u, REAL *y,
@@ -251,23 +187,7 @@ static inline void gate_back_as(gn__activation kind, const REAL *u, const REAL *
 static void gate_back(gn__activation kind, const REAL *u, const REAL *by_y, REAL *by_u, REAL *y, size_t rows,
                       size_t cols)
 {
-    switch (kind) {
-    case GN__GELU:
-        gate_back_as(GN__GELU, u, by_y, by_u, y, rows, cols);
-        break;
-    case GN__GELU_TANH:
-        gate_back_as(GN__GELU_TANH, u, by_y, by_u, y, rows, cols);
-        break;
-    case GN__RELU:
-        gate_back_as(GN__RELU, u, by_y, by_u, y, rows, cols);
-        break;
-    case GN__SILU:
-        gate_back_as(GN__SILU, u, by_y, by_u, y, rows, cols);
-        break;
-    case GN__NO_ACTIVATION:
-        gate_back_as(GN__NO_ACTIVATION, u, by_y, by_u, y, rows, cols);
-        break;
-    }
+    GN__EACH_KIND(kind, gate_back_as, u, by_y, by_u, y, rows, cols)
 }
 
 #if !defined(REAL_IS_DOUBLE)
@@ -299,38 +219,14 @@ static inline void gate_forth_as(gn__activation kind, const float *u, float *y, 
     }
 }
 
-/* The kind is a constant in each loop. */
-#define EACH_KIND(call)                     \
-    switch (kind) {                         \
-    case GN__GELU:                          \
-        call(GN__GELU, ARGUMENTS);          \
-        break;                              \
-    case GN__GELU_TANH:                     \
-        call(GN__GELU_TANH, ARGUMENTS);     \
-        break;                              \
-    case GN__RELU:                          \
-        call(GN__RELU, ARGUMENTS);          \
-        break;                              \
-    case GN__SILU:                          \
-        call(GN__SILU, ARGUMENTS);          \
-        break;                              \
-    case GN__NO_ACTIVATION:                 \
-        call(GN__NO_ACTIVATION, ARGUMENTS); \
-        break;                              \
-    }
-
 static void activation_forth(gn__activation kind, const float *u, float *y, size_t n)
 {
-#define ARGUMENTS u, y, n
-    EACH_KIND(activation_forth_as)
-#undef ARGUMENTS
+    GN__EACH_KIND(kind, activation_forth_as, u, y, n)
 }
 
 static void gate_forth(gn__activation kind, const float *u, float *y, size_t rows, size_t cols)
 {
-#define ARGUMENTS u, y, rows, cols
-    EACH_KIND(gate_forth_as)
-#undef ARGUMENTS
+    GN__EACH_KIND(kind, gate_forth_as, u, y, rows, cols)
 }
 
 static void add_numbers(float *y, const float *x, size_t n)
@@ -366,7 +262,7 @@ static void sum_rows_bf16(const uint16_t *x, size_t rows, size_t cols, float *ou
         for (int k = 0; k < 4; k++) s[k] = load(out + j + k * W);
         for (size_t i = 0; i < rows; i++)
             for (int k = 0; k < 4; k++) {
-                natural wide = __builtin_convertvector(*(const half *)(x + i * cols + j + k * W), natural);
+                vw wide = __builtin_convertvector(*(const half *)(x + i * cols + j + k * W), vw);
                 s[k] += (vr)(wide << 16);
             }
         for (int k = 0; k < 4; k++) store(out + j + k * W, s[k]);

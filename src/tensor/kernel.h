@@ -16,22 +16,7 @@ static inline void activate_as(gn__activation kind, float *x, size_t n)
 
 static void activate(gn__activation kind, float *x, size_t n)
 {
-    switch (kind) { /* the kind is a constant in each loop */
-    case GN__GELU:
-        activate_as(GN__GELU, x, n);
-        break;
-    case GN__GELU_TANH:
-        activate_as(GN__GELU_TANH, x, n);
-        break;
-    case GN__RELU:
-        activate_as(GN__RELU, x, n);
-        break;
-    case GN__SILU:
-        activate_as(GN__SILU, x, n);
-        break;
-    case GN__NO_ACTIVATION:
-        break;
-    }
+    if (kind != GN__NO_ACTIVATION) GN__EACH_KIND(kind, activate_as, x, n)
 }
 
 static void layer_norm(float *y, const float *x, const float *gamma, const float *beta, size_t rows,
@@ -128,23 +113,7 @@ static void from_sums(const gn__sums *s, float *y)
         from_sums_as(GN__NO_ACTIVATION, true, s, y);
         return;
     }
-    switch (s->activation) { /* the kind is a constant in each loop */
-    case GN__GELU:
-        from_sums_as(GN__GELU, false, s, y);
-        break;
-    case GN__GELU_TANH:
-        from_sums_as(GN__GELU_TANH, false, s, y);
-        break;
-    case GN__RELU:
-        from_sums_as(GN__RELU, false, s, y);
-        break;
-    case GN__SILU:
-        from_sums_as(GN__SILU, false, s, y);
-        break;
-    case GN__NO_ACTIVATION:
-        from_sums_as(GN__NO_ACTIVATION, false, s, y);
-        break;
-    }
+    GN__EACH_KIND(s->activation, from_sums_as, false, s, y)
 }
 
 #include "tensor/kernel_attention.h"

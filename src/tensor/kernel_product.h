@@ -245,21 +245,5 @@ static void product(const gn__product_call *c)
         lay(c->x + row * c->inputs, c->inputs, rows, c->inputs, c->spare, units_of_rows + row * n);
 #endif
     }
-    switch (c->activation) { /* the kind is a constant in each loop */
-    case GN__GELU:
-        product_as(GN__GELU, c, units_of_rows, scales);
-        break;
-    case GN__GELU_TANH:
-        product_as(GN__GELU_TANH, c, units_of_rows, scales);
-        break;
-    case GN__RELU:
-        product_as(GN__RELU, c, units_of_rows, scales);
-        break;
-    case GN__SILU:
-        product_as(GN__SILU, c, units_of_rows, scales);
-        break;
-    case GN__NO_ACTIVATION:
-        product_as(GN__NO_ACTIVATION, c, units_of_rows, scales);
-        break;
-    }
+    GN__EACH_KIND(c->activation, product_as, c, units_of_rows, scales)
 }

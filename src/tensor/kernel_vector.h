@@ -156,12 +156,10 @@ static inline vf sigmoid(vf x)
     return 1.0f / (1.0f + exponential(-x));
 }
 
-/* x Φ(x): ln Φ(−t) is smooth on t ≥ 0, so Φ(−|x|) = exp(polynomial), fitted as above on [0, 6] with
- * the weight that makes x Φ(x) good to 3e-8; beyond 6 it is 0 to float32's eyes. */
-static inline vf gelu(vf x)
+/* Φ(−t) for t ≥ 0: its logarithm is smooth there, so exp(polynomial), fitted as above on [0, 6] with the
+ * weight that makes x Φ(x) good to 3e-8; beyond 6 it is 0 to float32's eyes. */
+static inline vf normal_tail(vf t)
 {
-    vi negative = x < 0.0f;
-    vf t = (vf)((vi)x & 0x7FFFFFFF);
     vi far = t > 6.0f;
     vf u = -larger(all(-6.0f), -t); /* no number stays none */
     vf p = u * -2.0072203454901683e-08f + 5.952328478997515e-07f;
@@ -174,7 +172,13 @@ static inline vf gelu(vf x)
     p = p * u + -0.31830307841300964f;
     p = p * u + -0.7978852391242981f;
     p = p * u + -0.6931471824645996f;
-    vf tail = (vf)(~far & (vi)exponential(p));
+    return (vf)(~far & (vi)exponential(p));
+}
+
+static inline vf gelu(vf x)
+{
+    vi negative = x < 0.0f;
+    vf tail = normal_tail((vf)((vi)x & 0x7FFFFFFF));
     return x * choose(negative, tail, 1.0f - tail);
 }
 

@@ -17,6 +17,26 @@ typedef enum gn__activation {
     GN__NO_ACTIVATION /* x */
 } gn__activation;
 
+/* call(KIND, …) with the kind as a constant, so that the compiler makes a loop of each. */
+#define GN__EACH_KIND(kind, call, ...)        \
+    switch (kind) {                           \
+    case GN__GELU:                            \
+        call(GN__GELU, __VA_ARGS__);          \
+        break;                                \
+    case GN__GELU_TANH:                       \
+        call(GN__GELU_TANH, __VA_ARGS__);     \
+        break;                                \
+    case GN__RELU:                            \
+        call(GN__RELU, __VA_ARGS__);          \
+        break;                                \
+    case GN__SILU:                            \
+        call(GN__SILU, __VA_ARGS__);          \
+        break;                                \
+    case GN__NO_ACTIVATION:                   \
+        call(GN__NO_ACTIVATION, __VA_ARGS__); \
+        break;                                \
+    }
+
 /* Positions that enter attention as content does (DeBERTa, He et al. 2021): the score of query t and key
  * j gains q_t · key[row] + query[row] · k_j with row = row[t − j], before scaling. */
 typedef struct gn__disentangled {
