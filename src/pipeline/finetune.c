@@ -81,7 +81,7 @@ done:
 static gn_status project(gn_context *ctx, const gn_matrix *const part[4], gn_matrix *out, gn_error *err)
 {
     size_t dim = part[0]->cols, rows = 0, at = 0;
-    gn_matrix all = {0}, projected = {0};
+    gn_matrix all = {0};
     gn_pca pca = {0};
     gn_status status;
     double *weight = NULL;
@@ -98,14 +98,9 @@ static gn_status project(gn_context *ctx, const gn_matrix *const part[4], gn_mat
         at += part[k]->rows;
     }
     GN__TRY_GOTO(gn_pca_fit(ctx, &all, weight, 2, &pca, err), done);
-    GN__TRY_GOTO(gn_pca_project(ctx, &pca, &all, &projected, err), done);
-    GN__TRY_GOTO(gn_matrix_create(rows, 2, out, err), done);
-    for (size_t i = 0; i < rows; i++)
-        for (size_t j = 0; j < projected.cols; j++)
-            out->data[2 * i + j] = projected.data[i * projected.cols + j];
+    status = gn__project_to_plane(ctx, &pca, &all, out, err);
 done:
     gn_matrix_free(&all);
-    gn_matrix_free(&projected);
     gn_pca_free(&pca);
     free(weight);
     return status;

@@ -195,12 +195,26 @@ static gn_status points_make(gn_context *ctx, const gn__space *s, bool hide_text
     return GN_OK;
 }
 
+gn_status gn__project_to_plane(gn_context *ctx, const gn_pca *pca, const gn_matrix *x, gn_matrix *out,
+                               gn_error *err)
+{
+    gn_pca two = *pca;
+    gn_matrix projected = {0};
+    if (two.components > 2) two.components = 2;
+    GN__TRY(gn_pca_project(ctx, &two, x, &projected, err));
+    gn_status status = gn_matrix_create(x->rows, 2, out, err);
+    for (size_t i = 0; status == GN_OK && i < x->rows; i++)
+        for (size_t k = 0; k < projected.cols; k++)
+            out->data[2 * i + k] = projected.data[i * projected.cols + k];
+    gn_matrix_free(&projected);
+    return status;
+}
+
 static gn_status components_fit(gn_context *ctx, const gn__space *s, gn_picture *p, gn_matrix *plane,
                                 gn_error *err)
 {
     size_t n = s->pooled->rows;
     gn_pca pca = {0};
-    gn_matrix projected = {0};
     gn_status status;
     double *weight = gn__calloc(n, sizeof *weight);
     if (weight == NULL) return gn__no_memory(err, n * sizeof *weight);
@@ -215,14 +229,8 @@ static gn_status components_fit(gn_context *ctx, const gn__space *s, gn_picture 
     p->components = pca.components;
     for (size_t k = 0; k < pca.components; k++)
         p->explained[k] = pca.total_variance > 0 ? pca.variance[k] / pca.total_variance : 0;
-    if (pca.components > 2) pca.components = 2; /* only the plane is projected onto */
-    GN__TRY_GOTO(gn_pca_project(ctx, &pca, s->pooled, &projected, err), done);
-    GN__TRY_GOTO(gn_matrix_create(n, 2, plane, err), done);
-    for (size_t i = 0; i < n; i++)
-        for (size_t k = 0; k < projected.cols; k++)
-            plane->data[2 * i + k] = projected.data[i * projected.cols + k];
+    status = gn__project_to_plane(ctx, &pca, s->pooled, plane, err);
 done:
-    gn_matrix_free(&projected);
     gn_pca_free(&pca);
     free(weight);
     return status;

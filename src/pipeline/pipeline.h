@@ -48,6 +48,10 @@ gn_status gn__picture_make(gn_context *ctx, const gn__space *space, const gn_che
                            bool full, const double *train_margin, const double *test_margin, gn_picture *out,
                            gn_error *err);
 
+/* out: [rows × 2] the first two components of x; 0 where there are fewer. */
+gn_status gn__project_to_plane(gn_context *ctx, const gn_pca *pca, const gn_matrix *x, gn_matrix *out,
+                               gn_error *err);
+
 /* What kind of shift and where it is: result->kind and ->where, from what detect said of main's space. */
 gn_status gn__explain(gn_context *ctx, const gn__space *space, const gn_check_options *options,
                       const float *score_train, const float *score_test, gn_result *result, gn_error *err);
