@@ -29,6 +29,13 @@ size_t gn__metric_row(const gn__logistic_problem *p, size_t i, size_t sampled)
     return (size_t)((double)i * ((double)p->n / (double)sampled));
 }
 
+void gn__metric_input(const gn__logistic_problem *p, size_t row, float *z)
+{
+    const float *x = p->x + (p->row ? p->row[row] : row) * p->ld;
+    float factor = (float)(1 / p->scale);
+    for (size_t j = 0; j < p->dim; j++) z[j] = (x[j] - (p->mean ? p->mean[j] : 0)) * factor;
+}
+
 typedef struct sums {
     const gn__logistic_problem *p;
     float *w; /* [outputs × width] */
@@ -63,15 +70,13 @@ static void gram_piece(void *arg, size_t begin, size_t end, unsigned worker)
     size_t dim = p->dim, width = s->width, piece = begin / s->grain;
     double *gram = s->gram + piece * width * width;
     float *rows = s->rows + worker * s->rows_size, *logit = rows + CHUNK * width;
-    float *product = s->product + worker * width * width, factor = (float)(1 / p->scale);
+    float *product = s->product + worker * width * width;
     memset(product, 0, width * width * sizeof *product);
     for (size_t at = begin; at < end; at += CHUNK) {
         size_t m = end - at < CHUNK ? end - at : CHUNK;
         for (size_t i = 0; i < m; i++) {
-            size_t k = gn__metric_row(p, at + i, s->sampled);
-            const float *x = p->x + (p->row ? p->row[k] : k) * p->ld;
             float *z = rows + i * width;
-            for (size_t j = 0; j < dim; j++) z[j] = (x[j] - (p->mean ? p->mean[j] : 0)) * factor;
+            gn__metric_input(p, gn__metric_row(p, at + i, s->sampled), z);
             z[dim] = 1;
         }
         cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasTrans, (int)m, (int)s->outputs, (int)width, 1, rows,

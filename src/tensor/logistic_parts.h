@@ -61,5 +61,7 @@ void gn__metric_gradient(const gn__metric *m, double *g); /* d/dw becomes d/du *
 size_t gn__metric_rows(const gn__logistic_problem *p);
 /* Which row of the problem's list the i-th of `sampled` evenly spread ones is. */
 size_t gn__metric_row(const gn__logistic_problem *p, size_t i, size_t sampled);
+/* z: [dim] the row centred and scaled, as the fit sees it. */
+void gn__metric_input(const gn__logistic_problem *p, size_t row, float *z);
 
 #endif

@@ -46,15 +46,13 @@ static void spectrum_piece(void *arg, size_t begin, size_t end, unsigned worker)
     size_t dim = p->dim, width = dim + 1, outputs = m->outputs;
     float *rows = s->scratch + worker * s->scratch_size, *turned = rows + CHUNK * dim;
     float *logit = turned + CHUNK * dim, *curvature = s->curvature + begin / s->grain * outputs * width;
-    float factor = (float)(1 / p->scale);
     memset(curvature, 0, outputs * width * sizeof *curvature);
     for (size_t at = begin; at < end; at += CHUNK) {
         size_t n = end - at < CHUNK ? end - at : CHUNK;
         for (size_t i = 0; i < n; i++) {
-            size_t k = gn__metric_row(p, at + i, s->sampled);
-            const float *x = p->x + (p->row ? p->row[k] : k) * p->ld;
-            for (size_t j = 0; j < dim; j++)
-                rows[i * dim + j] = (x[j] - (p->mean ? p->mean[j] : 0)) * factor - m->middle[j];
+            float *z = rows + i * dim;
+            gn__metric_input(p, gn__metric_row(p, at + i, s->sampled), z);
+            for (size_t j = 0; j < dim; j++) z[j] -= m->middle[j];
         }
         gn__product(n, outputs, dim, 1, (gn__factor){rows, dim, false}, (gn__factor){s->w, width, true}, 0,
                     logit, outputs);
