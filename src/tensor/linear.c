@@ -528,9 +528,3 @@ bool gn__linear_run_bf16(const gn__linear *l, gn__lane *lane, const uint16_t *x,
 {
     return l->dtype == GN_DTYPE_BF16 && multiply(l, lane, x, y);
 }
-
-bool gn__linear_run_activated(const gn__linear *l, gn__lane *lane, const float *x, float *y,
-                              gn__activation activation)
-{
-    return gn__linear_run_rows(l, lane, GN__ROWS, x, y, activation);
-}

@@ -262,9 +262,6 @@ bool gn__linear_run_rows(const gn__linear *l, gn__lane *lane, size_t rows, const
                          gn__activation activation);
 /* The same of GN__ROWS rows that are bf16 already, for BF16 layers of oneDNN's. */
 bool gn__linear_run_bf16(const gn__linear *l, gn__lane *lane, const uint16_t *x, float *y);
-/* GN__ROWS and an activation, for layers without `add`. */
-bool gn__linear_run_activated(const gn__linear *l, gn__lane *lane, const float *x, float *y,
-                              gn__activation activation);
 
 /* Everything that runs oneDNN stands between these two. They keep its OpenMP to this one thread, and hold
  * back signals: its float32 products use the stack pointer for other things, and a handler's frame would be

@@ -511,7 +511,7 @@ static void int8_case(const gn__multiplier *own, gn__engine *engine, size_t inpu
              err);
     CHECK_OK(gn__lane_create(engine, (const gn__linear *const *)&l, 1, &lane, &err), err);
     gn__serial threads = gn__serial_begin();
-    CHECK(add ? gn__linear_run(l, lane, x, y) : gn__linear_run_activated(l, lane, x, y, activation));
+    CHECK(gn__linear_run_rows(l, lane, GN__ROWS, x, y, add ? GN__NO_ACTIVATION : activation));
     gn__serial_end(threads);
     gn__cpu_ops()->to_u8(q, row, x, GN__ROWS, inputs);
     for (size_t j = 0; j < outputs; j++) {
