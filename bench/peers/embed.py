@@ -68,19 +68,7 @@ def in_batches(a, length, run):
 def load_genchi(a, kind, length):
     import ctypes as c
     import numpy as np
-
-    class Options(c.Structure):
-        _fields_ = [("pooling", c.c_int), ("dtype", c.c_int), ("max_length", c.c_size_t)]
-
-    class Error(c.Structure):
-        _fields_ = [("code", c.c_int), ("lang", c.c_int), ("line", c.c_int64), ("message", c.c_char * 1024)]
-
-    class Matrix(c.Structure):
-        _fields_ = [("data", c.POINTER(c.c_float)), ("rows", c.c_size_t), ("cols", c.c_size_t)]
-
-    class Stats(c.Structure):
-        _fields_ = [("texts", c.c_size_t), ("distinct", c.c_size_t), ("cut", c.c_size_t), ("tokens", c.c_size_t),
-                    ("seconds", c.c_double)]
+    from structs import DTYPES, POOLINGS, EmbedStats, Error, Matrix, ModelOptions
 
     lib, err, ctx, model = c.CDLL(a.library), Error(), c.c_void_p(), c.c_void_p()
 
@@ -89,12 +77,12 @@ def load_genchi(a, kind, length):
             raise RuntimeError(err.message.decode())
 
     ok(lib.gn_context_create(None, c.byref(ctx), c.byref(err)))  # all processors of the affinity mask
-    options = Options(1, {"float32": 1, "bf16": 2, "int8": 3}[kind], length)
+    options = ModelOptions(POOLINGS["mean"], DTYPES[kind], length)
     ok(lib.gn_model_load(ctx, a.model.encode(), c.byref(options), c.byref(model), c.byref(err)))
 
     def encode(texts):
         raw = [t.encode() for t in texts]
-        out, stats = Matrix(), Stats()
+        out, stats = Matrix(), EmbedStats()
         ok(lib.gn_model_embed(ctx, model, (c.c_char_p * len(raw))(*raw), (c.c_uint32 * len(raw))(*map(len, raw)),
                               c.c_size_t(len(raw)), c.byref(out), None, c.byref(stats), c.byref(err)))
         x = np.ctypeslib.as_array(out.data, (out.rows, out.cols)).copy()

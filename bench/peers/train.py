@@ -23,6 +23,9 @@ import subprocess
 import sys
 import time
 
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../tests/tools"))
+from structs import DTYPES, PROGRESS, TUNE, ContextOptions, Error, ModelOptions, TuneOptions, TuneRows, TuneStats
+
 CONTENDERS = ["genchi float32", "genchi bf16", "pytorch float32", "pytorch bf16"]
 WORKLOADS = {"minilm": {"batch": 32, "steps": 8}, "gpt2-124m": {"batch": 4, "steps": 3},
              "minilm-lora": {"batch": 32, "steps": 8}}
@@ -64,48 +67,9 @@ def model_of(a, workload):
 
 # ---- genchi ----------------------------------------------------------------------------------------------------------------
 
-class TuneOptions(c.Structure):
-    _fields_ = [("what", c.c_int), ("lora_rank", c.c_size_t), ("lora_alpha", c.c_double), ("lora_target", c.c_uint),
-                ("last_k", c.c_size_t), ("epochs", c.c_size_t), ("max_steps", c.c_size_t), ("batch", c.c_size_t),
-                ("budget", c.c_size_t), ("rate", c.c_double), ("head_rate", c.c_double), ("decay", c.c_double),
-                ("beta1", c.c_double), ("beta2", c.c_double), ("eps", c.c_double), ("warmup", c.c_double),
-                ("schedule", c.c_int), ("clip", c.c_double), ("dropout", c.c_double), ("class_weight", c.c_void_p),
-                ("heldout", c.c_double), ("patience", c.c_size_t), ("evaluate_every", c.c_size_t),
-                ("seed", c.c_uint64), ("dtype", c.c_int), ("memory", c.c_size_t), ("head_weight", c.c_void_p),
-                ("head_bias", c.c_void_p), ("checkpoint", c.c_char_p), ("checkpoint_every", c.c_size_t)]
-
-
-class TuneRows(c.Structure):
-    _fields_ = [("text", c.c_void_p), ("length", c.c_void_p), ("label", c.c_void_p), ("group", c.c_void_p),
-                ("rows", c.c_size_t), ("classes", c.c_int)]
-
-
-PROGRESS = c.CFUNCTYPE(None, c.c_void_p, c.c_int, c.c_size_t, c.c_size_t)
-
-
-class ContextOptions(c.Structure):
-    _fields_ = [("threads", c.c_uint), ("seed", c.c_uint64), ("progress", PROGRESS), ("learning", c.c_void_p),
-                ("progress_data", c.c_void_p), ("cancel", c.c_void_p)]
-
-
-class ModelOptions(c.Structure):
-    _fields_ = [("pooling", c.c_int), ("dtype", c.c_int), ("max_length", c.c_size_t), ("prompt", c.c_char_p),
-                ("hub", c.c_void_p), ("endpoint", c.c_void_p)]
-
-
-class Error(c.Structure):
-    _fields_ = [("code", c.c_int), ("lang", c.c_int), ("line", c.c_int64), ("message", c.c_char * 1024)]
-
-
-class Stats(c.Structure):
-    _fields_ = [(x, c.c_size_t) for x in ("rows", "heldout_rows", "steps", "best_step", "planned_steps")] + [
-        ("stopped_early", c.c_bool), ("resumed", c.c_bool), ("trained", c.c_size_t), ("parameters", c.c_size_t),
-        ("tokens", c.c_size_t)]
-
-
 def load_genchi(a, kind, workload):
     lib, err, ctx, model = c.CDLL(a.library), Error(), c.c_void_p(), c.c_void_p()
-    lib.gn_tuned_stats.restype = c.POINTER(Stats)
+    lib.gn_tuned_stats.restype = c.POINTER(TuneStats)
     lib.gn_tuned_stats.argtypes = lib.gn_tuned_free.argtypes = [c.c_void_p]
     times, tune_stage = {}, 8
 
@@ -119,7 +83,7 @@ def load_genchi(a, kind, workload):
 
     keep = PROGRESS(on_progress)
     ok(lib.gn_context_create(c.byref(ContextOptions(a.threads, 0, keep, None, None, None)), c.byref(ctx), c.byref(err)))
-    ok(lib.gn_model_load(ctx, model_of(a, workload).encode(), c.byref(ModelOptions(0, 1, 0, None, None, None)),
+    ok(lib.gn_model_load(ctx, model_of(a, workload).encode(), c.byref(ModelOptions(dtype=DTYPES["float32"])),
                          c.byref(model), c.byref(err)))
     texts, labels = rows(a, workload)
     raw, n = [t.encode() for t in texts], len(texts)
@@ -128,8 +92,8 @@ def load_genchi(a, kind, workload):
     data = TuneRows(c.cast(text, c.c_void_p), c.cast(length, c.c_void_p), c.cast(label, c.c_void_p), None, n, 2)
     w = WORKLOADS[workload]
     lora = workload.endswith("lora")
-    o = TuneOptions(what=2 if lora else 1, epochs=1, batch=w["batch"], rate=2e-4 if lora else 2e-5, decay=0.01, clip=1.0,
-                    dtype={"float32": 1, "bf16": 2}[kind], evaluate_every=10**6)
+    o = TuneOptions(what=TUNE["lora" if lora else "full"], epochs=1, batch=w["batch"], rate=2e-4 if lora else 2e-5, decay=0.01, clip=1.0,
+                    dtype=DTYPES[kind], evaluate_every=10**6)
 
     def train():
         out = c.c_void_p()

@@ -16,7 +16,7 @@ typedef struct gn__tok_pattern {
 } gn__tok_pattern;
 
 typedef struct gn__tok_matcher {
-    gn__tok_pattern *pattern; /* [count] sorted by code points, without duplicates */
+    gn__tok_pattern *pattern; /* [count] sorted by code points, all different */
     size_t count;
     uint32_t first[8]; /* bit set of the patterns' first code points modulo 256 */
 } gn__tok_matcher;

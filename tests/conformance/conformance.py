@@ -16,6 +16,7 @@ SECTIONS = [
     ("tokens", "token ids, offsets and truncation on random Unicode strings; in full, on every code point", True),
     ("hub", "one Hugging Face cache for genchi and huggingface_hub", True),
     ("families", "ids, hidden states and pooled vectors of random models of every family", False),
+    ("tuned", "models that genchi trained and saved, by transformers, PEFT and sentence-transformers", False),
     ("minilm", "all-MiniLM-L6-v2 on 1,000 texts, in float32, bf16 and int8", False),
 ]
 
@@ -46,7 +47,7 @@ def main():
     p.add_argument("--form", choices=("full", "short"), default="full")
     p.add_argument("--only", help="sections, with commas between: " + ", ".join(s[0] for s in SECTIONS))
     p.add_argument("--strings", type=int, help="random strings of the section tokens (200,000; short: 20,000)")
-    p.add_argument("--family", help="families of the section families, with commas between (all)")
+    p.add_argument("--family", help="models of the sections families and tuned, with commas between (all)")
     o = p.parse_args()
     o.library, o.genchi = os.path.join(o.build, "libgenchi.so"), os.path.abspath(os.path.join(o.build, "genchi"))
     o.model = os.environ.get("GENCHI_MODEL")
@@ -56,7 +57,7 @@ def main():
     if unknown:
         p.error(f"no section {', '.join(sorted(unknown))}")
     print(f"conformance ({o.form}), {time.strftime('%Y-%m-%d')}, Python {platform.python_version()}; " + ", ".join(
-        versions(("tokenizers", "transformers", "torch", "sentence-transformers", "huggingface_hub", "numpy"))))
+        versions(("tokenizers", "transformers", "torch", "peft", "sentence-transformers", "huggingface_hub", "numpy"))))
     report, begin = Report(), time.time()
     for name, what, _ in SECTIONS:
         if name not in only:

@@ -2,31 +2,12 @@
 
 import ctypes
 import os
+import sys
 
 import numpy as np
 
-POOLINGS = {"mean": 1, "cls": 2, "lasttoken": 3, "max": 4, "weightedmean": 5, "mean_sqrt_len_tokens": 6}
-DTYPES = {"float32": 1, "bf16": 2, "int8": 3}
-
-
-class Options(ctypes.Structure):  # gn_model_options
-    _fields_ = [("pooling", ctypes.c_int), ("dtype", ctypes.c_int), ("max_length", ctypes.c_size_t),
-                ("prompt", ctypes.c_char_p), ("hub", ctypes.c_void_p), ("endpoint", ctypes.c_void_p)]
-
-
-class Error(ctypes.Structure):
-    _fields_ = [("code", ctypes.c_int), ("lang", ctypes.c_int), ("line", ctypes.c_int64),
-                ("message", ctypes.c_char * 1024)]
-
-
-class Matrix(ctypes.Structure):
-    _fields_ = [("data", ctypes.POINTER(ctypes.c_float)), ("rows", ctypes.c_size_t), ("cols", ctypes.c_size_t)]
-
-
-class Tokens(ctypes.Structure):
-    _fields_ = [("id", ctypes.POINTER(ctypes.c_int32)), ("begin", ctypes.POINTER(ctypes.c_uint32)),
-                ("end", ctypes.POINTER(ctypes.c_uint32)), ("count", ctypes.c_size_t),
-                ("capacity", ctypes.c_size_t), ("cut", ctypes.c_bool)]
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "tools"))
+from structs import DTYPES, POOLINGS, Error, Matrix, ModelOptions, Tokens  # noqa: E402
 
 
 class Library:
@@ -59,7 +40,7 @@ class Library:
 class Model:
     def __init__(self, library, folder, dtype="float32", pooling=None, prompt=None, max_length=0):
         self.library, self.handle = library, ctypes.c_void_p()
-        options = Options(POOLINGS.get(pooling, 0), DTYPES[dtype], max_length,
+        options = ModelOptions(POOLINGS.get(pooling, 0), DTYPES[dtype], max_length,
                           None if prompt is None else prompt.encode(), None, None)
         library.ok(library.lib.gn_model_load(library.context, folder.encode(), ctypes.byref(options),
                                              ctypes.byref(self.handle), ctypes.byref(library.error)))
@@ -70,7 +51,7 @@ class Model:
     def __exit__(self, *exception):
         self.library.lib.gn_model_free(self.handle)
 
-    def _take(self, matrix):
+    def take(self, matrix):
         x = np.zeros((matrix.rows, matrix.cols), np.float32)
         if x.size:
             x[:] = np.ctypeslib.as_array(matrix.data, x.shape)
@@ -82,7 +63,7 @@ class Model:
         l, out, raw = self.library, Matrix(), text.encode()
         l.ok(l.lib.gn_model_hidden(l.context, self.handle, raw, ctypes.c_size_t(len(raw)), ctypes.byref(out),
                                    ctypes.byref(l.error)))
-        return self._take(out)
+        return self.take(out)
 
     def embed(self, texts):
         """[texts x dim]."""
@@ -91,4 +72,4 @@ class Model:
         lengths = (ctypes.c_uint32 * len(raw))(*map(len, raw))
         l.ok(l.lib.gn_model_embed(l.context, self.handle, strings, lengths, ctypes.c_size_t(len(raw)),
                                   ctypes.byref(out), None, None, ctypes.byref(l.error)))
-        return self._take(out)
+        return self.take(out)

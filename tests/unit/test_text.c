@@ -376,6 +376,9 @@ static const struct {
      ",\"normalizer\":{\"type\":\"BertNormalizer\",\"clean_text\":true,\"handle_chinese_chars\":true,"
      "\"lowercase\":true},\"added_tokens\":[" ADDED("\xCC\x81", "false", "false", "false", "true") "]}",
      GN_UNSUPPORTED, "is empty once normalized"},
+    {"{" WORDPIECE ",\"normalizer\":{\"type\":\"Lowercase\"},\"added_tokens\":[" ADDED(
+         "ABC", "false", "false", "false", "true") "," ADDED("abc", "false", "false", "false", "true") "]}",
+     GN_UNSUPPORTED, "the added tokens \"ABC\" and \"abc\" are one text once normalized"},
     {"{" WORDPIECE ",\"post_processor\":{\"type\":\"Other\"}}", GN_UNSUPPORTED,
      "the post-processor \"Other\" is not supported"},
     {"{" WORDPIECE "," TEMPLATE(SPECIAL("S"), "") "}", GN_FORMAT,
