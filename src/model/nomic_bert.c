@@ -4,6 +4,14 @@
 
 static const char *const prefix[] = {"", "nomic_bert.", "bert.", "model.", NULL};
 
+static const gn__module_names modules = {
+    .layer = "layers.",
+    .attention_in = {"self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj"},
+    .attention_out = "self_attn.o_proj",
+    .mlp_in = {"mlp.gate_proj", "mlp.up_proj"},
+    .mlp_out = "mlp.down_proj",
+};
+
 static const gn__tensor_names names = {
     .prefix = prefix,
     .words = "embeddings.word_embeddings.weight",
@@ -15,6 +23,7 @@ static const gn__tensor_names names = {
     .mlp_in = {"mlp.fc12", "mlp.fc11"},
     .mlp_out = "mlp.fc2",
     .norm = {[GN__ATTENTION_POST] = "norm1", [GN__MLP_POST] = "norm2"},
+    .modules = &modules,
 };
 
 static gn_status read_authors(const gn__config *c, gn__recipe *r, gn_error *err)

@@ -50,6 +50,12 @@ typedef struct gn__rotary {
     float longer[GN__MOST_TURNS];
 } gn__rotary;
 
+/* The paths of the linear layers in transformers' own class, where tensors have other names (see below). */
+typedef struct gn__module_names {
+    const char *layer;
+    const char *attention_in[3], *attention_out, *mlp_in[2], *mlp_out;
+} gn__module_names;
+
 /* Where the tensors are. A linear layer or norm called "x" has the tensors x.weight and x.bias. NULL: the
  * family has none. */
 typedef struct gn__tensor_names {
@@ -74,7 +80,9 @@ typedef struct gn__tensor_names {
     const char *mlp_in[2]; /* gated: gate, up; or one, with the gate first where gated; else one */
     const char *mlp_out;
     const char *norm[GN__NORM_PLACES];
-    bool transposed; /* linear weights lie inputs × outputs */
+    bool transposed;                 /* linear weights lie inputs × outputs */
+    const gn__module_names *modules; /* NULL: as the tensors; else every part of attention_in has its own, of
+                                        as many outputs, where one tensor holds them all */
 } gn__tensor_names;
 
 typedef struct gn__recipe {

@@ -5,7 +5,7 @@
 
 #include <stdio.h>
 
-enum { NAME = 320, KINDS = 16 };
+enum { NAME = 320, KINDS = 16, PARTS = 3 };
 
 /* Adapted layers that differ only in their number: what stands behind it in their path, and A's rows. */
 typedef struct kind {
@@ -22,22 +22,48 @@ typedef struct adapters {
 
 static const char mark_a[] = ".lora_A.weight", mark_b[] = ".lora_B.weight";
 
-/* The layer's path in the base model, without the checkpoint's prefix; false: no adapter. */
-static bool layer_path(const gn_model *m, const char *name, char out[NAME])
+/* The adapter's layers in the base model: one path without the checkpoint's prefix, or as many as
+ * transformers' class has modules for the tensor (which holds their outputs one after the other). 0: no
+ * adapter. */
+static size_t layer_paths(const gn_model *m, const char *name, char out[PARTS][NAME])
 {
+    const gn__tensor_names *names = m->recipe.names;
+    const gn__module_names *modules = names->modules;
     size_t n = strlen(name), tail = sizeof mark_a - 1, prefix = gn__prefix_length(m);
-    if (n <= tail) return false;
-    if (strcmp(name + n - tail, mark_a) != 0 && strcmp(name + n - tail, mark_b) != 0) return false;
+    if (n <= tail) return 0;
+    if (strcmp(name + n - tail, mark_a) != 0 && strcmp(name + n - tail, mark_b) != 0) return 0;
     if (strncmp(name, m->words->name, prefix) != 0) prefix = 0;
-    snprintf(out, NAME, "%.*s", (int)(n - tail - prefix), name + prefix);
-    return true;
+    snprintf(out[0], NAME, "%.*s", (int)(n - tail - prefix), name + prefix);
+    if (modules == NULL) return 1;
+    const char *const ours[] = {names->attention_out, names->mlp_in[0], names->mlp_in[1], names->mlp_out};
+    const char *const theirs[] = {modules->attention_out, modules->mlp_in[0], modules->mlp_in[1],
+                                  modules->mlp_out};
+    char number[24], inside[NAME];
+    const char *rest = out[0] + strlen(names->layer);
+    size_t digits = strspn(rest, "0123456789");
+    snprintf(number, NAME, "%.*s", (int)digits, rest);
+    snprintf(inside, NAME, "%s", rest + digits + 1);
+    for (size_t i = 0; i < sizeof ours / sizeof *ours; i++)
+        if (strcmp(inside, ours[i]) == 0) {
+            snprintf(out[0], NAME, "%s%s.%s", modules->layer, number, theirs[i]);
+            return 1;
+        }
+    for (size_t i = 0; i < PARTS; i++)
+        snprintf(out[i], NAME, "%s%s.%s", modules->layer, number, modules->attention_in[i]);
+    return PARTS;
 }
 
 /* ---- adapter_model.safetensors ------------------------------------------------------------------------- */
 
+static const char *layer_prefix(const gn_model *m)
+{
+    const gn__tensor_names *names = m->recipe.names;
+    return names->modules != NULL ? names->modules->layer : names->layer;
+}
+
 static void add_kind(adapters *x, const char *path, size_t rank)
 {
-    const char *layer = x->s->t->m->recipe.names->layer, *end = path + strlen(layer);
+    const char *end = path + strlen(layer_prefix(x->s->t->m));
     end += strspn(end, "0123456789");
     for (size_t i = 0; i < x->kinds; i++)
         if (strcmp(x->kind[i].end, end) == 0) return;
@@ -46,29 +72,43 @@ static void add_kind(adapters *x, const char *path, size_t rank)
     x->kind[x->kinds++].rank = rank;
 }
 
+/* Each of several modules has A whole, and its own rows of B. */
+static size_t rows_of(const char *name, const size_t *shape, size_t modules)
+{
+    return strstr(name, mark_a) != NULL ? shape[0] : shape[0] / modules;
+}
+
 static gn_status declare(void *arg, const char *name, const size_t *shape, size_t dims, const float *value,
                          gn_error *err)
 {
     adapters *x = arg;
     const gn_model *m = x->s->t->m;
-    char path[NAME], full[2 * NAME];
+    char path[PARTS][NAME], full[2 * NAME];
+    size_t n = layer_paths(m, name, path);
     (void)value;
-    if (!layer_path(m, name, path)) return GN_OK;
-    if (strstr(name, mark_a) != NULL) add_kind(x, path, shape[0]);
-    snprintf(full, sizeof full, "base_model.model.%s%s%s", x->s->classifier ? m->recipe.names->prefix[1] : "",
-             path, name + strlen(name) - (sizeof mark_a - 1));
-    return gn__tensor_file_declare(&x->file, full, "F32", shape, dims, shape[0] * shape[1] * sizeof(float),
-                                   err);
+    for (size_t i = 0; i < n; i++) {
+        const size_t part[] = {rows_of(name, shape, n), shape[1]};
+        if (strstr(name, mark_a) != NULL) add_kind(x, path[i], shape[0]);
+        snprintf(full, sizeof full, "base_model.model.%s%s%s",
+                 x->s->classifier ? m->recipe.names->prefix[1] : "", path[i],
+                 name + strlen(name) - (sizeof mark_a - 1));
+        GN__TRY(gn__tensor_file_declare(&x->file, full, "F32", part, dims, part[0] * part[1] * sizeof(float),
+                                        err));
+    }
+    return GN_OK;
 }
 
 static gn_status put(void *arg, const char *name, const size_t *shape, size_t dims, const float *value,
                      gn_error *err)
 {
     adapters *x = arg;
-    char path[NAME];
+    char path[PARTS][NAME];
+    size_t n = layer_paths(x->s->t->m, name, path);
     (void)dims, (void)err;
-    if (layer_path(x->s->t->m, name, path))
-        gn__writer_put(&x->file.writer, value, shape[0] * shape[1] * sizeof *value);
+    for (size_t i = 0; i < n; i++) {
+        size_t rows = rows_of(name, shape, n), from = rows == shape[0] ? 0 : i * rows;
+        gn__writer_put(&x->file.writer, value + from * shape[1], rows * shape[1] * sizeof *value);
+    }
     return GN_OK;
 }
 
@@ -108,7 +148,7 @@ static void put_literally(gn__buf *b, const char *s)
 static void pattern(const adapters *x, gn__buf *out)
 {
     gn__buf_puts(out, "(.*\\.)?");
-    put_literally(out, x->s->t->m->recipe.names->layer);
+    put_literally(out, layer_prefix(x->s->t->m));
     gn__buf_puts(out, "[0-9]+(");
     for (size_t i = 0; i < x->kinds; i++) {
         if (i > 0) gn__buf_putc(out, '|');

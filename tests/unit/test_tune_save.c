@@ -1,5 +1,5 @@
 /* What gn_tuned_save writes: loaded again here; transformers and peft read it in
- * tests/tools/tuned_interop.py. */
+ * tests/conformance/tuned.py. */
 #include "model/config.h"
 #include "model/tuned.h"
 #include "test.h"
@@ -183,24 +183,29 @@ static void check_tensor(const gn__weights *w, const char *name, size_t rows, si
     CHECK_INT(t->shape[1], cols);
 }
 
-/* PEFT reads them in tests/tools/tuned_interop.py; here the names, shapes and ranks. */
+/* PEFT reads them in tests/conformance/tuned.py; here the names, shapes and ranks. */
 TEST(adapters_are_saved_as_peft_names_them)
 {
     static const struct {
         const char *model, *task, *target, *a, *b;
         size_t dim, rows, rank, kinds;
-    } cases[] = {{"bert", "FEATURE_EXTRACTION",
-                  "(.*\\.)?encoder\\.layer\\.[0-9]+(\\.attention\\.self\\.query|\\.attention\\.self\\.value)",
-                  "base_model.model.encoder.layer.1.attention.self.value.lora_A.weight",
-                  "base_model.model.encoder.layer.1.attention.self.value.lora_B.weight", 32, 32, 8, 0},
-                 {"gpt2", "SEQ_CLS", "(.*\\.)?h\\.[0-9]+(\\.attn\\.c_attn)",
-                  "base_model.model.transformer.h.1.attn.c_attn.lora_A.weight",
-                  "base_model.model.transformer.h.1.attn.c_attn.lora_B.weight", 24, 72, 16, 1}};
+    } cases[] = {
+        {"model/bert", "FEATURE_EXTRACTION",
+         "(.*\\.)?encoder\\.layer\\.[0-9]+(\\.attention\\.self\\.query|\\.attention\\.self\\.value)",
+         "base_model.model.encoder.layer.1.attention.self.value.lora_A.weight",
+         "base_model.model.encoder.layer.1.attention.self.value.lora_B.weight", 32, 32, 8, 0},
+        {"model/gpt2", "SEQ_CLS", "(.*\\.)?h\\.[0-9]+(\\.attn\\.c_attn)",
+         "base_model.model.transformer.h.1.attn.c_attn.lora_A.weight",
+         "base_model.model.transformer.h.1.attn.c_attn.lora_B.weight", 24, 72, 16, 1},
+        {"architecture/nomic_bert", "FEATURE_EXTRACTION", /* one tensor, three modules in transformers */
+         "(.*\\.)?layers\\.[0-9]+(\\.self_attn\\.q_proj|\\.self_attn\\.k_proj|\\.self_attn\\.v_proj)",
+         "base_model.model.layers.1.self_attn.k_proj.lora_A.weight",
+         "base_model.model.layers.1.self_attn.v_proj.lora_B.weight", 16, 16, 16, 3}};
     gn_context *ctx = context();
     gn_error err = {0};
-    for (size_t k = 0; k < 2; k++) {
+    for (size_t k = 0; k < sizeof cases / sizeof *cases; k++) {
         char relative[200];
-        snprintf(relative, sizeof relative, "tests/golden/model/%s", cases[k].model);
+        snprintf(relative, sizeof relative, "tests/golden/%s", cases[k].model);
         gn_model *m = load(ctx, test_path(relative));
         gn_tuned *t = train(ctx, m, GN_TUNE_LORA);
         CHECK(gn_tuned_stats(t)->layer_change[0] == 0 && gn_tuned_stats(t)->layer_change[1] > 0);
@@ -214,7 +219,8 @@ TEST(adapters_are_saved_as_peft_names_them)
         CHECK_OK(gn__safetensors_parse(&w, 0, file, bytes.data, bytes.size, &err), err);
         check_tensor(&w, cases[k].a, cases[k].rank, cases[k].dim);
         check_tensor(&w, cases[k].b, cases[k].rows, cases[k].rank);
-        if (cases[k].kinds > 0) check_tensor(&w, "base_model.model.score.weight", 2, cases[k].dim);
+        if (strcmp(cases[k].task, "SEQ_CLS") == 0)
+            check_tensor(&w, "base_model.model.score.weight", 2, cases[k].dim);
         gn__weights_free(&w);
         gn__unmap_file(&bytes);
         gn__config c;
