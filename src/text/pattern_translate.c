@@ -41,19 +41,17 @@ static void emit_set(translator *t, gn__set *s)
 {
     gn__set_order(s);
     t->out->failed |= s->failed;
-    if (s->count == 0) {
-        gn__buf_puts(t->out, "(?:(?!)a)"); /* matches nothing, the empty string included */
-        return;
-    }
-    gn__buf_putc(t->out, '[');
+    bool any = false;
     for (size_t i = 0; i < s->count; i++) { /* PCRE2 takes no surrogates, and no text has any */
         uint32_t low = s->at[i].low, high = s->at[i].high;
         if (low >= 0xD800 && low <= 0xDFFF) low = 0xE000;
         if (high >= 0xD800 && high <= 0xDFFF) high = 0xD7FF;
         if (low > high) continue;
-        gn__buf_printf(t->out, "\\x{%X}-\\x{%X}", (unsigned)low, (unsigned)high);
+        gn__buf_printf(t->out, "%s\\x{%X}-\\x{%X}", any ? "" : "[", (unsigned)low, (unsigned)high);
+        any = true;
     }
-    gn__buf_putc(t->out, ']');
+    /* Without anything in it "[]" would begin a class; this matches nothing, the empty string included. */
+    gn__buf_puts(t->out, any ? "]" : "(?:(?!)a)");
 }
 
 /* ---- escapes ------------------------------------------------------------------------------------- */

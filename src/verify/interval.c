@@ -9,11 +9,34 @@ gn_interval gn__wilson(double right, double n)
     return n > 0 ? gn__wilson_score(right / n, n, GN__Z95) : (gn_interval){NAN, NAN, NAN};
 }
 
+/* P(T <= -t), t > 0, where it is small: I_x(df/2, 1/2) / 2 with x = df / (df + t^2), by the continued
+ * fraction of the incomplete beta function (DLMF 8.17.22, evaluated as Lentz does). One less the sum below
+ * has no digit left there. */
+static double far_tail(double t, double df)
+{
+    const double tiny = 1e-300;
+    double a = 0.5 * df, x = df / (df + t * t), c = 1, d = 0, f = 1;
+    for (int k = 0; k < 1000; k++) {
+        double m = k / 2, by = k == 0       ? 1
+                               : k % 2 == 0 ? m * (0.5 - m) * x / ((a + 2 * m - 1) * (a + 2 * m))
+                                            : -(a + m) * (a + 0.5 + m) * x / ((a + 2 * m) * (a + 2 * m + 1));
+        d = 1 + by * d;
+        d = 1 / (fabs(d) < tiny ? tiny : d);
+        c = 1 + by / c;
+        if (fabs(c) < tiny) c = tiny;
+        f *= c * d;
+        if (k > 0 && fabs(c * d - 1) < 1e-15) break;
+    }
+    double log_beta = lgamma(a) + lgamma(0.5) - lgamma(a + 0.5);
+    return 0.5 * exp(a * log(x) + 0.5 * log(t * t / (df + t * t)) - log_beta) / a * (f - 1);
+}
+
 /* Abramowitz & Stegun 26.7.3 and 26.7.4: a finite sum for whole degrees of freedom. Above 1000 the normal
  * distribution is within 3e-4. */
 double gn__student_cdf(double t, size_t df)
 {
     if (df > 1000) return 0.5 * erfc(-t / M_SQRT2);
+    if (t < -4) return far_tail(-t, (double)df);
     double theta = atan(t / sqrt((double)df)), c = cos(theta), s = sin(theta), a;
     double term = 1, sum = 1;
     if (df % 2 == 1) {

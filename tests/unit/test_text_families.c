@@ -429,6 +429,7 @@ TEST(regular_expressions)
          "b",
          "a|\xC3\x89\xC3\xA9|b|"},
         {"(?i:\xD0\xBA)", "\xD0\xBA\xD0\x9AkK", "\xD0\xBA|\xD0\x9A|kK|"},
+        {"x[\\\\W&&\\\\p{L}]|b[a]", "xaba]", "xa|ba|]|"}, /* a class of nothing but surrogates */
         {"a\\\\Z|\\\\Ab", "ba\x0A", "b|a|\x0A|"},
         {"[[:graph:]]+", "a\xEE\x80\x80\xCD\xB8 b", "a\xEE\x80\x80|\xCD\xB8 |b|"},
         {"[[:print:]]+",

@@ -82,10 +82,10 @@ TEST(formulas_agree_with_scipy)
         } else if (strcmp(kind, "mcnemar") == 0) {
             CHECK_NEAR(gn__mcnemar((size_t)a, (size_t)b), u, 1e-9);
         } else {
-            CHECK_NEAR(gn__student_cdf(a, (size_t)b), u, 1e-9);
+            CHECK_NEAR(gn__student_cdf(a, (size_t)b), u, 1e-9 * u); /* far out, too */
         }
     }
-    CHECK_INT(lines, 18);
+    CHECK_INT(lines, 23);
     fclose(f);
 }
 
