@@ -19,7 +19,7 @@ struct standin {
     pthread_t acceptor;
     pthread_mutex_t lock;
     pthread_cond_t idle;
-    unsigned open, answered; /* guarded by lock */
+    unsigned open, answered, busy, busiest; /* guarded by lock */
     volatile bool quit;
     standin_handler handler;
     void *arg;
@@ -121,8 +121,12 @@ static void *serve(void *arg)
         pthread_mutex_lock(&s->lock);
         s->handler(s->arg, &q, &a);
         s->answered++;
+        if (++s->busy > s->busiest) s->busiest = s->busy;
         pthread_mutex_unlock(&s->lock);
         answer(s, c.fd, &q, &a);
+        pthread_mutex_lock(&s->lock);
+        s->busy--;
+        pthread_mutex_unlock(&s->lock);
         if (a.owned) free((void *)(uintptr_t)a.body);
     }
     free(q.body);
@@ -188,6 +192,14 @@ unsigned standin_requests(standin *s)
 {
     pthread_mutex_lock(&s->lock);
     unsigned n = s->answered;
+    pthread_mutex_unlock(&s->lock);
+    return n;
+}
+
+unsigned standin_busiest(standin *s)
+{
+    pthread_mutex_lock(&s->lock);
+    unsigned n = s->busiest;
     pthread_mutex_unlock(&s->lock);
     return n;
 }

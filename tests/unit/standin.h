@@ -34,6 +34,7 @@ typedef struct standin standin;
 standin *standin_start(standin_handler handler, void *arg); /* ends the program where it cannot */
 int standin_port(const standin *s);
 unsigned standin_requests(standin *s); /* answered so far */
+unsigned standin_busiest(standin *s);  /* the most that were being answered at one time */
 void standin_stop(standin *s);
 
 /* Appends a header line. */

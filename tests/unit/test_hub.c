@@ -6,6 +6,7 @@
 #include "test.h"
 
 #include <fcntl.h>
+#include <ftw.h>
 #include <openssl/evp.h>
 #include <pthread.h>
 #include <sys/file.h>
@@ -331,6 +332,22 @@ TEST(urls)
     }
 }
 
+static int without_token(const char *path, const struct stat *st, int kind, struct FTW *at)
+{
+    (void)st, (void)at;
+    char *data = NULL;
+    size_t n = 0;
+    if (strstr(path, TOKEN) != NULL) test_fail(__FILE__, __LINE__, "the token is in the name %s", path);
+    if (kind != FTW_F) return 0;
+    FILE *f = fopen(path, "rb");
+    CHECK(f != NULL && getdelim(&data, &n, EOF, f) >= -1);
+    if (data != NULL && memmem(data, n, TOKEN, strlen(TOKEN)) != NULL)
+        test_fail(__FILE__, __LINE__, "the token is in %s", path);
+    free(data);
+    fclose(f);
+    return 0;
+}
+
 TEST(pull_and_find)
 {
     hub *h = hub_start();
@@ -347,6 +364,7 @@ TEST(pull_and_find)
     CHECK_STR(h->revision, "main?blobs=true");
     check_all(h);
     CHECK(h->token_came && !h->token_left);
+    CHECK_INT(nftw(h->root, without_token, 16, FTW_PHYS), 0);
     FILE *f = fopen(in_cache(h, "refs/main"), "rb");
     CHECK(f != NULL);
     CHECK(fgets(ref, sizeof ref, f) != NULL);
@@ -668,6 +686,27 @@ TEST(two_at_once_fetch_each_file_once)
     CHECK(good != NULL);
     CHECK_INT(h->gets, 6 + 0); /* the moved answers count in answer_bytes only */
     check_all(h);
+    gn_hub_pulled_free(&p);
+    hub_stop(h);
+}
+
+/* One after the other, the stand-in would have two at the most: one that it has not closed yet, and the next.
+ */
+TEST(shards_come_at_once)
+{
+    hub *h = hub_start();
+    gn_hub_pulled p;
+    h->pause_ms = 20; /* after every 1000 bytes, so that those that may overlap do */
+    CHECK_OK(pull(h, "org/tiny", &p), error);
+    CHECK(standin_busiest(h->server) >= 3);
+    check_all(h);
+    gn_hub_pulled_free(&p);
+    hub_stop(h);
+    h = hub_start();
+    h->pause_ms = 2;
+    h->options.parallel = 1;
+    CHECK_OK(pull(h, "org/tiny", &p), error);
+    CHECK(standin_busiest(h->server) <= 2);
     gn_hub_pulled_free(&p);
     hub_stop(h);
 }
