@@ -241,6 +241,15 @@ static bool class_members(translator *t, gn__set *s, unsigned depth)
     return t->at < t->n ? true : refuse(t, "a class without its end");
 }
 
+/* Nothing above U+007F but surrogates, which no text has. */
+static bool is_narrow(gn__set *s)
+{
+    gn__set_order(s);
+    for (size_t i = 0; i < s->count; i++)
+        if (s->at[i].high >= 0x80 && (s->at[i].low < 0xD800 || s->at[i].high > 0xDFFF)) return false;
+    return true;
+}
+
 /* Adds to s what the class that has just been opened holds; classes lie at most MAX_CLASSES deep. */
 static bool class_body(translator *t, gn__set *s, unsigned depth)
 {
@@ -262,9 +271,15 @@ static bool class_body(translator *t, gn__set *s, unsigned depth)
     /* what a class leaves out it leaves out without regard to case, too */
     if (good && depth == 0 && t->group[t->depth].fold && !gn__set_fold(&inner) && !negated)
         good = refuse(t, "a class with letters that fold into several, without regard to case");
-    if (good && negated)
-        gn__set_add_others(s, &inner);
-    else if (good)
+    if (good && negated) {
+        gn__set others = {0};
+        gn__set_add_others(&others, &inner);
+        /* Oniguruma takes [^[^\P{Lo}\P{Ll}]] for [^\p{Ll}], [a[^\x{0}-\x{10ffff}]] for everything. */
+        if (depth > 0 && is_narrow(&others))
+            good = refuse(t, "a class within a class that leaves out all letters but ASCII's");
+        gn__set_add_all(s, &others);
+        gn__set_free(&others);
+    } else if (good)
         gn__set_add_all(s, &inner);
     gn__set_free(&inner);
     return good;

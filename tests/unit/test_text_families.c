@@ -519,6 +519,8 @@ TEST(what_is_refused)
         {"{" SPLIT("Regex", "x(?:a?|b)*", "Isolated", "false") "}",
          "an endless repetition of what may be empty", GN_UNSUPPORTED},
         {"{" SPLIT("Regex", "[[:letter:]]", "Isolated", "false") "}", "a POSIX bracket", GN_UNSUPPORTED},
+        {"{" SPLIT("Regex", "[^[^\\\\P{Lo}\\\\P{Ll}]]", "Isolated", "false") "}",
+         "leaves out all letters but ASCII's", GN_UNSUPPORTED},
         {"{" SPLIT("Regex", "[[[[[[[[[[a]]]]]]]]]]", "Isolated", "false") "}", "more classes within classes",
          GN_UNSUPPORTED},
         {"{" SPLIT("Regex", "(a)\\\\10", "Isolated", "false") "}", "beyond the ninth", GN_UNSUPPORTED},
