@@ -201,6 +201,7 @@ def hold(report, library, name, folder, lines, seed):
 
 def run(report, o):
     transformers.logging.set_verbosity_error()
+    transformers.logging.disable_progress_bar()
     library, lines = Library(o.library), corpus()
     for i, name in enumerate({**G.FAMILIES, **MORE}):
         if o.family and name not in o.family.split(","):
