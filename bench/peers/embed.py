@@ -8,7 +8,8 @@ on a machine that others use only the former can be compared between runs.
 
 A machine that is quiet for minutes only: PEERS_OPTIONS="--append --seconds 200" stops beginning rounds after 200
 seconds and adds what it measured to what earlier calls left in build/peers/; call it again until the table says enough
-rounds. --shape bert-base and --shape gpt2 measure a model of those sizes with random weights instead of GENCHI_MODEL.
+rounds. --shape bert-base and --shape gpt2 measure a model of those sizes with random weights instead of GENCHI_MODEL;
+--contenders genchi onnxruntime:float32 lets only these work.
 """
 
 import argparse
@@ -407,7 +408,7 @@ def arguments():
     p.add_argument("--append", action="store_true", help="to what an earlier call measured on the same texts")
     p.add_argument("--seconds", type=float, default=1e9, help="begin no round after so many")
     p.add_argument("--shape", choices=["bert-base", "gpt2"], help="a model of this size with random weights")
-    p.add_argument("--contenders", nargs="*")
+    p.add_argument("--contenders", nargs="*", help="some only: genchi, or genchi:float32")
     p.add_argument("--reference", default="sentence-transformers float32")
     p.add_argument("--out", default="build/peers")
     p.add_argument("--verbose", action="store_true")
@@ -427,7 +428,9 @@ def main():
             subprocess.run([sys.executable, "-c", f"import sys; sys.path.insert(0, {os.path.dirname(__file__)!r})\nimport "
                             f"embed\nembed.make_random({a.shape!r}, {folder!r}, {a.data!r})"], check=True)
         a.model = folder
-    a.contenders = a.contenders or (CAUSAL if a.shape == "gpt2" else CONTENDERS)
+    everybody = CAUSAL if a.shape == "gpt2" else CONTENDERS
+    wanted = a.contenders or [c.split()[0] for c in everybody]
+    a.contenders = [c for c in everybody if c.split()[0] in wanted or c.replace(" ", ":") in wanted]
     model = os.path.basename(a.model.rstrip("/"))
     a.converted = f"{a.converted}/{model}"
     loads, about = workloads(a), machine()

@@ -11,8 +11,9 @@
 
 struct gn_context {
     gn_context_options options;
-    unsigned threads;
-    pthread_t *worker; /* [threads - 1]; the caller's thread is worker 0 */
+    unsigned threads, together;
+    unsigned apart, penalty; /* calls that are to work alone; how many after the next slow one */
+    pthread_t *worker;       /* [threads - 1]; the caller's thread is worker 0 */
     unsigned started;
     pthread_mutex_t lock, progress_lock;
     pthread_cond_t wake, idle;
@@ -128,7 +129,7 @@ void gn__progress_learning(gn_context *ctx, double loss, double rate)
     pthread_mutex_unlock(&ctx->progress_lock);
 }
 
-static unsigned default_threads(void)
+static unsigned processors(void)
 {
     cpu_set_t set;
     unsigned n = 0, quota = gn__cgroup_processors("");
@@ -145,8 +146,10 @@ gn_status gn_context_create(const gn_context_options *options, gn_context **out,
     gn_context *ctx = gn__calloc(1, sizeof *ctx);
     if (ctx == NULL) return gn__no_memory(err, sizeof *ctx);
     if (options != NULL) ctx->options = *options;
-    ctx->threads = ctx->options.threads ? ctx->options.threads : default_threads();
+    ctx->together = processors();
+    ctx->threads = ctx->options.threads ? ctx->options.threads : ctx->together;
     if (ctx->threads > 1024) ctx->threads = 1024;
+    if (ctx->together > ctx->threads) ctx->together = ctx->threads;
     pthread_mutex_init(&ctx->lock, NULL);
     pthread_mutex_init(&ctx->progress_lock, NULL);
     pthread_cond_init(&ctx->wake, NULL);
@@ -194,6 +197,24 @@ void gn_context_free(gn_context *ctx)
 unsigned gn_context_threads(const gn_context *ctx)
 {
     return ctx->threads;
+}
+
+unsigned gn__together(const gn_context *ctx)
+{
+    return ctx->apart > 0 ? 1 : ctx->together;
+}
+
+void gn__together_went(gn_context *ctx, bool slow)
+{
+    enum { MOST_PENALTY = 63 };
+    if (ctx->apart > 0) {
+        ctx->apart--;
+    } else if (slow) {
+        if (ctx->penalty < MOST_PENALTY) ctx->penalty = 2 * ctx->penalty + 1;
+        ctx->apart = ctx->penalty;
+    } else {
+        ctx->penalty /= 2;
+    }
 }
 
 uint64_t gn_context_seed(const gn_context *ctx)

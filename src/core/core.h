@@ -165,6 +165,11 @@ unsigned gn__cgroup_processors(const char *root);
  * (it runs serially then). Returns GN_CANCELLED when the caller asked to stop; pieces may then be missing. */
 typedef void (*gn__body)(void *arg, size_t begin, size_t end, unsigned worker);
 gn_status gn__parallel_for(gn_context *ctx, size_t n, size_t grain, gn__body body, void *arg, gn_error *err);
+/* Threads of the pool that can run at the same time: no more than the processors that this process may use,
+ * and one for some calls after they were found slow together, because others need the processors too. */
+unsigned gn__together(const gn_context *ctx);
+/* How it went; once a call that asked. */
+void gn__together_went(gn_context *ctx, bool slow);
 /* Places what is reported as progress of a stage within a larger whole: done becomes base + done, total
  * becomes whole. whole 0: as it is. Not while a loop runs. */
 void gn__progress_within(gn_context *ctx, size_t base, size_t whole);

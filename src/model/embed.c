@@ -1,10 +1,15 @@
 /* Texts through a model: tokens, then chunks of whole texts sorted by length and packed end to end
- * (no padding), a chunk at a time on each thread, so that its activations stay in that core's cache. */
+ * (no padding), a chunk at a time on each thread, so that its activations stay in that core's cache. The last
+ * chunks, as many as there are threads at most, are open to all: a thread that finds nothing else to do joins
+ * one of them (gn__team), so that a single text is the work of all threads and no core idles at the end. */
 #include "model/internal.h"
 #include "model/learn.h"
 
 #include <math.h>
 #include <stdatomic.h>
+
+/* Seconds that a thread may take to notice that it has nothing to do; more: others need its processor. */
+#define SLOW 500e-6
 
 enum {
     CHUNK = 6 * GN__ROWS, /* tokens a chunk holds, unless one text is longer */
@@ -19,15 +24,27 @@ typedef struct item {
     bool cut;
 } item;
 
+/* What a chunk is worked on with. */
+typedef struct bench {
+    gn__workspace workspace;
+    gn__sequence *sequence; /* [most_texts] */
+} bench;
+
 /* One thread's things. */
 typedef struct hand {
     gn__encoder encoder;
-    gn__workspace workspace;
-    float *spare;           /* for the head */
-    gn__sequence *sequence; /* [most_texts]; with the workspace made for this thread's first chunk */
-    gn_error error;         /* of the lowest text that failed on this thread */
-    size_t failed;          /* that text; SIZE_MAX: none */
+    bench own; /* made for this thread's first chunk of its own */
+    gn__scratch scratch;
+    float *spare;   /* for the head */
+    gn_error error; /* of the lowest text that failed on this thread */
+    size_t failed;  /* that text; SIZE_MAX: none */
 } hand;
+
+/* A chunk that several threads may work on. */
+typedef struct open_chunk {
+    bench bench;
+    gn__team team;
+} open_chunk;
 
 typedef struct job {
     gn_context *ctx;
@@ -39,7 +56,11 @@ typedef struct job {
     size_t *chunk; /* [chunks + 1] first item of each */
     size_t chunks;
     size_t most_tokens, most_texts; /* of a chunk */
-    hand *hands;                    /* [threads] */
+    atomic_size_t next;             /* chunk that nobody has taken, of those for one thread each */
+    open_chunk *open;               /* [opened] the last ones, for several threads each */
+    size_t opened;
+    double ended; /* when the caller's thread had nothing left to do */
+    hand *hands;  /* [threads] */
     unsigned threads;
     float *out;         /* [texts × dim] */
     unsigned char *cut; /* [texts] or NULL */
@@ -126,7 +147,7 @@ static void tokenize(void *arg, size_t begin, size_t end, unsigned worker)
 
 /* ---- chunks ------------------------------------------------------------------------------------- */
 
-/* Longest first: the threads then finish together. */
+/* Longest first: the chunks that are open to all are then the last to be begun. */
 static int by_count(const void *a, const void *b)
 {
     const item *x = a, *y = b;
@@ -154,13 +175,24 @@ static gn_status cut_chunks(job *j, gn_error *err)
     return GN_OK;
 }
 
-/* A thread that gets no chunk needs no workspace, and which threads do is not known before. */
+static void free_bench(bench *b)
+{
+    gn__workspace_free(&b->workspace);
+    free(b->sequence);
+}
+
+static gn_status prepare_bench(const job *j, size_t tokens, size_t texts, bench *b, gn_error *err)
+{
+    if (b->workspace.hidden == NULL) GN__TRY(gn__workspace_create(j->m, tokens, &b->workspace, err));
+    if (b->sequence == NULL) b->sequence = gn__calloc(texts, sizeof *b->sequence);
+    return b->sequence != NULL ? GN_OK : gn__no_memory(err, texts * sizeof *b->sequence);
+}
+
 static gn_status prepare_hand(const job *j, hand *h, gn_error *err)
 {
-    if (h->workspace.lane == NULL) GN__TRY(gn__workspace_create(j->m, j->most_tokens, &h->workspace, err));
-    if (h->sequence == NULL) h->sequence = gn__calloc(j->most_texts, sizeof *h->sequence);
+    if (h->scratch.lane == NULL) GN__TRY(gn__scratch_create(j->m, j->most_tokens, &h->scratch, err));
     if (h->spare == NULL) h->spare = gn__calloc(2 * j->m->head.widest, sizeof *h->spare);
-    return h->sequence && h->spare ? GN_OK : gn__no_memory(err, j->most_texts * sizeof *h->sequence);
+    return h->spare != NULL ? GN_OK : gn__no_memory(err, 2 * j->m->head.widest * sizeof *h->spare);
 }
 
 static gn_status check_finite(const gn_model *m, size_t text, const float *row, gn_error *err)
@@ -173,46 +205,109 @@ static gn_status check_finite(const gn_model *m, size_t text, const float *row, 
     return GN_OK;
 }
 
-static gn_status run_chunk(const job *j, hand *h, const item *items, size_t count, gn_error *err)
-{
-    GN__TRY(prepare_hand(j, h, err));
-    for (size_t i = 0; i < count; i++) h->sequence[i] = (gn__sequence){items[i].id, items[i].count};
-    return gn__model_forward(j->ctx, j->m, &h->workspace, h->sequence, count, err);
-}
-
-static void embed_chunk(const job *j, hand *h, const item *items, size_t count)
+/* The embeddings of texts that `items` names; hidden: the first one's states. */
+static void pool(const job *j, hand *h, const item *items, size_t count, const float *hidden)
 {
     const gn_model *m = j->m;
     size_t dim = m->recipe.output;
-    gn_error err = {.lang = h->error.lang};
-    if (run_chunk(j, h, items, count, &err) != GN_OK) {
-        note(h, items[0].text, &err);
-        return;
-    }
-    const float *hidden = h->workspace.hidden;
     for (size_t i = 0; i < count; hidden += items[i].count * dim, i++) {
+        gn_error err = {.lang = h->error.lang};
         float *row = j->out + items[i].text * m->info.dim;
         gn__head_run(&m->head, hidden, items[i].count, dim, h->spare, row);
         if (check_finite(m, items[i].text, row, &err) != GN_OK) note(h, items[i].text, &err);
     }
 }
 
+/* What one member does of a chunk. */
+static void embed_chunk(job *j, hand *h, bench *b, gn__member *member, size_t chunk)
+{
+    const item *items = j->items + j->chunk[chunk];
+    size_t count = j->chunk[chunk + 1] - j->chunk[chunk], first, end;
+    gn_error err = {.lang = h->error.lang};
+    gn_status status = prepare_hand(j, h, &err);
+    if (status == GN_OK)
+        status =
+            gn__model_forward(j->ctx, j->m, &b->workspace, &h->scratch, member, b->sequence, count, &err);
+    if (status != GN_OK) {
+        note(h, items[0].text, &err);
+        return;
+    }
+    while (gn__take_piece(member, count, 1, &first, &end)) {
+        const float *hidden = b->workspace.hidden;
+        for (size_t i = 0; i < first; i++) hidden += items[i].count * j->m->recipe.output;
+        pool(j, h, items + first, end - first, hidden);
+        gn__progress(j->ctx, GN_STAGE_EMBED, atomic_fetch_add(&j->done, end - first) + end - first,
+                     j->distinct);
+    }
+}
+
+static void name_sequences(const job *j, size_t chunk, bench *b)
+{
+    const item *items = j->items + j->chunk[chunk];
+    for (size_t i = 0; i < j->chunk[chunk + 1] - j->chunk[chunk]; i++)
+        b->sequence[i] = (gn__sequence){items[i].id, items[i].count};
+}
+
+static void embed_alone(job *j, hand *h, size_t chunk)
+{
+    gn_error err = {.lang = h->error.lang};
+    if (prepare_bench(j, j->most_tokens, j->most_texts, &h->own, &err) != GN_OK) {
+        note(h, j->items[j->chunk[chunk]].text, &err);
+        return;
+    }
+    name_sequences(j, chunk, &h->own);
+    embed_chunk(j, h, &h->own, &(gn__member){0}, chunk);
+}
+
+/* Everything that one thread does. */
 static void embed_chunks(void *arg, size_t begin, size_t end, unsigned worker)
 {
     job *j = arg;
-    for (size_t c = begin; c < end; c++) {
-        size_t first = j->chunk[c], count = j->chunk[c + 1] - first;
-        embed_chunk(j, &j->hands[worker], j->items + first, count);
-        gn__progress(j->ctx, GN_STAGE_EMBED, atomic_fetch_add(&j->done, count) + count, j->distinct);
+    hand *h = &j->hands[worker];
+    size_t alone = j->chunks - j->opened, c;
+    (void)end;
+    while ((c = atomic_fetch_add(&j->next, 1)) < alone && !gn__cancelled(j->ctx)) embed_alone(j, h, c);
+    for (size_t k = 0; k < j->opened && !gn__cancelled(j->ctx); k++) {
+        size_t i = (begin + k) % j->opened;
+        gn__member member;
+        if (gn__team_join(&j->open[i].team, &member))
+            embed_chunk(j, h, &j->open[i].bench, &member, alone + i);
     }
+    if (worker == 0) j->ended = gn__now();
+}
+
+/* All have to be ready before the first thread looks at them. */
+static gn_status open_chunks(job *j, gn_error *err)
+{
+    size_t most = (j->chunks - 1) % j->threads + 1;
+    j->open = gn__calloc(most, sizeof *j->open);
+    if (j->open == NULL) return gn__no_memory(err, most * sizeof *j->open);
+    for (; j->opened < most; j->opened++) {
+        open_chunk *o = &j->open[j->opened];
+        size_t chunk = j->chunks - most + j->opened, tokens = 0;
+        for (size_t i = j->chunk[chunk]; i < j->chunk[chunk + 1]; i++) tokens += j->items[i].count;
+        gn_status status = prepare_bench(j, tokens, j->chunk[chunk + 1] - j->chunk[chunk], &o->bench, err);
+        if (status != GN_OK) {
+            free_bench(&o->bench);
+            return status;
+        }
+        name_sequences(j, chunk, &o->bench);
+        gn__team_open(&o->team, j->ctx, gn__model_members(j->m, tokens));
+    }
+    return GN_OK;
 }
 
 static gn_status run_chunks(job *j, gn_error *err)
 {
     qsort(j->items, j->distinct, sizeof *j->items, by_count);
     GN__TRY(cut_chunks(j, err));
-    GN__TRY(gn__parallel_for(j->ctx, j->chunks, 1, embed_chunks, j, err));
-    return failure(j, err);
+    GN__TRY(open_chunks(j, err));
+    size_t threads = j->chunks == 1 ? j->open[0].team.most : j->threads;
+    gn_status status = gn__parallel_for(j->ctx, threads, 1, embed_chunks, j, err);
+    bool slow = gn__now() - j->ended > SLOW;
+    for (size_t i = 0; i < j->opened; i++) slow = slow || gn__team_was_slow(&j->open[i].team);
+    gn__together_went(j->ctx, slow);
+    return status == GN_OK ? failure(j, err) : status;
 }
 
 /* ---- the whole ------------------------------------------------------------------------------------ */
@@ -281,9 +376,9 @@ done:
 static void free_hand(hand *h)
 {
     gn__encoder_free(&h->encoder);
-    gn__workspace_free(&h->workspace);
+    free_bench(&h->own);
+    gn__scratch_free(&h->scratch);
     free(h->spare);
-    free(h->sequence);
 }
 
 static gn_status embed_by_transformer(gn_context *ctx, const gn_model *m, const char *const *text,
@@ -300,7 +395,12 @@ static gn_status embed_by_transformer(gn_context *ctx, const gn_model *m, const 
     }
     gn_status status = embed_texts(&j, texts, stats, err);
     for (unsigned i = 0; i < j.threads; i++) free_hand(&j.hands[i]);
+    for (size_t i = 0; i < j.opened; i++) {
+        free_bench(&j.open[i].bench);
+        gn__team_close(&j.open[i].team);
+    }
     free(j.hands);
+    free(j.open);
     free(j.items);
     free(j.chunk);
     return status;
@@ -391,10 +491,13 @@ gn_status gn_model_hidden(gn_context *ctx, const gn_model *m, const char *text, 
     item x = {0};
     job j = {.ctx = ctx, .m = m, .text = &text, .length = &bytes};
     GN__TRY_GOTO(tokenize_one(&j, &h, &x, err), done);
-    GN__TRY_GOTO(gn__workspace_create(m, x.count, &h.workspace, err), done);
-    GN__TRY_GOTO(gn__model_forward(ctx, m, &h.workspace, &(gn__sequence){x.id, x.count}, 1, err), done);
+    GN__TRY_GOTO(gn__workspace_create(m, x.count, &h.own.workspace, err), done);
+    GN__TRY_GOTO(gn__scratch_create(m, x.count, &h.scratch, err), done);
+    GN__TRY_GOTO(gn__model_forward(ctx, m, &h.own.workspace, &h.scratch, &(gn__member){0},
+                                   &(gn__sequence){x.id, x.count}, 1, err),
+                 done);
     GN__TRY_GOTO(gn_matrix_create(x.count, m->recipe.output, &rows, err), done);
-    memcpy(rows.data, h.workspace.hidden, x.count * m->recipe.output * sizeof *rows.data);
+    memcpy(rows.data, h.own.workspace.hidden, x.count * m->recipe.output * sizeof *rows.data);
     *out = rows;
 done:
     free_hand(&h);

@@ -14,15 +14,9 @@ static float *floats(size_t rows, size_t cols)
 gn_status gn__workspace_create(const gn_model *m, size_t tokens, gn__workspace *out, gn_error *err)
 {
     const gn__recipe *r = &m->recipe;
-    const gn__layer *l = &m->layer[0];
-    const gn__linear *const every[] = {l->attention_in, l->attention_out, l->mlp_in, l->mlp_out,
-                                       m->projection,   m->output,        m->conv};
-    const gn__linear *shapes[sizeof every / sizeof *every];
-    size_t linears = 0, widest = r->dim > r->output ? r->dim : r->output;
-    for (size_t i = 0; i < sizeof every / sizeof *every; i++)
-        if (every[i] != NULL) shapes[linears++] = every[i];
+    size_t widest = r->dim > r->output ? r->dim : r->output;
     size_t rows = (tokens + GN__ROWS - 1) / GN__ROWS * GN__ROWS, mixed = r->heads * r->head_dim;
-    size_t triple = mixed + 2 * r->kv_heads * r->head_dim, place_rows = 2 * r->span;
+    size_t triple = mixed + 2 * r->kv_heads * r->head_dim;
     bool inside = r->names->norm[GN__ATTENTION_INSIDE] || r->names->norm[GN__MLP_INSIDE];
     bool between = inside || m->conv || m->output;
     gn__workspace ws = {.rows = rows,
@@ -35,14 +29,13 @@ gn_status gn__workspace_create(const gn_model *m, size_t tokens, gn__workspace *
                         .normed = floats(GN__ROWS, r->dim > r->embedding ? r->dim : r->embedding),
                         .between = between ? floats(GN__ROWS, widest) : NULL,
                         .inner = floats(GN__ROWS, r->gated ? 2 * r->inner : r->inner),
-                        .scratch = floats(gn__attention_scratch(rows, r->head_dim, place_rows), 1)};
+                        .gated = r->gated ? floats(GN__ROWS, r->inner) : NULL};
     gn_status status = GN_OK;
-    if (!ws.hidden || !ws.triple || !ws.mixed || !ws.normed || !ws.inner || !ws.scratch ||
+    if (!ws.hidden || !ws.triple || !ws.mixed || !ws.normed || !ws.inner || (r->gated && !ws.gated) ||
         (m->projection && !ws.embedded) || (between && !ws.between) || (m->conv && (!ws.first || !ws.taps)))
         status = gn__no_memory(err, rows * r->dim * 5 * sizeof(float));
     else
         status = gn__positions_create(m, rows, &ws.positions, err);
-    if (status == GN_OK) status = gn__lane_create(m->engine, shapes, linears, &ws.lane, err);
     if (status != GN_OK) {
         gn__workspace_free(&ws);
         return status;
@@ -53,7 +46,6 @@ gn_status gn__workspace_create(const gn_model *m, size_t tokens, gn__workspace *
 
 void gn__workspace_free(gn__workspace *ws)
 {
-    gn__lane_free(ws->lane);
     gn__positions_free(&ws->positions);
     free(ws->embedded);
     free(ws->first);
@@ -64,14 +56,47 @@ void gn__workspace_free(gn__workspace *ws)
     free(ws->normed);
     free(ws->between);
     free(ws->inner);
-    free(ws->scratch);
+    free(ws->gated);
     *ws = (gn__workspace){0};
+}
+
+gn_status gn__scratch_create(const gn_model *m, size_t tokens, gn__scratch *out, gn_error *err)
+{
+    const gn__recipe *r = &m->recipe;
+    const gn__layer *l = &m->layer[0];
+    const gn__linear *const every[] = {l->attention_in, l->attention_out, l->mlp_in, l->mlp_out,
+                                       m->projection,   m->output,        m->conv};
+    const gn__linear *shapes[sizeof every / sizeof *every];
+    size_t linears = 0, n = gn__attention_scratch(tokens, r->head_dim, 2 * r->span);
+    for (size_t i = 0; i < sizeof every / sizeof *every; i++)
+        if (every[i] != NULL) shapes[linears++] = every[i];
+    gn__scratch s = {.attention = floats(n, 1),
+                     .row = floats(r->dim > r->embedding ? r->dim : r->embedding, 1)};
+    gn_status status = s.attention != NULL && s.row != NULL
+                           ? gn__lane_create(m->engine, shapes, linears, &s.lane, err)
+                           : gn__no_memory(err, n * sizeof(float));
+    if (status != GN_OK) {
+        gn__scratch_free(&s);
+        return status;
+    }
+    *out = s;
+    return GN_OK;
+}
+
+void gn__scratch_free(gn__scratch *s)
+{
+    gn__lane_free(s->lane);
+    free(s->attention);
+    free(s->row);
+    *s = (gn__scratch){0};
 }
 
 typedef struct pass {
     const gn_model *m;
     const gn__ops *ops;
     gn__workspace *ws;
+    gn__scratch *scratch;
+    gn__member *member;
 } pass;
 
 static void norm_rows(const pass *p, const gn__norm *n, float *y, const float *x, size_t rows, size_t cols)
@@ -82,20 +107,28 @@ static void norm_rows(const pass *p, const gn__norm *n, float *y, const float *x
         p->ops->rms_norm(y, x, n->gamma, rows, cols, p->m->recipe.eps);
 }
 
+/* A piece of a step over rows. */
+static bool share(const pass *p, size_t rows, size_t *row, size_t *end)
+{
+    return gn__take_piece(p->member, rows, 1, row, end);
+}
+
 static void norm(const pass *p, const gn__norm *n, size_t rows, float *y, const float *x)
 {
-    norm_rows(p, n, y, x, rows, p->m->recipe.dim);
+    size_t dim = p->m->recipe.dim, row, end;
+    while (share(p, rows, &row, &end)) norm_rows(p, n, y + row * dim, x + row * dim, end - row, dim);
 }
 
 static bool linear(const pass *p, const gn__linear *l, size_t rows, const float *x, float *y)
 {
-    return gn__linear_run_rows(l, p->ws->lane, rows, x, y, GN__NO_ACTIVATION);
+    return gn__linear_run_rows(l, p->scratch->lane, p->member, rows, x, y, GN__NO_ACTIVATION);
 }
 
 /* ---- tokens to the first hidden states ------------------------------------------------------------ */
 
-static void add_row(const gn__tensor *table, size_t row, size_t dim, float *spare, float *out)
+static void add_row(const pass *p, const gn__tensor *table, size_t row, size_t dim, float *out)
 {
+    float *spare = p->scratch->row;
     gn__tensor_read(table, row * dim, dim, spare);
     for (size_t j = 0; j < dim; j++) out[j] += spare[j];
 }
@@ -109,62 +142,68 @@ static void embed_token(const pass *p, int32_t id, size_t place, float *x)
     gn__tensor_read(m->words, (size_t)id * width, width, x);
     if (scale != 1)
         for (size_t j = 0; j < width; j++) x[j] *= scale;
-    if (m->token_types != NULL) add_row(m->token_types, 0, width, p->ws->normed, x);
-    if (m->positions != NULL && !m->recipe.add_projected)
-        add_row(m->positions, place, width, p->ws->normed, x);
+    if (m->token_types != NULL) add_row(p, m->token_types, 0, width, x);
+    if (m->positions != NULL && !m->recipe.add_projected) add_row(p, m->positions, place, width, x);
 }
 
-/* A block of embedded tokens, all GN__ROWS of it, becomes hidden states. */
-static bool finish_block(const pass *p, float *embedded, float *hidden)
+/* The texts of rows [row, end); x: the first of these rows. */
+static void embed_rows(const pass *p, const gn__sequence *sequence, size_t row, size_t end, float *x)
 {
-    const gn_model *m = p->m;
-    bool normed = m->embedding_norm.gamma != NULL, late = m->recipe.norm_projected;
-    if (normed && !late) norm_rows(p, &m->embedding_norm, embedded, embedded, GN__ROWS, m->recipe.embedding);
-    if (m->projection != NULL && !gn__linear_run(m->projection, p->ws->lane, embedded, hidden)) return false;
-    if (normed && late) norm(p, &m->embedding_norm, GN__ROWS, hidden, hidden);
-    return true;
+    const gn__recipe *r = &p->m->recipe;
+    for (size_t start = 0; start < end; start += (sequence++)->count) { /* `start`: row of its first token */
+        size_t place = r->position_offset;
+        for (size_t t = 0; t < sequence->count && start + t < end; t++) {
+            bool pad = sequence->id[t] == r->pad_token;
+            if (start + t >= row) {
+                embed_token(p, sequence->id[t], pad ? r->position_offset - 1 : place, x);
+                x += r->embedding;
+            }
+            place += !pad;
+        }
+    }
 }
 
 /* Learned positions of recipe.add_projected; nothing follows them. */
-static void add_positions(const pass *p, const gn__sequence *sequence, size_t count)
+static void add_positions(const pass *p, const gn__sequence *sequence, size_t rows)
 {
     const gn__recipe *r = &p->m->recipe;
-    float *x = p->ws->hidden;
-    for (size_t s = 0; s < count; s++)
-        for (size_t t = 0; t < sequence[s].count; t++, x += r->dim)
-            add_row(p->m->positions, r->position_offset + t, r->dim, p->ws->normed, x);
+    size_t row, end;
+    while (share(p, rows, &row, &end)) {
+        const gn__sequence *s = sequence;
+        for (size_t start = 0; start < end; start += (s++)->count)
+            for (size_t t = start < row ? row - start : 0; t < s->count && start + t < end; t++)
+                add_row(p, p->m->positions, r->position_offset + t, r->dim,
+                        p->ws->hidden + (start + t) * r->dim);
+    }
+}
+
+/* Rows [row, row + rows), rows a multiple of GN__ROWS but at the end. */
+static bool embed_block(const pass *p, const gn__sequence *sequence, size_t row, size_t rows)
+{
+    const gn_model *m = p->m;
+    const gn__recipe *r = &m->recipe;
+    bool normed = m->embedding_norm.gamma != NULL, late = r->norm_projected;
+    size_t width = r->embedding, whole = (rows + GN__ROWS - 1) / GN__ROWS * GN__ROWS, from, end;
+    float *hidden = p->ws->hidden + row * r->dim, *embedded = m->projection ? p->ws->embedded : hidden;
+    while (share(p, rows, &from, &end)) {
+        float *x = embedded + from * width;
+        embed_rows(p, sequence, row + from, row + end, x);
+        if (normed && !late) norm_rows(p, &m->embedding_norm, x, x, end - from, width);
+        if (end == rows && !gn__linear_any_rows(m->layer[0].attention_in)) /* what oneDNN reads */
+            memset(embedded + rows * width, 0, (whole - rows) * width * sizeof *x);
+    }
+    if (m->projection != NULL && !linear(p, m->projection, rows, embedded, hidden)) return false;
+    if (normed && late) norm(p, &m->embedding_norm, rows, hidden, hidden);
+    return true;
 }
 
 /* false: oneDNN failed. */
-static bool embed_words(const pass *p, const gn__sequence *sequence, size_t count)
+static bool embed(const pass *p, const gn__sequence *sequence, size_t rows)
 {
-    const gn__recipe *r = &p->m->recipe;
-    gn__workspace *ws = p->ws;
-    size_t row = 0, width = r->embedding, end;
-    bool projected = p->m->projection != NULL;
-    for (size_t s = 0; s < count; s++) {
-        size_t place = r->position_offset;
-        for (size_t t = 0; t < sequence[s].count; t++) {
-            bool pad = sequence[s].id[t] == r->pad_token;
-            float *x = projected ? ws->embedded + row % GN__ROWS * width : ws->hidden + row * width;
-            embed_token(p, sequence[s].id[t], pad ? r->position_offset - 1 : place, x);
-            place += !pad;
-            if (++row % GN__ROWS != 0) continue;
-            float *hidden = ws->hidden + (row - GN__ROWS) * r->dim;
-            if (!finish_block(p, projected ? ws->embedded : hidden, hidden)) return false;
-        }
-    }
-    if (row % GN__ROWS == 0) return true;
-    end = (row + GN__ROWS - 1) / GN__ROWS * GN__ROWS;
-    float *hidden = ws->hidden + (end - GN__ROWS) * r->dim, *x = projected ? ws->embedded : hidden;
-    memset(x + row % GN__ROWS * width, 0, (end - row) * width * sizeof *x);
-    return finish_block(p, x, hidden);
-}
-
-static bool embed(const pass *p, const gn__sequence *sequence, size_t count)
-{
-    if (!embed_words(p, sequence, count)) return false;
-    if (p->m->positions != NULL && p->m->recipe.add_projected) add_positions(p, sequence, count);
+    size_t block = p->m->projection ? GN__ROWS : rows;
+    for (size_t row = 0; row < rows; row += block)
+        if (!embed_block(p, sequence, row, rows - row < block ? rows - row : block)) return false;
+    if (p->m->positions != NULL && p->m->recipe.add_projected) add_positions(p, sequence, rows);
     return true;
 }
 
@@ -183,62 +222,79 @@ static bool before_attention(const pass *p, const gn__layer *l, size_t row, size
     float *q = p->ws->triple + row * width;
     if (!linear(p, l->attention_in, rows, x, q)) return false;
     if (l->query_norm.gamma == NULL) return true;
-    for (size_t i = 0; i < rows; i++, q += width) {
-        float *k = q + r->heads * r->head_dim;
-        norm_rows(p, &l->query_norm, q, q, r->heads, r->head_dim);
-        norm_rows(p, &l->key_norm, k, k, r->kv_heads, r->head_dim);
-    }
+    size_t i, end;
+    while (share(p, rows, &i, &end))
+        for (; i < end; i++) {
+            float *one = q + i * width, *k = one + r->heads * r->head_dim;
+            norm_rows(p, &l->query_norm, one, one, r->heads, r->head_dim);
+            norm_rows(p, &l->key_norm, k, k, r->kv_heads, r->head_dim);
+        }
     return true;
 }
 
-/* Query and key of a text's tokens. */
-static void rotate(const pass *p, int kind, float *q, size_t stride, size_t tokens)
+/* Queries [head, head + heads) and keys [kv, kv + kv_heads) of a text's tokens. */
+static void rotate(const pass *p, int kind, const gn__attention *a, float *q, float *k)
 {
-    const gn__recipe *r = &p->m->recipe;
-    size_t pairs = r->rotary[kind].pairs;
+    size_t pairs = p->m->recipe.rotary[kind].pairs;
     const float *cosine, *sine;
-    gn__positions_turns(p->m, &p->ws->positions, kind, tokens, &cosine, &sine);
-    for (size_t t = 0; t < tokens; t++, q += stride, cosine += pairs, sine += pairs)
-        p->ops->rotate(q, cosine, sine, r->heads + r->kv_heads, r->head_dim, pairs);
+    gn__positions_turns(p->m, &p->ws->positions, kind, a->tokens, &cosine, &sine);
+    for (size_t t = 0; t < a->tokens; t++, cosine += pairs, sine += pairs) {
+        p->ops->rotate(q + t * a->stride, cosine, sine, a->heads, a->head_dim, pairs);
+        p->ops->rotate(k + t * a->stride, cosine, sine, a->kv_heads, a->head_dim, pairs);
+    }
 }
 
-static void attend(const pass *p, size_t number, const gn__layer *l, const gn__sequence *sequence,
-                   size_t count)
+/* Keys' heads [kv, end) of one text, which begins at `row`, and the queries' heads that belong to them. */
+static void attend_heads(const pass *p, size_t number, const gn__layer *l, size_t row, size_t tokens,
+                         size_t kv, size_t end)
 {
     const gn__recipe *r = &p->m->recipe;
     const gn__positions *places = &p->ws->positions;
     size_t width = r->heads * r->head_dim, stride = width + 2 * r->kv_heads * r->head_dim;
+    size_t head = kv * (r->heads / r->kv_heads), rows = 2 * r->span, columns = gn__position_columns(rows);
     int local = r->local[number];
-    gn__disentangled d = {.key = l->position_key,
-                          .query = l->position_query,
-                          .rows = 2 * r->span,
-                          .columns = gn__position_columns(2 * r->span),
+    float *q = p->ws->triple + row * stride + head * r->head_dim;
+    float *k = p->ws->triple + row * stride + width + kv * r->head_dim;
+    gn__disentangled d = {.key = l->position_key ? l->position_key + head * r->head_dim * columns : NULL,
+                          .query = l->position_query ? l->position_query + head * rows * r->head_dim : NULL,
+                          .rows = rows,
+                          .columns = columns,
                           .row = places->row ? places->row + places->tokens - 1 : NULL};
-    gn__attention a = {.stride = stride,
+    gn__attention a = {.q = q,
+                       .k = k,
+                       .v = k + r->kv_heads * r->head_dim,
+                       .stride = stride,
+                       .out = p->ws->mixed + row * width + head * r->head_dim,
                        .out_stride = width,
-                       .heads = r->heads,
+                       .tokens = tokens,
+                       .heads = (end - kv) * (r->heads / r->kv_heads),
                        .head_dim = r->head_dim,
                        .causal = r->causal,
                        .scale = r->attention_scale,
-                       .scratch = p->ws->scratch,
-                       .kv_heads = r->kv_heads,
+                       .scratch = p->scratch->attention,
+                       .kv_heads = end - kv,
                        .before = local ? r->before : 0,
                        .after = local ? r->after : 0,
                        .cap = r->cap,
-                       .bias = places->bias ? places->bias + places->tokens - 1 : NULL,
+                       .bias = places->bias ? places->bias + head * places->bias_stride + places->tokens - 1
+                                            : NULL,
                        .bias_stride = places->bias_stride,
                        .positions = r->span > 0 ? &d : NULL};
-    float *q = p->ws->triple;
-    a.out = p->ws->mixed;
-    for (size_t s = 0; s < count; s++) {
-        a.tokens = sequence[s].count;
-        if (r->rotary[local].pairs > 0) rotate(p, local, q, stride, a.tokens);
-        a.q = q;
-        a.k = q + width;
-        a.v = a.k + r->kv_heads * r->head_dim;
-        gn__attend(p->m->info.dtype, &a);
-        q += a.tokens * stride;
-        a.out += a.tokens * width;
+    if (r->rotary[local].pairs > 0) rotate(p, local, &a, q, k);
+    gn__attend(p->m->info.dtype, &a);
+}
+
+/* Head by head, one text after the other. */
+static void attend(const pass *p, size_t number, const gn__layer *l, const gn__sequence *sequence,
+                   size_t count)
+{
+    size_t heads = p->m->recipe.kv_heads, from, end;
+    while (gn__take_piece(p->member, count * heads, 1, &from, &end)) {
+        size_t row = 0, first = 0; /* of a text: its first token, the number of its first head */
+        for (size_t s = 0; first < end; row += sequence[s++].count, first += heads) {
+            size_t kv = from > first ? from - first : 0, last = end - first < heads ? end - first : heads;
+            if (kv < last) attend_heads(p, number, l, row, sequence[s].count, kv, last);
+        }
     }
 }
 
@@ -246,12 +302,14 @@ static void attend(const pass *p, size_t number, const gn__layer *l, const gn__s
 static bool add_part(const pass *p, const gn__linear *out, const gn__norm *inside, size_t rows,
                      const float *x, float *hidden)
 {
-    size_t n = rows * p->m->recipe.dim;
+    size_t dim = p->m->recipe.dim, row, end;
     if (inside->gamma == NULL) return linear(p, out, rows, x, hidden);
     float *y = p->ws->between;
     if (!linear(p, out, rows, x, y)) return false;
-    norm(p, inside, rows, y, y);
-    for (size_t i = 0; i < n; i++) hidden[i] += y[i];
+    while (share(p, rows, &row, &end)) {
+        norm_rows(p, inside, y + row * dim, y + row * dim, end - row, dim);
+        for (size_t i = row * dim; i < end * dim; i++) hidden[i] += y[i];
+    }
     return true;
 }
 
@@ -259,13 +317,15 @@ static bool add_mlp(const pass *p, const gn__layer *l, size_t rows, const float 
 {
     const gn__recipe *r = &p->m->recipe;
     gn__workspace *ws = p->ws;
-    if (r->gated) {
-        if (!linear(p, l->mlp_in, rows, x, ws->inner)) return false;
-        p->ops->gate(r->activation, ws->inner, rows, r->inner);
-    } else if (!gn__linear_run_rows(l->mlp_in, ws->lane, rows, x, ws->inner, r->activation)) {
+    const float *inner = r->gated ? ws->gated : ws->inner;
+    gn__activation activation = r->gated ? GN__NO_ACTIVATION : r->activation;
+    size_t row, end;
+    if (!gn__linear_run_rows(l->mlp_in, p->scratch->lane, p->member, rows, x, ws->inner, activation))
         return false;
-    }
-    return add_part(p, l->mlp_out, &l->norm[GN__MLP_INSIDE], rows, ws->inner, hidden);
+    while (r->gated && share(p, rows, &row, &end))
+        p->ops->gate(r->activation, ws->gated + row * r->inner, ws->inner + row * 2 * r->inner, end - row,
+                     r->inner);
+    return add_part(p, l->mlp_out, &l->norm[GN__MLP_INSIDE], rows, inner, hidden);
 }
 
 static bool after_attention(const pass *p, const gn__layer *l, size_t row, size_t rows)
@@ -301,26 +361,36 @@ static void gather(const gn__recipe *r, const float *text, size_t t, size_t toke
     }
 }
 
+/* Rows [row, end) of all texts' tokens; out: the first of these rows. */
+static void gather_rows(const pass *p, const gn__sequence *sequence, size_t row, size_t end, float *out)
+{
+    const gn__recipe *r = &p->m->recipe;
+    size_t taps = r->conv * r->dim;
+    for (size_t start = 0; start < end; start += (sequence++)->count)
+        for (size_t t = start < row ? row - start : 0; t < sequence->count && start + t < end;
+             t++, out += taps)
+            gather(r, p->ws->first + start * r->dim, t, sequence->count, out);
+}
+
 /* hidden, of layer 0, gains the convolution of what entered it. */
 static bool convolve(const pass *p, const gn__sequence *sequence, size_t rows)
 {
     const gn__recipe *r = &p->m->recipe;
     gn__workspace *ws = p->ws;
-    size_t taps = r->conv * r->dim, s = 0, t = 0, start = 0; /* `start`: row of text s's first token */
+    size_t taps = r->conv * r->dim, from, end;
     for (size_t row = 0; row < rows; row += GN__ROWS) {
         float *hidden = ws->hidden + row * r->dim;
         size_t n = rows - row < GN__ROWS ? rows - row : GN__ROWS;
-        for (size_t i = 0; i < n; i++) {
-            gather(r, ws->first + start * r->dim, t, sequence[s].count, ws->taps + i * taps);
-            if (++t < sequence[s].count) continue;
-            start += t;
-            t = 0;
-            s++;
-        }
-        if (!gn__linear_run_rows(p->m->conv, ws->lane, n, ws->taps, ws->between, r->conv_activation))
+        while (share(p, n, &from, &end))
+            gather_rows(p, sequence, row + from, row + end, ws->taps + from * taps);
+        if (!gn__linear_run_rows(p->m->conv, p->scratch->lane, p->member, n, ws->taps, ws->between,
+                                 r->conv_activation))
             return false;
-        for (size_t i = 0; i < n * r->dim; i++) hidden[i] += ws->between[i];
-        norm(p, &p->m->conv_norm, n, hidden, hidden);
+        while (share(p, n, &from, &end)) {
+            float *x = hidden + from * r->dim;
+            for (size_t i = 0; i < (end - from) * r->dim; i++) x[i] += ws->between[from * r->dim + i];
+            norm_rows(p, &p->m->conv_norm, x, x, end - from, r->dim);
+        }
     }
     return true;
 }
@@ -330,14 +400,17 @@ static bool convolve(const pass *p, const gn__sequence *sequence, size_t rows)
 static bool finish(const pass *p, size_t rows)
 {
     const gn_model *m = p->m;
-    size_t dim = m->recipe.dim, output = m->recipe.output, blocks = (rows + GN__ROWS - 1) / GN__ROWS;
+    size_t dim = m->recipe.dim, output = m->recipe.output, blocks = (rows + GN__ROWS - 1) / GN__ROWS, from,
+           end;
     float *x = p->ws->hidden;
     if (m->final_norm.gamma != NULL) norm(p, &m->final_norm, rows, x, x);
     for (size_t i = 0; i < blocks && m->output != NULL; i++) {
         size_t row = (output > dim ? blocks - 1 - i : i) * GN__ROWS;
         size_t n = rows - row < GN__ROWS ? rows - row : GN__ROWS;
         if (!linear(p, m->output, n, x + row * dim, p->ws->between)) return false;
-        memcpy(x + row * output, p->ws->between, n * output * sizeof *x);
+        while (share(p, n, &from, &end))
+            memcpy(x + (row + from) * output, p->ws->between + from * output,
+                   (end - from) * output * sizeof *x);
     }
     return true;
 }
@@ -351,19 +424,43 @@ static size_t block_of(const gn_model *m, size_t rows)
     return ((rows + blocks - 1) / blocks + EVEN - 1) / EVEN * EVEN;
 }
 
-gn_status gn__model_forward(const gn_context *ctx, const gn_model *m, gn__workspace *ws,
-                            const gn__sequence *sequence, size_t count, gn_error *err)
+unsigned gn__model_members(const gn_model *m, size_t tokens)
+{
+    enum {
+        WORTH = 1 << 22,
+        STEP = 32
+    }; /* multiplications a member and layer, columns: less is lost in waiting */
+    const gn__layer *l = &m->layer[0];
+    const gn__linear *const product[] = {l->attention_in, l->attention_out, l->mlp_in, l->mlp_out};
+    size_t work = 0, most = m->recipe.dim / STEP;
+    if (!gn__linear_any_rows(l->attention_in)) return 1;
+    for (size_t i = 0; i < sizeof product / sizeof *product; i++)
+        work += gn__linear_inputs(product[i]) * gn__linear_outputs(product[i]) * tokens;
+    if (most > work / WORTH) most = work / WORTH;
+    return most > 1 ? (unsigned)most : 1;
+}
+
+/* The embeddings, kept for the convolution. */
+static void keep_first(const pass *p, size_t rows)
+{
+    size_t dim = p->m->recipe.dim, row, end;
+    while (share(p, rows, &row, &end))
+        memcpy(p->ws->first + row * dim, p->ws->hidden + row * dim, (end - row) * dim * sizeof(float));
+}
+
+gn_status gn__model_forward(const gn_context *ctx, const gn_model *m, gn__workspace *ws, gn__scratch *scratch,
+                            gn__member *member, const gn__sequence *sequence, size_t count, gn_error *err)
 {
     const gn__recipe *r = &m->recipe;
-    pass p = {m, gn__cpu_ops(), ws};
+    pass p = {m, gn__cpu_ops(), ws, scratch, member};
     size_t rows = 0, mixed = r->heads * r->head_dim;
     for (size_t s = 0; s < count; s++) rows += sequence[s].count;
-    size_t end = (rows + GN__ROWS - 1) / GN__ROWS * GN__ROWS;
-    size_t block = block_of(m, rows);
-    memset(ws->mixed + rows * mixed, 0, (end - rows) * mixed * sizeof(float)); /* where oneDNN reads */
+    size_t block = block_of(m, rows), end = (rows + GN__ROWS - 1) / GN__ROWS * GN__ROWS;
+    if (member->team == NULL) /* where oneDNN reads */
+        memset(ws->mixed + rows * mixed, 0, (end - rows) * mixed * sizeof(float));
     gn__serial threads = gn__serial_begin();
-    bool good = embed(&p, sequence, count);
-    if (m->conv != NULL) memcpy(ws->first, ws->hidden, rows * r->dim * sizeof *ws->first);
+    bool good = embed(&p, sequence, rows);
+    if (m->conv != NULL && good) keep_first(&p, rows);
     for (size_t i = 0; i < r->layers && good && !gn__cancelled(ctx); i++) {
         const gn__layer *l = &m->layer[gn__stored_layer(r, i)];
         for (size_t row = 0; row < rows && good; row += block)

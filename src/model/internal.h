@@ -77,9 +77,8 @@ static inline size_t gn__stored_layer(const gn__recipe *r, size_t i)
     return i / r->group * r->stored / r->layers * r->group + i % r->group;
 }
 
-/* What one thread needs for the forward pass of up to `rows` tokens. */
+/* What the forward pass of up to `rows` tokens needs; the members of a team share it. */
 typedef struct gn__workspace {
-    gn__lane *lane;
     size_t rows;     /* a multiple of GN__ROWS */
     float *embedded; /* [GN__ROWS × embedding], where they are projected */
     float *first;    /* [rows × dim] the embeddings, for the convolution; NULL: none */
@@ -90,18 +89,30 @@ typedef struct gn__workspace {
     float *normed;   /* [GN__ROWS × dim] */
     float *between;  /* [GN__ROWS × max(dim, output)], for outs that something follows */
     float *inner;    /* [GN__ROWS × inner], twice as wide if gated */
-    float *scratch;  /* for the attention */
+    float *gated;    /* [GN__ROWS × inner]; NULL: not gated */
     gn__positions positions;
 } gn__workspace;
 
 gn_status gn__workspace_create(const gn_model *m, size_t tokens, gn__workspace *out, gn_error *err);
 void gn__workspace_free(gn__workspace *ws); /* a zeroed struct is allowed */
 
+/* What each thread needs of its own beside it. */
+typedef struct gn__scratch {
+    gn__lane *lane;
+    float *attention;
+    float *row; /* [max(dim, embedding)] */
+} gn__scratch;
+gn_status gn__scratch_create(const gn_model *m, size_t tokens, gn__scratch *out, gn_error *err);
+void gn__scratch_free(gn__scratch *s); /* a zeroed struct is allowed */
+
 /* Runs texts, packed end to end, through all layers; w->hidden then holds their last hidden states, row
  * by row, recipe.output wide. The ids must be below recipe.vocab and the counts add up to ws->rows at most. A
- * text's rows have the same bits whatever stands beside it. Errors: GN_CANCELLED; GN_NUMERIC (oneDNN failed).
- */
-gn_status gn__model_forward(const gn_context *ctx, const gn_model *m, gn__workspace *ws,
-                            const gn__sequence *sequence, size_t count, gn_error *err);
+ * text's rows have the same bits whatever stands beside it. Every member of a team makes the same call, with
+ * a scratch of its own; it may come late or, cancelled, leave early, and what it returns then means nothing.
+ * Errors: GN_CANCELLED; GN_NUMERIC (oneDNN failed). */
+gn_status gn__model_forward(const gn_context *ctx, const gn_model *m, gn__workspace *ws, gn__scratch *scratch,
+                            gn__member *member, const gn__sequence *sequence, size_t count, gn_error *err);
+/* As many members as so many tokens in one call are worth; 1 where the products cannot be shared. */
+unsigned gn__model_members(const gn_model *m, size_t tokens);
 
 #endif

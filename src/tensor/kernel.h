@@ -56,13 +56,24 @@ static void rms_norm(float *y, const float *x, const float *gamma, size_t rows, 
     }
 }
 
-static void gate(gn__activation kind, float *x, size_t rows, size_t cols)
+static inline void gate_as(gn__activation kind, float *y, const float *x, size_t rows, size_t cols)
 {
-    float *y = x;
     for (size_t i = 0; i < rows; i++, x += 2 * cols, y += cols) {
-        activate(kind, x, cols);
-        for (size_t j = 0; j < cols; j++) y[j] = x[j] * x[cols + j];
+        size_t j = 0;
+        for (; j + W <= cols; j += W) store(y + j, apply(kind, load(x + j)) * load(x + cols + j));
+        if (j < cols) {
+            float rest[2 * W] = {0};
+            memcpy(rest, x + j, (cols - j) * sizeof *x);
+            memcpy(rest + W, x + cols + j, (cols - j) * sizeof *x);
+            store(rest, apply(kind, load(rest)) * load(rest + W));
+            memcpy(y + j, rest, (cols - j) * sizeof *y);
+        }
     }
+}
+
+static void gate(gn__activation kind, float *y, const float *x, size_t rows, size_t cols)
+{
+    GN__EACH_KIND(kind, gate_as, y, x, rows, cols)
 }
 
 static void rotate(float *x, const float *cosine, const float *sine, size_t heads, size_t head_dim, size_t n)
@@ -124,4 +135,5 @@ const gn__ops KERNEL_NAME = {KERNEL_LABEL,  layer_norm,   rms_norm,    activate,
                              to_bf16,       attention,    to_u8,       from_sums,      margins, add_rows,
                              binomial_loss, softmax_loss, signed_sums, strip_distances};
 
-const gn__multiplier KERNEL_PRODUCT = {KERNEL_LABEL, GN_DTYPE_F32, STEP, GROUP, pack, product, attention};
+const gn__multiplier KERNEL_PRODUCT = {KERNEL_LABEL, GN_DTYPE_F32, STEP,    GROUP,
+                                       pack,         lay_rows,     product, attention};

@@ -4,7 +4,8 @@
 #include "tensor/kernel_product.h"
 #include "tensor/kernels.h"
 
-const gn__multiplier gn__product_avx512vnni = {"avx512vnni", GN_DTYPE_INT8, STEP, GROUP, pack, product, NULL};
+const gn__multiplier gn__product_avx512vnni = {"avx512vnni", GN_DTYPE_INT8, STEP,    GROUP,
+                                               pack,         lay_rows,      product, NULL};
 #else
 typedef int gn__no_avx512vnni; /* a translation unit must not be empty */
 #endif

@@ -218,32 +218,44 @@ static inline void finish(gn__activation kind, const gn__product_call *c, const 
     }
 }
 
-static inline void product_as(gn__activation kind, const gn__product_call *c, const float *units_of_rows,
-                              const gn__row8 *scales)
+static inline float *laid_rows(const gn__product_call *c)
+{
+    return c->spare + TALL * units(c->inputs);
+}
+
+static inline gn__row8 *row_scales(const gn__product_call *c) /* INT8 */
+{
+    return (gn__row8 *)(laid_rows(c) + c->rows * units(c->inputs));
+}
+
+static void lay_rows(const gn__product_call *c)
 {
     size_t n = units(c->inputs), rows;
-    const float *w = c->weight;
+    for (size_t row = 0; row < c->rows; row += rows) {
+        rows = tile_rows(c->rows, row);
+#if defined(KERNEL_INT8)
+        lay_bytes(c, row, rows, row_scales(c) + row, laid_rows(c) + row * n);
+#else
+        lay(c->x + row * c->inputs, c->inputs, rows, c->inputs, c->spare, laid_rows(c) + row * n);
+#endif
+    }
+}
+
+static inline void product_as(gn__activation kind, const gn__product_call *c, size_t first, size_t end)
+{
+    size_t n = units(c->inputs), rows;
+    const float *w = (const float *)c->weight + first * n, *laid = laid_rows(c);
+    const gn__row8 *scales = row_scales(c);
     float sums_of_tile[TALL * STEP];
-    for (size_t j = 0; j < c->outputs; j += STEP, w += n * STEP)
+    for (size_t j = first; j < end; j += STEP, w += n * STEP)
         for (size_t row = 0; row < c->rows; row += rows) {
             rows = tile_rows(c->rows, row);
-            tile(rows, units_of_rows + row * n, w, STEP, n, sums_of_tile, STEP);
+            tile(rows, laid + row * n, w, STEP, n, sums_of_tile, STEP);
             finish(kind, c, scales, row, rows, j, sums_of_tile);
         }
 }
 
-static void product(const gn__product_call *c)
+static void product(const gn__product_call *c, size_t first, size_t end)
 {
-    size_t n = units(c->inputs), rows;
-    float *units_of_rows = c->spare + TALL * n;
-    gn__row8 *scales = (gn__row8 *)(units_of_rows + c->rows * n); /* INT8 */
-    for (size_t row = 0; row < c->rows; row += rows) {
-        rows = tile_rows(c->rows, row);
-#if defined(KERNEL_INT8)
-        lay_bytes(c, row, rows, scales + row, units_of_rows + row * n);
-#else
-        lay(c->x + row * c->inputs, c->inputs, rows, c->inputs, c->spare, units_of_rows + row * n);
-#endif
-    }
-    GN__EACH_KIND(c->activation, product_as, c, units_of_rows, scales)
+    GN__EACH_KIND(c->activation, product_as, c, first, end)
 }

@@ -483,9 +483,10 @@ static bool run_int8(const gn__linear *l, gn__lane *lane, const float *x, float 
     return true;
 }
 
-static void run_own(const gn__linear *l, gn__lane *lane, size_t rows, const float *x, float *y,
-                    gn__activation activation)
+static void run_own(const gn__linear *l, gn__lane *lane, gn__member *member, size_t rows, const float *x,
+                    float *y, gn__activation activation)
 {
+    size_t first, end;
     gn__product_call c = {.x = x,
                           .rows = rows,
                           .inputs = l->inputs,
@@ -498,14 +499,18 @@ static void run_own(const gn__linear *l, gn__lane *lane, size_t rows, const floa
                           .activation = activation,
                           .y = y,
                           .spare = lane->spare};
-    l->own->run(&c);
+    /* each member lays for itself: measured, that is less than fetching what others have laid */
+    for (bool laid = false; gn__take_piece(member, l->outputs, l->own->step, &first, &end); laid = true) {
+        if (!laid) l->own->lay(&c);
+        l->own->run(&c, first, end);
+    }
 }
 
-bool gn__linear_run_rows(const gn__linear *l, gn__lane *lane, size_t rows, const float *x, float *y,
-                         gn__activation activation)
+bool gn__linear_run_rows(const gn__linear *l, gn__lane *lane, gn__member *member, size_t rows, const float *x,
+                         float *y, gn__activation activation)
 {
     if (l->own != NULL) {
-        run_own(l, lane, rows, x, y, activation);
+        run_own(l, lane, member, rows, x, y, activation);
         return true;
     }
     const void *in = x;
@@ -521,7 +526,7 @@ bool gn__linear_run_rows(const gn__linear *l, gn__lane *lane, size_t rows, const
 
 bool gn__linear_run(const gn__linear *l, gn__lane *lane, const float *x, float *y)
 {
-    return gn__linear_run_rows(l, lane, GN__ROWS, x, y, GN__NO_ACTIVATION);
+    return gn__linear_run_rows(l, lane, &(gn__member){0}, GN__ROWS, x, y, GN__NO_ACTIVATION);
 }
 
 bool gn__linear_run_bf16(const gn__linear *l, gn__lane *lane, const uint16_t *x, float *y)

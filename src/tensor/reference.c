@@ -50,11 +50,11 @@ static void activate(gn__activation kind, float *x, size_t n)
     for (size_t i = 0; i < n; i++) x[i] = (float)activated(kind, (double)x[i]);
 }
 
-static void gate(gn__activation kind, float *x, size_t rows, size_t cols)
+static void gate(gn__activation kind, float *y, const float *x, size_t rows, size_t cols)
 {
     for (size_t i = 0; i < rows; i++)
         for (size_t j = 0; j < cols; j++)
-            x[i * cols + j] =
+            y[i * cols + j] =
                 (float)(activated(kind, (double)x[i * 2 * cols + j]) * (double)x[i * 2 * cols + cols + j]);
 }
 

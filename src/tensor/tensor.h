@@ -4,7 +4,7 @@
 #ifndef GENCHI_TENSOR_TENSOR_H
 #define GENCHI_TENSOR_TENSOR_H
 
-#include "core/core.h"
+#include "core/team.h"
 #include "genchi/model.h"
 
 #include <signal.h>
@@ -121,8 +121,8 @@ typedef struct gn__ops {
     /* y = x / √(mean of squares + eps) · gamma (Zhang & Sennrich 2019). */
     void (*rms_norm)(float *y, const float *x, const float *gamma, size_t rows, size_t cols, float eps);
     void (*activate)(gn__activation kind, float *x, size_t n); /* in place */
-    /* x: [rows × 2 cols] becomes [rows × cols]: the activated first half times the second. */
-    void (*gate)(gn__activation kind, float *x, size_t rows, size_t cols);
+    /* y, [rows × cols], is the activated first half of x, [rows × 2 cols], times the second; y may be x. */
+    void (*gate)(gn__activation kind, float *y, const float *x, size_t rows, size_t cols);
     /* Rotary positions (Su et al. 2021) of one token: in each head the pairs (x_i, x_{i + n}), i < n, turn by
      * the angle whose cosine is cosine[i]. */
     void (*rotate)(float *x, const float *cosine, const float *sine, size_t heads, size_t head_dim, size_t n);
@@ -185,7 +185,9 @@ typedef struct gn__multiplier {
     /* weight: [outputs × inputs] of float, or INT8 of int8_t; spare: step × inputs floats; out:
      * gn__product_weights() floats. */
     void (*pack)(const void *weight, size_t inputs, size_t outputs, float *spare, float *out);
-    void (*run)(const gn__product_call *c);
+    void (*lay)(const gn__product_call *c); /* the rows into spare, once before any number of runs */
+    /* Columns [first, end), which begin at whole steps. */
+    void (*run)(const gn__product_call *c, size_t first, size_t end);
     void (*attention)(const gn__attention *a); /* with factors of this dtype, but no positions; NULL: none */
 } gn__multiplier;
 size_t gn__product_spare(size_t rows, size_t inputs);
@@ -257,9 +259,10 @@ void gn__lane_free(gn__lane *lane);
  * lane was made for. false: oneDNN failed. Call between gn__serial_begin and gn__serial_end. */
 bool gn__linear_run(const gn__linear *l, gn__lane *lane, const float *x, float *y);
 /* The first `rows` of them only; the others, which must hold numbers, may or may not be worked on. The
- * activation is for layers without `add`. */
-bool gn__linear_run_rows(const gn__linear *l, gn__lane *lane, size_t rows, const float *x, float *y,
-                         gn__activation activation);
+ * activation is for layers without `add`. Members of a team share the columns, each with a lane of its own;
+ * oneDNN's products (not gn__linear_any_rows) are for members alone. */
+bool gn__linear_run_rows(const gn__linear *l, gn__lane *lane, gn__member *member, size_t rows, const float *x,
+                         float *y, gn__activation activation);
 /* The same of GN__ROWS rows that are bf16 already, for BF16 layers of oneDNN's. */
 bool gn__linear_run_bf16(const gn__linear *l, gn__lane *lane, const uint16_t *x, float *y);
 

@@ -98,13 +98,16 @@ TEST(forward_is_the_models_own)
         float logit[TEXTS * CLASSES], *pooled = gn__aligned(TEXTS * m->info.dim, sizeof *pooled);
         CHECK_OK(gn__learner_forward(ctx, l, b.sequence, TEXTS, NULL, logit, pooled, &err), err);
         gn__workspace ws;
+        gn__scratch scratch;
         CHECK_OK(gn__workspace_create(m, b.tokens, &ws, &err), err);
-        CHECK_OK(gn__model_forward(ctx, m, &ws, b.sequence, TEXTS, &err), err);
+        CHECK_OK(gn__scratch_create(m, b.tokens, &scratch, &err), err);
+        CHECK_OK(gn__model_forward(ctx, m, &ws, &scratch, &(gn__member){0}, b.sequence, TEXTS, &err), err);
         for (size_t i = 0; i < b.tokens * m->recipe.dim; i++)
             if (!(fabs((double)l->last[i] - (double)ws.hidden[i]) < 5e-5))
                 test_fail(__FILE__, __LINE__, "%s: row %zu: %g, not %g", m->info.name, i / m->recipe.dim,
                           (double)l->last[i], (double)ws.hidden[i]);
         gn__workspace_free(&ws);
+        gn__scratch_free(&scratch);
         free(pooled);
         gn__learner_free(l);
         gn_model_free(m);

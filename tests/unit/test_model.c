@@ -105,8 +105,12 @@ TEST(hidden_states_agree_with_transformers)
             for (size_t t = 0; t < n; t++) id[t] = (int32_t)json_integer_value(json_array_get(list, t));
             if (n == 0) id[n++] = m->recipe.empty_token;
             gn__workspace ws;
+            gn__scratch scratch;
             CHECK_OK(gn__workspace_create(m, n, &ws, &err), err);
-            CHECK_OK(gn__model_forward(ctx, m, &ws, &(gn__sequence){id, n}, 1, &err), err);
+            CHECK_OK(gn__scratch_create(m, n, &scratch, &err), err);
+            CHECK_OK(
+                gn__model_forward(ctx, m, &ws, &scratch, &(gn__member){0}, &(gn__sequence){id, n}, 1, &err),
+                err);
             check_array(array(&e, "hidden", i), ws.hidden, n * m->recipe.dim, 1e-4);
             float row[64];
             static const struct {
@@ -121,6 +125,7 @@ TEST(hidden_states_agree_with_transformers)
                 check_array(array(&e, kinds[p].name, i), row, m->recipe.dim, 1e-4);
             }
             gn__workspace_free(&ws);
+            gn__scratch_free(&scratch);
         }
         gn_model_free(m);
         forget(&e);

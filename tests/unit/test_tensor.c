@@ -381,9 +381,11 @@ TEST(rms_norm_gate_and_rotation_agree_with_the_reference)
             CHECK(memcmp(x, z, ROWS * n * sizeof *x) == 0);
             fill(x, all, 7, 2), fill(y, all, 7, 2);
             for (int kind = GN__GELU; kind <= GN__SILU; kind++) {
-                ops->gate((gn__activation)kind, x, ROWS, n);
-                plain->gate((gn__activation)kind, y, ROWS, n);
-                for (size_t i = 0; i < ROWS * n; i++) CHECK_NEAR(x[i], y[i], 1e-6 * (1 + fabs((double)y[i])));
+                ops->gate((gn__activation)kind, z, x, ROWS, n);
+                plain->gate((gn__activation)kind, y, y, ROWS, n);
+                for (size_t i = 0; i < ROWS * n; i++) CHECK_NEAR(z[i], y[i], 1e-6 * (1 + fabs((double)y[i])));
+                ops->gate((gn__activation)kind, x, x, ROWS, n); /* in place */
+                CHECK(memcmp(x, z, ROWS * n * sizeof *x) == 0);
                 fill(x, all, 8, 2), fill(y, all, 8, 2);
             }
             ops->rotate(x, g, s, ROWS, 2 * n, n);
@@ -511,7 +513,8 @@ static void int8_case(const gn__multiplier *own, gn__engine *engine, size_t inpu
              err);
     CHECK_OK(gn__lane_create(engine, (const gn__linear *const *)&l, 1, &lane, &err), err);
     gn__serial threads = gn__serial_begin();
-    CHECK(gn__linear_run_rows(l, lane, GN__ROWS, x, y, add ? GN__NO_ACTIVATION : activation));
+    CHECK(
+        gn__linear_run_rows(l, lane, &(gn__member){0}, GN__ROWS, x, y, add ? GN__NO_ACTIVATION : activation));
     gn__serial_end(threads);
     gn__cpu_ops()->to_u8(q, row, x, GN__ROWS, inputs);
     for (size_t j = 0; j < outputs; j++) {
@@ -625,7 +628,7 @@ static void rows_stand_alone(const gn__multiplier *own, size_t inputs, size_t ou
         size_t rows = i + 1 + i * i % (GN__ROWS - i); /* any number that row i is among */
         fill(x, GN__ROWS * inputs, 10 + i, i % 2 ? 1e-3f : 1e3f);
         memcpy(x + i * inputs, row, inputs * sizeof *x);
-        CHECK(gn__linear_run_rows(l, lane, rows, x, y, GN__NO_ACTIVATION));
+        CHECK(gn__linear_run_rows(l, lane, &(gn__member){0}, rows, x, y, GN__NO_ACTIVATION));
         if (i == 0) memcpy(first, y, outputs * sizeof *y);
         CHECK(memcmp(first, y + i * outputs, outputs * sizeof *y) == 0);
     }
