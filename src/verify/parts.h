@@ -31,8 +31,8 @@ gn_interval gn__percentile(double estimate, double *replicate, size_t count, siz
 gn_interval gn__share(double estimate, double variance, size_t units, double most);
 /* The same on the scale of log-odds; gn__share where there is no spread. */
 gn_interval gn__odds(double estimate, double variance, size_t units, double most);
-/* A mean of units whose distribution is skewed; not below 0. */
-gn_interval gn__skewed(double estimate, double variance, double skewness, size_t units);
+/* A mean of units whose distribution is skewed; not below 0. df: of the variance. */
+gn_interval gn__skewed(double estimate, double variance, double skewness, size_t units, size_t df);
 double gn__student_quantile(size_t df); /* of 0.975 */
 /* Two-sided p of "the true value is 0" that belongs to gn__percentile's interval; never 0. */
 double gn__percentile_p(const double *replicate, size_t count, size_t units);

@@ -356,7 +356,8 @@ static void fill_over_data(const table *t, const double variance[FIGURES], const
     out->balanced_accuracy = gn__share(t->figure[BALANCED], variance[BALANCED], units, shown);
     out->macro_f1 = gn__share(t->figure[MACRO_F1], variance[MACRO_F1], units, shown);
     out->auc = gn__odds(t->figure[AUC], variance[AUC], auc_units < units ? auc_units : units, least);
-    out->log_loss = gn__skewed(t->figure[LOG_LOSS], variance[LOG_LOSS], skewness[LOG_LOSS], units);
+    out->log_loss =
+        gn__skewed(t->figure[LOG_LOSS], variance[LOG_LOSS], skewness[LOG_LOSS], t->units.count, units - 1);
 }
 
 static void fill_scores(table *t, const gn__over_data *over, gn_scores *out)
@@ -381,7 +382,7 @@ static void fill_scores(table *t, const gn__over_data *over, gn_scores *out)
                             : mean_f1(t, t->figure[MACRO_F1], variance[MACRO_F1]);
     auc_units = units < 2 ? 1 : freedom(t, t->influence + AUC * t->rows);
     out->auc = gn__odds(t->figure[AUC], variance[AUC], auc_units, least);
-    out->log_loss = gn__skewed(t->figure[LOG_LOSS], variance[LOG_LOSS], skewness[LOG_LOSS], units);
+    out->log_loss = gn__skewed(t->figure[LOG_LOSS], variance[LOG_LOSS], skewness[LOG_LOSS], units, units - 1);
     /* Without any error the intervals for as many rows stand. */
     if (over != NULL && !isnan(over->variance[ACCURACY]) && variance[ACCURACY] > 0) {
         size_t parts = units / 2 < GN__JACKKNIFE_PARTS ? units / 2 : (size_t)GN__JACKKNIFE_PARTS;
