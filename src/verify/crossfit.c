@@ -76,6 +76,19 @@ done:
     return status;
 }
 
+/* What the fold's job noted of its rows, by position of the whole sample. */
+static gn_status spread_losses(const gn__plan *plan, const gn__sample *s, const gn__job *job, uint32_t f,
+                               gn__crossfit *c, gn_error *err)
+{
+    size_t all = plan->lambda_count * s->n;
+    float *to = c->losses[f] = gn__calloc(all, sizeof *to);
+    if (to == NULL) return gn__no_memory(err, all * sizeof *to);
+    for (size_t l = 0; l < plan->lambda_count; l++)
+        for (size_t p = 0, at = 0; p < s->n; p++)
+            to[l * s->n + p] = c->fold[p] == f ? NAN : job->losses[l * job->sample.n + at++];
+    return GN_OK;
+}
+
 /* A job a fold, each with inner folds of its own, and one on all rows. */
 static gn_status run_nested(gn_context *ctx, const gn__plan *plan, const gn__sample *s, uint64_t purpose,
                             uint64_t repeat, gn__crossfit *c, gn_probe *whole, gn__steps *steps,
@@ -85,17 +98,22 @@ static gn_status run_nested(gn_context *ctx, const gn__plan *plan, const gn__sam
     size_t k = (size_t)s->classes, jobs = c->folds + (whole != NULL);
     gn__job *job = gn__calloc(jobs, sizeof *job);
     double *lambda = gn__calloc(c->folds, sizeof *lambda);
-    if (job == NULL || lambda == NULL) {
+    c->losses = gn__calloc(c->folds, sizeof *c->losses);
+    if (job == NULL || lambda == NULL || c->losses == NULL) {
         status = gn__no_memory(err, jobs * sizeof *job);
         goto done;
     }
     for (uint32_t f = 0; f < jobs; f++) {
         job[f].purpose = purpose;
         job[f].index = repeat * STREAMS + f + 1; /* + 0 dealt the folds themselves */
+        job[f].keep_losses = f < c->folds;
         GN__TRY_GOTO(gn__sample_part(s, c->fold, f, true, &job[f].sample, err), done);
     }
     GN__TRY_GOTO(gn__fit_jobs(ctx, plan, job, jobs, steps, err), done);
-    for (size_t f = 0; f < c->folds; f++) lambda[f] = job[f].probe.lambda;
+    for (uint32_t f = 0; f < c->folds; f++) {
+        lambda[f] = job[f].probe.lambda;
+        GN__TRY_GOTO(spread_losses(plan, s, job + f, f, c, err), done);
+    }
     for (size_t p = 0; p < s->n; p++)
         gn__probe_logits(&job[c->fold[p]].probe, s->x->data + (size_t)s->row[p] * s->x->cols,
                          c->logits + p * k);
@@ -166,5 +184,7 @@ void gn__crossfit_free(gn__crossfit *c)
     free(c->logits);
     free(c->majority_right);
     free(c->fold_lambda);
+    for (size_t f = 0; c->losses != NULL && f < c->folds; f++) free(c->losses[f]);
+    free(c->losses);
     memset(c, 0, sizeof *c);
 }

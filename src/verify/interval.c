@@ -117,10 +117,10 @@ static double unskewed(double x, double skewness, double root)
     return 3 / a * (cbrt(1 + a * (x - a / 6)) - 1);
 }
 
-gn_interval gn__skewed(double estimate, double variance, double skewness, size_t units)
+gn_interval gn__skewed(double estimate, double variance, double skewness, size_t units, size_t df)
 {
     if (isnan(estimate) || units < 2) return (gn_interval){estimate, NAN, NAN};
-    double t = gn__student_quantile(units - 1), error = sqrt(variance), root = sqrt((double)units);
+    double t = gn__student_quantile(df), error = sqrt(variance), root = sqrt((double)units);
     double low = estimate - error * unskewed(t, skewness, root),
            high = estimate - error * unskewed(-t, skewness, root);
     return (gn_interval){estimate, fmax(0, fmin(low, estimate)), fmax(high, estimate)};

@@ -31,8 +31,8 @@ gn_interval gn__percentile(double estimate, double *replicate, size_t count, siz
 gn_interval gn__share(double estimate, double variance, size_t units, double most);
 /* The same on the scale of log-odds; gn__share where there is no spread. */
 gn_interval gn__odds(double estimate, double variance, size_t units, double most);
-/* A mean of units whose distribution is skewed; not below 0. */
-gn_interval gn__skewed(double estimate, double variance, double skewness, size_t units);
+/* A mean of units whose distribution is skewed; not below 0. df: of the variance. */
+gn_interval gn__skewed(double estimate, double variance, double skewness, size_t units, size_t df);
 double gn__student_quantile(size_t df); /* of 0.975 */
 /* Two-sided p of "the true value is 0" that belongs to gn__percentile's interval; never 0. */
 double gn__percentile_p(const double *replicate, size_t count, size_t units);
@@ -46,13 +46,17 @@ double gn__student_cdf(double t, size_t df);
 
 /* Accuracy, balanced accuracy, macro-F1, AUC, log-loss. */
 enum { GN__FIGURES = 5 };
+/* What is known of cross-validated figures over other data, where the fits are other ones too
+ * (gn__jackknife). */
+typedef struct gn__over_data {
+    double variance[GN__FIGURES]; /* without what is each repeat's own; below 0 by chance, NaN: not known */
+    double plausible; /* variance of the log-loss at strengths that might as well have been chosen */
+} gn__over_data;
 /* Means over `repeats` tables of probabilities of the same rows: figures and influence functions alike.
- * ratio: by which the variance of each figure is larger over other data than over rows given the fits
- * (gn__jackknife; NaN: it is not known); NULL: the intervals speak of rows like these, given the
- * probabilities. */
+ * over: NULL: the intervals speak of rows like these, given the probabilities. */
 gn_status gn__scores_of(gn_context *ctx, const float *const *probability, size_t repeats, const int *y,
-                        size_t rows, int classes, const uint32_t *group, const double *ratio, gn_scores *out,
-                        gn_error *err);
+                        size_t rows, int classes, const uint32_t *group, const gn__over_data *over,
+                        gn_scores *out, gn_error *err);
 /* The figures alone. */
 gn_status gn__figures_of(const float *probability, const int *y, size_t rows, int classes,
                          double figure[GN__FIGURES], gn_error *err);
@@ -117,6 +121,9 @@ typedef struct gn__job {
     uint32_t *fold;      /* [n] */
     float *held;         /* [n × classes] logits */
     double *fold_lambda; /* [folds] */
+    bool keep_losses;
+    float *losses; /* [strengths × n] when keep_losses: of each row held out in the inner folds, by strength
+                      from strong to weak; NaN: not reached, or there were no inner folds */
 } gn__job;
 /* Fits all jobs side by side. Where inner folds cannot be had, the middle of the path is used. */
 gn_status gn__fit_jobs(gn_context *ctx, const gn__plan *plan, gn__job *job, size_t jobs, gn__steps *steps,
@@ -145,6 +152,8 @@ typedef struct gn__crossfit {
     float *logits;         /* [n × classes], by position */
     float *majority_right; /* [n] whether the fold's fitting rows' commonest class is the row's */
     double *fold_lambda;   /* [folds] */
+    float **losses;        /* [folds], each [strengths × n] by position, NaN in the fold itself: what every
+                              strength lost on each row when the fold's was chosen; NULL where folds share */
     double lambda;         /* median over folds */
     size_t fit_rows;       /* median over folds */
 } gn__crossfit;
@@ -153,12 +162,12 @@ gn_status gn__crossfit_run(gn_context *ctx, const gn__plan *plan, const gn__samp
                            uint64_t repeat, gn__crossfit *out, gn_probe *whole, gn__steps *steps,
                            gn_error *err);
 void gn__crossfit_free(gn__crossfit *c);
-/* ratio: how many times the variance given the fits is the variance of each figure over other data; NaN where
- * too few parts can be left out (jackknife.c). group: [n] units that are left out whole, or NULL. For at most
- * GN__NESTED_ROWS rows: beyond, it would take long. */
+/* c: [repeats] of the same rows. group: [n] units that are left out whole, or NULL; where too few parts can
+ * be left out the variances are NaN. For at most GN__NESTED_ROWS rows: beyond, it would take long. */
 enum { GN__JACKKNIFE_PARTS = 20 };
 gn_status gn__jackknife(gn_context *ctx, const gn__plan *plan, const gn__sample *s, const gn__crossfit *c,
-                        const uint32_t *group, uint64_t purpose, double ratio[GN__FIGURES], gn_error *err);
+                        size_t repeats, const uint32_t *group, uint64_t purpose, gn__over_data *out,
+                        gn_error *err);
 /* How often a cross-validation of n rows is repeated over other folds: what the luck of one deal is worth
  * against the time. */
 size_t gn__repeats(const gn__plan *plan, size_t n);

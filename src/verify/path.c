@@ -262,6 +262,7 @@ typedef struct choice {
     uint32_t *fold;
     double *fold_loss; /* [strengths × folds]; NaN: not reached */
     float *held;       /* [strengths × n × classes] where the job keeps them */
+    float *loss;       /* [strengths × n] likewise; NaN: not reached; the job's in the end */
     double least;
     bool done;
 } choice;
@@ -289,6 +290,7 @@ static void note_strength(choice *c, const gn__job *job, size_t l, size_t lambda
         double sum = 0;
         for (size_t h = 0; h < t->held; h++) {
             sum += (double)t->loss[h];
+            if (c->loss != NULL) c->loss[l * n + t->held_at[h]] = t->loss[h];
             if (c->held != NULL)
                 memcpy(c->held + (l * n + t->held_at[h]) * k, t->logits + h * k, k * sizeof(float));
         }
@@ -358,6 +360,11 @@ static gn_status choice_make(gn_context *ctx, const gn__plan *plan, const gn__jo
     for (size_t i = 0; i < plan->lambda_count * c->folds; i++) c->fold_loss[i] = NAN;
     c->best = plan->lambda_count / 2;
     c->done = c->folds == 0;
+    if (job->keep_losses) {
+        c->loss = gn__calloc(plan->lambda_count * s->n, sizeof *c->loss);
+        if (c->loss == NULL) return gn__no_memory(err, plan->lambda_count * s->n * sizeof *c->loss);
+        for (size_t i = 0; i < plan->lambda_count * s->n; i++) c->loss[i] = NAN;
+    }
     if (!job->keep_held) return GN_OK;
     if (gn__mul_size(plan->lambda_count * (size_t)s->classes, s->n, &cells))
         c->held = gn__aligned(cells, sizeof *c->held);
@@ -406,6 +413,8 @@ static gn_status fit_chosen(path_run *r, const gn__plan *plan, gn__job *job, cho
     for (size_t j = 0; j < jobs; j++) {
         job[j].probe = c[j].final->probe;
         c[j].final->probe = (gn_probe){0};
+        job[j].losses = c[j].loss;
+        c[j].loss = NULL;
     }
     step(r->ctx, steps, 1);
     return GN_OK;
@@ -444,6 +453,7 @@ done:
         free(c[j].fold);
         free(c[j].fold_loss);
         free(c[j].held);
+        free(c[j].loss);
     }
     free(r.task);
     free(c);
@@ -457,5 +467,6 @@ void gn__job_free(gn__job *job)
     free(job->fold);
     free(job->held);
     free(job->fold_lambda);
-    job->fold = NULL, job->held = NULL, job->fold_lambda = NULL;
+    free(job->losses);
+    job->fold = NULL, job->held = NULL, job->fold_lambda = NULL, job->losses = NULL;
 }

@@ -31,6 +31,8 @@ typedef struct table {
     double *f1;        /* [classes], likewise */
     double *count;     /* [3 × classes] right, own, said */
     double figure[FIGURES];
+    double square[FIGURES];          /* sums of squares of the repeats' figures */
+    double of_repeats[FIGURES];      /* the variance that the repeats' luck leaves in their mean */
     double beyond, chance, variance; /* of the calibration error, see calibrate */
 } table;
 
@@ -332,35 +334,41 @@ static gn_interval calibration_interval(const table *t)
                          gn__beyond_chance(fmin(1, t->chance + error * high), t->chance)};
 }
 
-/* An interval whose variance is `ratio` times what it was made for, with Student's quantile for `df`. */
-static gn_interval widened(gn_interval i, double ratio, size_t df)
+/* Of cross-validated figures over other data. A jackknife counts what two rows do together twice (Efron &
+ * Stein 1981), the variance given the fits about once; where the jump from one strength to another weighs
+ * little (the accuracy, the log-loss), their mean is taken. Never below the variance given the fits. */
+static double over_data(const table *t, const gn__over_data *over, int f, double given)
 {
-    double by = sqrt(ratio) * gn__student_quantile(df) / gn__student_quantile(SIZE_MAX);
-    return (gn_interval){i.estimate, fmax(0, i.estimate - by * (i.estimate - i.low)),
-                         fmin(1, i.estimate + by * (i.high - i.estimate))};
+    bool mean = f == ACCURACY || f == LOG_LOSS;
+    double jackknife = mean ? (over->variance[f] + given) / 2 : over->variance[f];
+    double variance = fmax(given, jackknife + t->of_repeats[f]);
+    return f == LOG_LOSS ? fmax(variance, over->plausible) : variance;
 }
 
-/* The jackknife's quotient is uncertain itself: beyond these bounds it is luck. */
-static double bounded(double ratio)
+/* The intervals over other data, `units` parts having been left out. The shares by class are of no more rows
+ * than the accuracy shows: a probe that always says the same has no spread in them. */
+static void fill_over_data(const table *t, const double variance[FIGURES], const double skewness[FIGURES],
+                           double least, size_t auc_units, size_t units, gn_scores *out)
 {
-    static const double least = 0.5, most = 9;
-    return ratio > 0 ? fmin(most, fmax(least, ratio)) : 1;
+    double p = t->figure[ACCURACY], rows = (double)t->rows, shown = p * (1 - p) / variance[ACCURACY];
+    if (!(shown < rows)) shown = rows;
+    out->accuracy = gn__share(p, variance[ACCURACY], units, rows);
+    out->balanced_accuracy = gn__share(t->figure[BALANCED], variance[BALANCED], units, shown);
+    out->macro_f1 = gn__share(t->figure[MACRO_F1], variance[MACRO_F1], units, shown);
+    out->auc = gn__odds(t->figure[AUC], variance[AUC], auc_units < units ? auc_units : units, least);
+    out->log_loss =
+        gn__skewed(t->figure[LOG_LOSS], variance[LOG_LOSS], skewness[LOG_LOSS], t->units.count, units - 1);
 }
 
-static void fill_scores(table *t, const double *known, gn_scores *out)
+static void fill_scores(table *t, const gn__over_data *over, gn_scores *out)
 {
     size_t units = t->units.count;
     double variance[FIGURES], skewness[FIGURES], least = INFINITY, n = (double)units, rows = (double)t->rows;
     const double *own = t->count + t->classes;
     bool grouped = units < t->rows;
-    double ratio[FIGURES];
-    size_t df = GN__JACKKNIFE_PARTS - 1, auc_units;
-    for (int f = 0; f < FIGURES; f++) {
+    size_t auc_units;
+    for (int f = 0; f < FIGURES; f++)
         variance[f] = variance_of(t, t->influence + (size_t)f * t->rows, &skewness[f]);
-        ratio[f] = known != NULL ? bounded(known[f]) : 1;
-    }
-    if (known == NULL || isnan(known[ACCURACY])) known = NULL;
-    if (known != NULL && units < 2 * (df + 1)) df = units / 2 - 1;
     for (size_t c = 0; c < t->classes; c++)
         if (own[c] > 0) least = fmin(least, own[c]);
     least = fmin(least, n);
@@ -373,13 +381,13 @@ static void fill_scores(table *t, const double *known, gn_scores *out)
     out->macro_f1 = grouped ? gn__share(t->figure[MACRO_F1], variance[MACRO_F1], units, rows)
                             : mean_f1(t, t->figure[MACRO_F1], variance[MACRO_F1]);
     auc_units = units < 2 ? 1 : freedom(t, t->influence + AUC * t->rows);
-    if (known != NULL && auc_units > df + 1) auc_units = df + 1;
-    out->auc = gn__odds(t->figure[AUC], ratio[AUC] * variance[AUC], auc_units, least);
-    out->log_loss = gn__skewed(t->figure[LOG_LOSS], ratio[LOG_LOSS] * variance[LOG_LOSS], skewness[LOG_LOSS],
-                               known != NULL && units > df + 1 ? df + 1 : units);
-    if (known != NULL) { /* not the accuracy: Wilson's interval holds it better, see docs/coverage.md */
-        out->balanced_accuracy = widened(out->balanced_accuracy, ratio[BALANCED], df);
-        out->macro_f1 = widened(out->macro_f1, ratio[MACRO_F1], df);
+    out->auc = gn__odds(t->figure[AUC], variance[AUC], auc_units, least);
+    out->log_loss = gn__skewed(t->figure[LOG_LOSS], variance[LOG_LOSS], skewness[LOG_LOSS], units, units - 1);
+    /* Without any error the intervals for as many rows stand. */
+    if (over != NULL && !isnan(over->variance[ACCURACY]) && variance[ACCURACY] > 0) {
+        size_t parts = units / 2 < GN__JACKKNIFE_PARTS ? units / 2 : (size_t)GN__JACKKNIFE_PARTS;
+        for (int f = 0; f < FIGURES; f++) variance[f] = over_data(t, over, f, variance[f]);
+        fill_over_data(t, variance, skewness, least, auc_units, parts, out);
     }
     out->calibration = calibration_interval(t);
 }
@@ -454,15 +462,19 @@ static void average(table *t, size_t repeats)
     double r = 1 / (double)repeats;
     for (size_t i = 0; i < FIGURES * t->rows; i++) t->influence[i] *= r;
     for (size_t c = 0; c < t->classes; c++) t->recall[c] *= r, t->f1[c] *= r;
-    for (size_t f = 0; f < FIGURES; f++) t->figure[f] *= r;
+    for (size_t f = 0; f < FIGURES; f++) {
+        t->figure[f] *= r;
+        double about = fmax(0, t->square[f] * r - t->figure[f] * t->figure[f]);
+        t->of_repeats[f] = repeats > 1 ? about / (double)(repeats - 1) : 0;
+    }
     t->beyond *= r;
     t->chance *= r;
     t->variance *= r;
 }
 
 gn_status gn__scores_of(gn_context *ctx, const float *const *probability, size_t repeats, const int *y,
-                        size_t rows, int classes, const uint32_t *group, const double *ratio, gn_scores *out,
-                        gn_error *err)
+                        size_t rows, int classes, const uint32_t *group, const gn__over_data *over,
+                        gn_scores *out, gn_error *err)
 {
     table t = {0};
     gn_status status;
@@ -470,13 +482,17 @@ gn_status gn__scores_of(gn_context *ctx, const float *const *probability, size_t
     t.seed = gn_context_seed(ctx);
     for (size_t r = 0; r < repeats; r++) {
         GN__TRY_GOTO(gn__check_cancel(ctx, err), done);
+        double before[FIGURES];
+        memcpy(before, t.figure, sizeof before);
         take(&t, probability[r]);
         shares(&t);
         areas(&t);
         calibrate(&t);
+        for (size_t f = 0; f < FIGURES; f++)
+            t.square[f] += (t.figure[f] - before[f]) * (t.figure[f] - before[f]);
     }
     average(&t, repeats);
-    fill_scores(&t, ratio, out);
+    fill_scores(&t, over, out);
 done:
     table_free(&t);
     return status;

@@ -61,7 +61,7 @@ static const uint32_t *resampled_by(const verification *v, gn_eval_kind kind)
 
 /* Scores the logits of a sample's positions, one table a repeat. */
 static gn_status judge(verification *v, gn_eval_kind kind, const gn__sample *s, const float *const *logits,
-                       size_t repeats, const double *ratio)
+                       size_t repeats, const gn__over_data *over)
 {
     gn_evaluation *e = v->out->eval + kind;
     size_t k = (size_t)s->classes, cells = 0, table = s->n * k;
@@ -89,7 +89,7 @@ static gn_status judge(verification *v, gn_eval_kind kind, const gn__sample *s, 
         memcpy(e->probability + s->row[at] * k, all + at * k, k * sizeof *all);
         e->correct[s->row[at]] = v->right[kind][at] /= (float)repeats;
     }
-    GN__TRY_GOTO(gn__scores_of(v->ctx, of, repeats, s->y, s->n, s->classes, resampled_by(v, kind), ratio,
+    GN__TRY_GOTO(gn__scores_of(v->ctx, of, repeats, s->y, s->n, s->classes, resampled_by(v, kind), over,
                                &e->scores, v->err),
                  done);
     e->repeats = repeats;
@@ -111,44 +111,39 @@ static double share_of(const float *right, size_t n)
  * the first, but how often the majority class was right. */
 static gn_status repeat(verification *v, gn_eval_kind kind, const gn__sample *s, gn_probe *whole)
 {
-    gn__crossfit *c = v->cv + kind, again = {0};
     gn_evaluation *e = v->out->eval + kind;
-    size_t k = (size_t)s->classes, repeats = gn__repeats(&v->plan, s->n);
-    gn_status status;
-    double ratio[GN__FIGURES];
+    size_t repeats = gn__repeats(&v->plan, s->n);
+    bool nested = s->n <= GN__NESTED_ROWS;
+    gn_status status = GN_OK;
+    gn__over_data over;
+    gn__crossfit *c = gn__calloc(repeats, sizeof *c);
     const float **logits = gn__calloc(repeats, sizeof *logits);
-    float *others = gn__calloc((repeats - 1) * s->n, k * sizeof *others);
-    if (logits == NULL || others == NULL) {
-        status = gn__no_memory(v->err, repeats * s->n * k * sizeof *others);
+    if (c == NULL || logits == NULL) {
+        status = gn__no_memory(v->err, repeats * sizeof *c);
         goto done;
     }
-    GN__TRY_GOTO(
-        gn__crossfit_run(v->ctx, &v->plan, s, gn__purpose(KEY[kind]), 0, c, whole, &v->steps, v->err), done);
-    if (!c->possible) goto done;
-    logits[0] = c->logits;
-    for (size_t r = 1; r < repeats; r++) {
-        float *table = others + (r - 1) * s->n * k;
-        GN__TRY_GOTO(
-            gn__crossfit_run(v->ctx, &v->plan, s, gn__purpose(KEY[kind]), r, &again, NULL, NULL, v->err),
-            done);
-        memcpy(table, again.logits, s->n * k * sizeof *table);
-        for (size_t p = 0; p < s->n; p++) c->majority_right[p] += again.majority_right[p];
-        gn__crossfit_free(&again);
-        logits[r] = table;
+    for (size_t r = 0; r < repeats; r++) {
+        GN__TRY_GOTO(gn__crossfit_run(v->ctx, &v->plan, s, gn__purpose(KEY[kind]), r, c + r,
+                                      r == 0 ? whole : NULL, r == 0 ? &v->steps : NULL, v->err),
+                     done);
+        if (!c->possible) goto done;
+        for (size_t p = 0; p < s->n && r > 0; p++) c->majority_right[p] += c[r].majority_right[p];
+        logits[r] = c[r].logits;
     }
     for (size_t p = 0; p < s->n; p++) c->majority_right[p] /= (float)repeats;
     e->lambda = c->lambda;
     e->fit_rows = c->fit_rows;
     e->majority = share_of(c->majority_right, s->n);
-    if (s->n <= GN__NESTED_ROWS)
-        GN__TRY_GOTO(gn__jackknife(v->ctx, &v->plan, s, c, resampled_by(v, kind), gn__purpose(KEY[kind]),
-                                   ratio, v->err),
+    if (nested)
+        GN__TRY_GOTO(gn__jackknife(v->ctx, &v->plan, s, c, repeats, resampled_by(v, kind),
+                                   gn__purpose(KEY[kind]), &over, v->err),
                      done);
-    status = judge(v, kind, s, logits, repeats, s->n <= GN__NESTED_ROWS ? ratio : NULL);
+    status = judge(v, kind, s, logits, repeats, nested ? &over : NULL);
 done:
-    gn__crossfit_free(&again);
+    for (size_t r = 1; r < repeats && c != NULL; r++) gn__crossfit_free(c + r);
+    if (c != NULL) v->cv[kind] = c[0];
+    free(c);
     free(logits);
-    free(others);
     return status;
 }
 
