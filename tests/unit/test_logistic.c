@@ -153,8 +153,9 @@ static void gradient_at(const gn__logistic_problem *p, const double *w, double *
 }
 
 /* Enough rows for the sampled start and the metric; columns of very different size, a constant one, and a
- * class of 1 in 200. The gradient in double precision says whether it is the minimum, in few passes. */
-TEST(large_uneven_and_rare)
+ * class of 1 in 200; then classes that a plane separates, with hardly any penalty. The gradient in double
+ * precision says whether it is the minimum, in few passes. */
+TEST(large_uneven_rare_and_separable)
 {
     enum { N = 40000, D = 12 };
     float *x = gn__calloc(N * D, sizeof *x);
@@ -162,20 +163,29 @@ TEST(large_uneven_and_rare)
     gn_context *ctx = context(2);
     gn_error err = {0};
     gn__logistic_report rep;
-    make(N, D, 2, 0.2, x, y);
-    for (size_t i = 0; i < N; i++) {
-        if (i % 200) y[i] = 0;
-        for (size_t j = 0; j < D; j++) x[i * D + j] *= (float)pow(10, 1 - (double)(j % 5));
-        x[i * D + 7] = 3;
+    for (int separable = 0; separable < 2; separable++) {
+        make(N, D, 2, separable ? 0 : 0.2, x, y);
+        for (size_t i = 0; i < N; i++) {
+            if (!separable && i % 200) y[i] = 0;
+            for (size_t j = 0; j < D && !separable; j++) x[i * D + j] *= (float)pow(10, 1 - (double)(j % 5));
+            x[i * D + 7] = 3;
+        }
+        double w[D + 1] = {0}, g[D + 1], most = 0;
+        gn__logistic_problem p = {
+            .x = x, .n = N, .dim = D, .ld = D, .y = y, .classes = 2, .lambda = 1e-6, .scale = 1};
+        CHECK_OK(gn__logistic_fit(ctx, &p, w, &rep, &err), err);
+        CHECK(rep.converged && rep.evaluations < 60);
+        gradient_at(&p, w, g);
+        for (size_t j = 0; j <= D; j++) most = fmax(most, fabs(g[j]));
+        CHECK(most < 1e-6 * (1 + 4 * separable));
+        size_t right = 0;
+        for (size_t i = 0; i < N; i++) {
+            double margin = w[D];
+            for (size_t j = 0; j < D; j++) margin += w[j] * (double)x[i * D + j];
+            right += (margin > 0) == y[i];
+        }
+        if (separable) CHECK(right > N * 0.999);
     }
-    double w[D + 1] = {0}, g[D + 1], most = 0;
-    gn__logistic_problem p = {
-        .x = x, .n = N, .dim = D, .ld = D, .y = y, .classes = 2, .lambda = 1e-6, .scale = 1};
-    CHECK_OK(gn__logistic_fit(ctx, &p, w, &rep, &err), err);
-    CHECK(rep.converged && rep.evaluations < 60);
-    gradient_at(&p, w, g);
-    for (size_t j = 0; j <= D; j++) most = fmax(most, fabs(g[j]));
-    CHECK(most < 1e-6);
     gn_context_free(ctx);
     free(x), free(y);
 }
