@@ -5,8 +5,8 @@
  *   size logistic X.npy LABELS.i32 CLASSES LAMBDA OUT.f64
  *   size path X.npy LABELS.i32 FOLDS STRENGTHS
  *                                            two classes: cross-validation from lambda = 1 down to 1e-6, each
- * fold's fit begun from the one before Prints the seconds (wall, processor) and what else there is to say, as
- * JSON. */
+ *                                            fold's fit begun from the one before
+ * Prints the seconds (wall, processor) and what else there is to say, as JSON. */
 #include "core/core.h"
 #include "genchi/see.h"
 #include "tensor/logistic.h"
@@ -109,80 +109,58 @@ static gn_status logistic(char **argv)
     return GN_OK;
 }
 
-/* Mean log-loss of the rows of a list, two classes. */
-typedef struct held_out {
-    const float *x, *w, *zero;
-    const uint32_t *row;
-    const int *y;
-    size_t dim;
-    double bias, *loss; /* [rows] */
-} held_out;
-
-static void held_out_piece(void *arg, size_t begin, size_t end, unsigned worker)
+/* Mean log-loss of the rows by the fits that did not see them. */
+static double held_out(const float *margin, const int *y, size_t n)
 {
-    (void)worker;
-    held_out *h = arg;
-    for (size_t i = begin; i < end; i++) {
-        const float *row = h->x + h->row[i] * h->dim;
-        float m;
-        gn__cpu_ops()->margins(&row, 1, h->zero, h->w, h->dim, &m);
-        double wrong = h->y[h->row[i]] ? -(double)m - h->bias : (double)m + h->bias;
-        h->loss[i] = log1p(exp(-fabs(wrong))) + fmax(wrong, 0);
+    double sum = 0;
+    for (size_t i = 0; i < n; i++) {
+        double wrong = y[i] ? -(double)margin[i] : (double)margin[i];
+        sum += log1p(exp(-fabs(wrong))) + fmax(wrong, 0);
     }
+    return sum / (double)n;
 }
 
 static gn_status path(char **argv)
 {
     gn__mapping m = map(argv[2]), labels = map(argv[3]);
     gn_matrix x = npy(&m);
-    const int *all = (const int *)(const void *)labels.data;
-    int passes = 0, unfinished = 0;
-    size_t folds = strtoul(argv[4], NULL, 10), strengths = strtoul(argv[5], NULL, 10), best = 0;
-    uint32_t *row = gn__calloc(x.rows, sizeof *row), *held = gn__calloc(x.rows, sizeof *held);
-    uint8_t *fold = gn__calloc(x.rows, 1);
-    int *y = gn__calloc(x.rows, sizeof *y);
-    double *w = gn__calloc(x.cols + 1, sizeof *w), *loss = gn__calloc(strengths, sizeof *loss);
-    float *narrow = gn__calloc(x.cols, sizeof *narrow), *zero = gn__calloc(x.cols, sizeof *zero);
-    double *each = gn__calloc(x.rows, sizeof *each);
+    int fits = 0, unfinished = 0;
+    size_t folds = strtoul(argv[4], NULL, 10), strengths = strtoul(argv[5], NULL, 10);
+    double best = INFINITY, at = 0, passes = 0;
+    uint32_t *fold = gn__calloc(x.rows, sizeof *fold);
+    double *lambda = gn__calloc(folds, sizeof *lambda);
+    gn__logistic_report *rep = gn__calloc(folds, sizeof *rep);
     gn__rng r = gn__rng_make(1, gn__purpose("bench/folds"), 0);
-    for (size_t i = 0; i < x.rows; i++) fold[i] = (uint8_t)gn__rng_below(&r, (uint32_t)folds);
+    for (size_t i = 0; i < x.rows; i++) fold[i] = gn__rng_below(&r, (uint32_t)folds);
+    gn__logistic_problem p = {.x = x.data,
+                              .n = x.rows,
+                              .dim = x.cols,
+                              .ld = x.cols,
+                              .y = (const int *)(const void *)labels.data,
+                              .classes = 2,
+                              .lambda = 1,
+                              .scale = 1};
+    gn__fold_fits *all = NULL;
     double wall = gn__now(), cpu = processor_seconds();
-    for (size_t f = 0; f < folds; f++) {
-        size_t n = 0, out = 0;
-        for (size_t i = 0; i < x.rows; i++)
-            if (fold[i] != f)
-                y[n] = all[i], row[n++] = (uint32_t)i;
-            else
-                held[out++] = (uint32_t)i;
-        gn__logistic_report rep = {0};
-        memset(w, 0, (x.cols + 1) * sizeof *w);
-        for (size_t l = 0; l < strengths; l++) {
-            gn__logistic_problem p = {.x = x.data,
-                                      .n = n,
-                                      .reference = rep.reference,
-                                      .dim = x.cols,
-                                      .ld = x.cols,
-                                      .row = row,
-                                      .y = y,
-                                      .classes = 2,
-                                      .lambda = pow(10, -6 * (double)l / (double)(strengths - 1)),
-                                      .scale = 1,
-                                      .tolerance = 1e-4};
-            GN__TRY(gn__logistic_fit(ctx, &p, w, &rep, &err));
-            passes += rep.evaluations;
-            unfinished += !rep.converged;
-            for (size_t j = 0; j < x.cols; j++) narrow[j] = (float)w[j];
-            held_out h = {x.data, narrow, zero, held, all, x.cols, w[x.cols], each};
-            GN__TRY(gn__parallel_for(ctx, out, 4096, held_out_piece, &h, &err));
-            for (size_t i = 0; i < out; i++) loss[l] += each[i] / (double)x.rows;
+    GN__TRY(gn__fold_fits_make(ctx, &p, fold, folds, &all, &err));
+    for (size_t l = 0; l < strengths; l++) {
+        int most = 0;
+        for (size_t f = 0; f < folds; f++) lambda[f] = pow(10, -6 * (double)l / (double)(strengths - 1));
+        GN__TRY(gn__fold_fits_run(all, lambda, 1e-4, 0, rep, &err));
+        for (size_t f = 0; f < folds; f++) {
+            if (rep[f].evaluations > most) most = rep[f].evaluations;
+            fits++;
+            unfinished += !rep[f].converged;
         }
+        passes += most;
+        double loss = held_out(gn__fold_fits_held(all), p.y, x.rows);
+        if (loss < best) best = loss, at = lambda[0];
     }
-    for (size_t l = 0; l < strengths; l++)
-        if (loss[l] < loss[best]) best = l;
-    printf("{\"wall\": %.3f, \"cpu\": %.3f, \"note\": \"%d passes, %d not finished, least held-out loss %.6f "
+    printf("{\"wall\": %.3f, \"cpu\": %.3f, \"note\": \"%d fits, %g passes, %d not finished, least held-out "
+           "loss %.6f "
            "at %.2g\"}\n",
-           gn__now() - wall, processor_seconds() - cpu, passes, unfinished, loss[best],
-           pow(10, -6 * (double)best / (double)(strengths - 1)));
+           gn__now() - wall, processor_seconds() - cpu, fits, passes, unfinished, best, at);
+    gn__fold_fits_free(all);
     return GN_OK;
 }
 

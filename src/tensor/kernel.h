@@ -131,9 +131,10 @@ static void from_sums(const gn__sums *s, float *y)
 #include "tensor/kernel_logistic.h"
 #include "tensor/kernel_pairs.h"
 
-const gn__ops KERNEL_NAME = {KERNEL_LABEL,  layer_norm,   rms_norm,    activate,       gate,    rotate,
-                             to_bf16,       attention,    to_u8,       from_sums,      margins, add_rows,
-                             binomial_loss, softmax_loss, signed_sums, strip_distances};
+const gn__ops KERNEL_NAME = {
+    KERNEL_LABEL,    layer_norm,       rms_norm,      activate,     gate,        rotate,
+    to_bf16,         attention,        to_u8,         from_sums,    margins,     add_rows,
+    margins_of_fits, add_rows_of_fits, binomial_loss, softmax_loss, signed_sums, strip_distances};
 
 const gn__multiplier KERNEL_PRODUCT = {KERNEL_LABEL, GN_DTYPE_F32, STEP,    GROUP,
                                        pack,         lay_rows,     product, attention};

@@ -42,4 +42,25 @@ typedef struct gn__logistic_report {
 gn_status gn__logistic_fit(gn_context *ctx, const gn__logistic_problem *p, double *weight,
                            gn__logistic_report *rep, gn_error *err);
 
+/* ---- cross-validation: a fit for each fold, two classes ------------------------------------------- */
+
+/* Fit f does not see the rows of fold f. All fits take what they need from the same pass over the rows, which
+ * is what a fit of many rows waits for: ten cost little more than one. */
+typedef struct gn__fold_fits gn__fold_fits;
+/* fold: [n] aligned with the list, each below folds. p (its lambda and tolerance do not count) and fold are
+ * borrowed until gn__fold_fits_free. Errors: as gn__logistic_fit, a fit that sees one class only included. */
+gn_status gn__fold_fits_make(gn_context *ctx, const gn__logistic_problem *p, const uint32_t *fold,
+                             size_t folds, gn__fold_fits **out, gn_error *err);
+void gn__fold_fits_free(gn__fold_fits *f); /* NULL is fine */
+/* Takes every fit to its minimum at lambda[f] from where it stands, at first a sample's minimum; along a path
+ * of strengths the last pass at one serves as the first at the next. tolerance, max_iterations: as above.
+ * rep: [folds].
+ */
+gn_status gn__fold_fits_run(gn__fold_fits *f, const double *lambda, double tolerance, int max_iterations,
+                            gn__logistic_report *rep, gn_error *err);
+/* [dim + 1] as gn__logistic_fit gives it; [n] the log-odds of each row by the fit that does not see it. Until
+ * the next run. */
+const double *gn__fold_fits_weight(const gn__fold_fits *f, size_t fold);
+const float *gn__fold_fits_held(const gn__fold_fits *f);
+
 #endif

@@ -15,10 +15,10 @@ size_t gn__metric_rows(const gn__logistic_problem *p)
 {
     double n = (double)p->n, d = (double)p->dim, k = p->classes == 2 ? 1 : p->classes;
     if (p->dim > MAX_DIM) return 0;
-    /* Sampling error: with s rows the sampled Hessian is good to about ± 2 sqrt(d / s). 32 d rows at the
-     * most, 4 d at the least (all of them where there are fewer), between those what about four passes
-     * cost. */
-    double rows = fmin(n, fmin(32 * d, fmax(4 * d, 32 * n * k / d)));
+    /* Sampling error: with s rows the sampled Hessian is good to about ± 2 sqrt(d / s). 96 d rows at the
+     * most (32 d for more than two classes, whose metric is rougher anyway), 4 d at the least (all of them
+     * where there are fewer), between those what about four passes cost. */
+    double rows = fmin(n, fmin((k > 1 ? 32 : 96) * d, fmax(4 * d, 32 * n * k / d)));
     double cost = k > 1 ? (2 * rows * (d + k) + 9 * d * d) / 4 : (rows * d + d * d / 3) / 4;
     double saved = 50 * 2 * n * k;
     return cost < saved ? (size_t)rows : 0;
@@ -201,15 +201,12 @@ static float *turned(const gn__metric *m, bool back)
     return out;
 }
 
-/* Softmax does not see what is added to all classes alike, and of those weights the penalty likes the ones
- * best that sum to 0. Along the others it alone would give curvature, thousands of times less than the metric
- * says: so they are taken out of every point, and of its gradient. */
-static void take_out_common(const gn__metric *m, double *x)
+void gn__take_out_common(double *x, size_t outputs, size_t width)
 {
-    for (size_t j = 0; j < m->width; j++) {
+    for (size_t j = 0; j < width; j++) {
         double mean = 0;
-        for (size_t c = 0; c < m->outputs; c++) mean += x[c * m->width + j] / (double)m->outputs;
-        for (size_t c = 0; c < m->outputs; c++) x[c * m->width + j] -= mean;
+        for (size_t c = 0; c < outputs; c++) mean += x[c * width + j] / (double)outputs;
+        for (size_t c = 0; c < outputs; c++) x[c * width + j] -= mean;
     }
 }
 
@@ -218,24 +215,6 @@ static double at_middle(const gn__metric *m, const double *w)
     double sum = 0;
     for (size_t j = 0; j + 1 < m->width; j++) sum += w[j] * (double)m->middle[j];
     return sum;
-}
-
-void gn__metric_enter(const gn__metric *m, double *w)
-{
-    size_t width = m->width;
-    if (m->lower != NULL) {
-        to_float(m, w);
-        multiply(m, CblasNoTrans, m->lower);
-        from_float(m, w);
-    } else if (m->turn != NULL) {
-        to_float(m, w);
-        const float *u = turned(m, false);
-        for (size_t c = 0; c < m->outputs; c++, w += width) {
-            const float *stretch = m->stretch + c * width;
-            w[width - 1] = (w[width - 1] + at_middle(m, w)) * (double)stretch[width - 1];
-            for (size_t j = 0; j + 1 < width; j++) w[j] = (double)u[c * width + j] * (double)stretch[j];
-        }
-    }
 }
 
 void gn__metric_leave(const gn__metric *m, double *u)
@@ -253,7 +232,7 @@ void gn__metric_leave(const gn__metric *m, double *u)
             for (size_t j = 0; j + 1 < width; j++) own[j] = (double)w[c * width + j];
             own[width - 1] = last - at_middle(m, own);
         }
-        take_out_common(m, u);
+        gn__take_out_common(u, m->outputs, width);
     }
 }
 
@@ -265,7 +244,7 @@ void gn__metric_gradient(const gn__metric *m, double *g)
         multiply(m, CblasTrans, m->inverse);
         from_float(m, g);
     } else if (m->turn != NULL) {
-        take_out_common(m, g);
+        gn__take_out_common(g, m->outputs, width);
         for (size_t c = 0; c < m->outputs; c++)
             for (size_t j = 0; j + 1 < width; j++)
                 m->part[c * width + j] =

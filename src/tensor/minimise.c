@@ -6,144 +6,139 @@
 #include <cblas.h>
 #include <math.h>
 
-enum { MEMORY = 20, LINE_STEPS = 12 };
+enum { LINE_STEPS = 12 };
 static const double flat_enough = 0.5; /* of the slope at the start */
 
-typedef struct search {
-    gn__objective f;
-    void *arg;
-    size_t n;
-    double *x, *g, *direction, *new_x, *new_g;
-    double *s, *y, *rho; /* [MEMORY × n], [MEMORY × n], [MEMORY] */
-    size_t kept, next;
-    double value, noise;
-    int evaluations;
-    gn_error *err;
-} search;
-
-static double dot(const search *k, const double *a, const double *b)
+gn_status gn__minimiser_make(size_t n, double noise, gn__minimiser *out, gn_error *err)
 {
-    return cblas_ddot((int)k->n, a, 1, b, 1);
+    double *memory = gn__aligned(n, (2 * GN__MEMORY + 5) * sizeof *memory);
+    if (memory == NULL) return gn__no_memory(err, n * (2 * GN__MEMORY + 5) * sizeof *memory);
+    memset(memory, 0, 2 * n * sizeof *memory);
+    *out = (gn__minimiser){.n = n,
+                           .x = memory,
+                           .point = memory + n,
+                           .g = memory + 2 * n,
+                           .new_g = memory + 3 * n,
+                           .direction = memory + 4 * n,
+                           .s = memory + 5 * n,
+                           .y = memory + (5 + GN__MEMORY) * n,
+                           .noise = noise};
+    return GN_OK;
 }
 
-static void find_direction(search *k)
+void gn__minimiser_free(gn__minimiser *m)
 {
-    double alpha[MEMORY], *d = k->direction;
-    size_t n = k->n;
-    for (size_t i = 0; i < n; i++) d[i] = -k->g[i];
-    for (size_t i = 0; i < k->kept; i++) {
-        size_t at = (k->next + MEMORY - 1 - i) % MEMORY;
-        alpha[at] = k->rho[at] * dot(k, k->s + at * n, d);
-        cblas_daxpy((int)n, -alpha[at], k->y + at * n, 1, d, 1);
+    free(m->x);
+    *m = (gn__minimiser){0};
+}
+
+static double dot(const gn__minimiser *m, const double *a, const double *b)
+{
+    return cblas_ddot((int)m->n, a, 1, b, 1);
+}
+
+static void find_direction(gn__minimiser *m)
+{
+    double alpha[GN__MEMORY], *d = m->direction;
+    size_t n = m->n;
+    for (size_t i = 0; i < n; i++) d[i] = -m->g[i];
+    for (size_t i = 0; i < m->kept; i++) {
+        size_t at = (m->next + GN__MEMORY - 1 - i) % GN__MEMORY;
+        alpha[at] = m->rho[at] * dot(m, m->s + at * n, d);
+        cblas_daxpy((int)n, -alpha[at], m->y + at * n, 1, d, 1);
     }
-    if (k->kept > 0) {
-        size_t last = (k->next + MEMORY - 1) % MEMORY;
-        double scale = 1 / (k->rho[last] * dot(k, k->y + last * n, k->y + last * n));
+    if (m->kept > 0) {
+        size_t last = (m->next + GN__MEMORY - 1) % GN__MEMORY;
+        double scale = 1 / (m->rho[last] * dot(m, m->y + last * n, m->y + last * n));
         cblas_dscal((int)n, scale, d, 1);
     }
-    for (size_t i = k->kept; i-- > 0;) {
-        size_t at = (k->next + MEMORY - 1 - i) % MEMORY;
-        double beta = k->rho[at] * dot(k, k->y + at * n, d);
-        cblas_daxpy((int)n, alpha[at] - beta, k->s + at * n, 1, d, 1);
+    for (size_t i = m->kept; i-- > 0;) {
+        size_t at = (m->next + GN__MEMORY - 1 - i) % GN__MEMORY;
+        double beta = m->rho[at] * dot(m, m->y + at * n, d);
+        cblas_daxpy((int)n, alpha[at] - beta, m->s + at * n, 1, d, 1);
     }
 }
 
-/* Leaves the point found in new_x, new_g and *value; *found is false where no step was any better. */
-static gn_status search_line(search *k, double slope, double step, double *value, bool *found)
+static void take_bearings(gn__minimiser *m)
 {
-    double low = 0, low_slope = slope, high = 0, high_slope = 0, allowed = k->noise * fabs(k->value);
-    *found = false;
-    for (int i = 0; i < LINE_STEPS; i++) {
-        for (size_t j = 0; j < k->n; j++) k->new_x[j] = k->x[j] + step * k->direction[j];
-        k->evaluations++;
-        GN__TRY(k->f(k->arg, k->new_x, k->new_g, value, k->err));
-        double now = dot(k, k->new_g, k->direction);
-        bool no_higher = *value <= k->value + allowed;
-        if (no_higher && fabs(now) <= -flat_enough * slope) {
-            *found = true;
-            return GN_OK;
-        }
-        if (now > 0 || !no_higher) {
-            high = step, high_slope = now;
-        } else {
-            low = step, low_slope = now;
-        }
-        if (high == 0) {
-            step *= 4;
-        } else {
-            double part = high_slope > 0 ? -low_slope / (high_slope - low_slope) : 0.5;
-            part = fmin(0.9, fmax(0.1, part));
-            step = low + part * (high - low);
-        }
+    find_direction(m);
+    m->slope = dot(m, m->g, m->direction);
+    m->gain = fmax(-0.5 * m->slope, 0);
+}
+
+/* What the steps showed has been spoilt by rounding: begin anew from the gradient. */
+static gn__turn forget(gn__minimiser *m)
+{
+    if (m->kept == 0) return GN__NOWHERE;
+    m->kept = 0;
+    take_bearings(m);
+    return GN__AGAIN;
+}
+
+static gn__turn try_step(gn__minimiser *m)
+{
+    for (size_t j = 0; j < m->n; j++) m->point[j] = m->x[j] + m->step * m->direction[j];
+    return GN__EVALUATE;
+}
+
+gn__turn gn__minimiser_go(gn__minimiser *m)
+{
+    double square = dot(m, m->g, m->g);
+    if (!(square > 0)) return GN__NOWHERE;
+    if (!(m->slope < 0)) return forget(m);
+    m->low = m->high = m->high_slope = 0;
+    m->low_slope = m->slope;
+    m->tries = 0;
+    m->step = m->kept > 0 ? 1 : fmin(1, 1 / sqrt(square));
+    return try_step(m);
+}
+
+static void remember(gn__minimiser *m)
+{
+    double *s = m->s + m->next * m->n, *y = m->y + m->next * m->n;
+    for (size_t j = 0; j < m->n; j++) s[j] = m->point[j] - m->x[j], y[j] = m->new_g[j] - m->g[j];
+    double sy = dot(m, s, y);
+    if (!(sy > 1e-12 * dot(m, y, y))) return; /* no curvature seen */
+    m->rho[m->next] = 1 / sy;
+    m->next = (m->next + 1) % GN__MEMORY;
+    if (m->kept < GN__MEMORY) m->kept++;
+}
+
+static gn__turn arrive(gn__minimiser *m, double value)
+{
+    memcpy(m->x, m->point, m->n * sizeof *m->x);
+    memcpy(m->g, m->new_g, m->n * sizeof *m->g);
+    m->value = value;
+    take_bearings(m);
+    return GN__ARRIVED;
+}
+
+gn__turn gn__minimiser_tell(gn__minimiser *m, double value, const double *g)
+{
+    memcpy(m->new_g, g, m->n * sizeof *g);
+    if (!m->begun) {
+        m->begun = true;
+        return arrive(m, value);
     }
-    return GN_OK;
-}
-
-static void remember(search *k)
-{
-    double *s = k->s + k->next * k->n, *y = k->y + k->next * k->n;
-    for (size_t j = 0; j < k->n; j++) s[j] = k->new_x[j] - k->x[j], y[j] = k->new_g[j] - k->g[j];
-    double sy = dot(k, s, y);
-    if (!(sy > 1e-12 * dot(k, y, y))) return; /* no curvature seen */
-    k->rho[k->next] = 1 / sy;
-    k->next = (k->next + 1) % MEMORY;
-    if (k->kept < MEMORY) k->kept++;
-}
-
-static gn_status run(search *k, gn__enough enough, int max_iterations, int *iterations)
-{
-    k->evaluations++;
-    GN__TRY(k->f(k->arg, k->x, k->g, &k->value, k->err));
-    for (*iterations = 0; *iterations < max_iterations;) {
-        double value, square = dot(k, k->g, k->g);
-        bool found;
-        find_direction(k);
-        double slope = dot(k, k->g, k->direction);
-        if (enough(k->arg, fmax(-0.5 * slope, 0)) || !(square > 0)) return GN_OK;
-        if (!(slope < 0)) {
-            if (k->kept == 0) return GN_OK;
-            k->kept = 0; /* rounding has spoilt the memory: begin anew from the gradient */
-            continue;
-        }
-        double step = k->kept > 0 ? 1 : fmin(1, 1 / sqrt(square));
-        GN__TRY(search_line(k, slope, step, &value, &found));
-        if (!found) {
-            if (k->kept == 0) return GN_OK;
-            k->kept = 0;
-            continue;
-        }
-        remember(k);
-        memcpy(k->x, k->new_x, k->n * sizeof *k->x);
-        memcpy(k->g, k->new_g, k->n * sizeof *k->g);
-        k->value = value;
-        ++*iterations;
+    double now = dot(m, m->new_g, m->direction);
+    bool no_higher = value <= m->value + m->noise * fabs(m->value);
+    if (no_higher && fabs(now) <= -flat_enough * m->slope) {
+        remember(m);
+        m->iterations++;
+        return arrive(m, value);
     }
-    return GN_OK;
-}
-
-gn_status gn__minimise(gn__objective f, gn__enough enough, void *arg, size_t n, double *x, int max_iterations,
-                       double noise, gn__minimum *out, gn_error *err)
-{
-    double *memory = gn__aligned(n, (2 * MEMORY + 4) * sizeof *memory);
-    if (memory == NULL) return gn__no_memory(err, n * (2 * MEMORY + 4) * sizeof *memory);
-    double rho[MEMORY];
-    search k = {.f = f,
-                .arg = arg,
-                .n = n,
-                .x = x,
-                .g = memory,
-                .direction = memory + n,
-                .new_x = memory + 2 * n,
-                .new_g = memory + 3 * n,
-                .s = memory + 4 * n,
-                .y = memory + (4 + MEMORY) * n,
-                .rho = rho,
-                .noise = noise,
-                .err = err};
-    *out = (gn__minimum){0};
-    gn_status status = run(&k, enough, max_iterations, &out->iterations);
-    out->value = k.value;
-    out->evaluations = k.evaluations;
-    free(memory);
-    return status;
+    if (++m->tries == LINE_STEPS) return forget(m);
+    if (now > 0 || !no_higher) {
+        m->high = m->step, m->high_slope = now;
+    } else {
+        m->low = m->step, m->low_slope = now;
+    }
+    if (m->high == 0) {
+        m->step *= 4;
+    } else {
+        double part = m->high_slope > 0 ? -m->low_slope / (m->high_slope - m->low_slope) : 0.5;
+        part = fmin(0.9, fmax(0.1, part));
+        m->step = m->low + part * (m->high - m->low);
+    }
+    return try_step(m);
 }

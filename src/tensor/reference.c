@@ -152,9 +152,10 @@ static void attention(const gn__attention *a)
         for (size_t t = 0; t < a->tokens; t++) attend(a, h, t);
 }
 
-static void margins(const float *const *row, size_t rows, const float *mean, const float *w, size_t n,
-                    float *out)
+static void margins(const float *const *row, size_t rows, const float *const *next, const float *mean,
+                    const float *w, size_t n, float *out)
 {
+    (void)next;
     for (size_t r = 0; r < rows; r++) {
         double sum = 0;
         for (size_t j = 0; j < n; j++) sum += ((double)row[r][j] - (double)mean[j]) * (double)w[j];
@@ -170,6 +171,29 @@ static void add_rows(const float *const *row, size_t rows, const float *mean, co
         for (size_t r = 0; r < rows; r++) s += (double)factor[r] * ((double)row[r][j] - (double)mean[j]);
         sum[j] = (float)s;
     }
+}
+
+static void margins_of_fits(const float *rows, size_t count, size_t dim, const float *w, size_t fits,
+                            float *out)
+{
+    for (size_t f = 0; f < fits; f++)
+        for (size_t r = 0; r < count; r++) {
+            double sum = 0;
+            for (size_t j = 0; j < dim; j++) sum += (double)rows[r * dim + j] * (double)w[f * dim + j];
+            out[f * GN__LANES + r] = (float)sum;
+        }
+}
+
+static void add_rows_of_fits(const float *rows, size_t count, size_t dim, const float *factor, size_t fits,
+                             float *sum)
+{
+    for (size_t f = 0; f < fits; f++)
+        for (size_t j = 0; j < dim; j++) {
+            double s = (double)sum[f * dim + j];
+            for (size_t r = 0; r < count; r++)
+                s += (double)factor[f * GN__LANES + r] * (double)rows[r * dim + j];
+            sum[f * dim + j] = (float)s;
+        }
 }
 
 static double binomial_loss(float *margin, const float *y, const float *weight, size_t n)
@@ -233,5 +257,6 @@ static void strip_distances(const float *strip, const float *x, size_t rows, siz
 }
 
 const gn__ops gn__ops_reference = {
-    "reference", layer_norm, rms_norm, activate, gate,          rotate,       to_bf16,     attention,
-    to_u8,       from_sums,  margins,  add_rows, binomial_loss, softmax_loss, signed_sums, strip_distances};
+    "reference",     layer_norm,       rms_norm,      activate,     gate,        rotate,
+    to_bf16,         attention,        to_u8,         from_sums,    margins,     add_rows,
+    margins_of_fits, add_rows_of_fits, binomial_loss, softmax_loss, signed_sums, strip_distances};

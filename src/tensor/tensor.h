@@ -132,12 +132,20 @@ typedef struct gn__ops {
     void (*to_u8)(uint8_t *q, gn__row8 *row, const float *x, size_t rows, size_t cols);
     /* y = f(row's scale · scale · (sum − zero · total) + bias), [rows × cols]; added, no f. */
     void (*from_sums)(const gn__sums *s, float *y);
-    /* Logistic regression. out[r] = sum_j (row[r][j] - mean[j]) w[j]. */
-    void (*margins)(const float *const *row, size_t rows, const float *mean, const float *w, size_t n,
-                    float *out);
+    /* Logistic regression. out[r] = sum_j (row[r][j] - mean[j]) w[j]; next: [rows] the rows that will be
+     * asked for after these, fetched on the way. */
+    void (*margins)(const float *const *row, size_t rows, const float *const *next, const float *mean,
+                    const float *w, size_t n, float *out);
     /* sum[j] += sum_r factor[r] (row[r][j] - mean[j]). */
     void (*add_rows)(const float *const *row, size_t rows, const float *mean, const float *factor, size_t n,
                      float *sum);
+    /* Several fits on the same rows, [count <= GN__LANES × dim], one after another and centred; w: [fits ×
+     * dim]. out[f * GN__LANES + r] = row r · w of f; sum of f += sum_r factor[f * GN__LANES + r] row r, [fits
+     * × dim]. */
+    void (*margins_of_fits)(const float *rows, size_t count, size_t dim, const float *w, size_t fits,
+                            float *out);
+    void (*add_rows_of_fits)(const float *rows, size_t count, size_t dim, const float *factor, size_t fits,
+                             float *sum);
     /* The weighted log-loss of log-odds against y (0 or 1); margin becomes d loss / d margin. n: a multiple
      * of GN__LANES (weights of 0 fill up). */
     double (*binomial_loss)(float *margin, const float *y, const float *weight, size_t n);

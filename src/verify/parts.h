@@ -102,6 +102,25 @@ void gn__sample_free(gn__sample *s);
 size_t gn__sample_classes(const gn__sample *s); /* how many classes occur */
 int gn__sample_majority(const gn__sample *s);   /* the commonest class, ties to the lower */
 
+/* ---- folds whose fits share their passes (shared.c) ------------------------------------------------ */
+
+typedef struct gn__shared_fits gn__shared_fits;
+/* Whether there are rows enough, of two classes. */
+bool gn__shared_worth(const gn__sample *s, size_t folds);
+/* fold: [n]; without any one fold both classes remain. s and fold are borrowed. */
+gn_status gn__shared_make(gn_context *ctx, const gn__sample *s, const uint32_t *fold, size_t folds,
+                          gn__shared_fits **out, gn_error *err);
+void gn__shared_free(gn__shared_fits *f); /* NULL is fine */
+/* Every fold's fit at a strength, from where it stands. */
+gn_status gn__shared_run(gn__shared_fits *f, double lambda, double tolerance, int max_iterations,
+                         gn_error *err);
+/* All rows' mean [dim] and root mean square about it: the units of the weights [dim + 1]. */
+const float *gn__shared_mean(const gn__shared_fits *f);
+double gn__shared_scale(const gn__shared_fits *f);
+const double *gn__shared_weight(const gn__shared_fits *f, size_t fold);
+/* logits: [classes] of a row by the fit that does not see it. */
+void gn__shared_logits(const gn__shared_fits *f, size_t position, float *logits);
+
 /* Fits done so far and in all, for the progress bar. */
 typedef struct gn__steps {
     size_t done, total;

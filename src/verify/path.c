@@ -1,5 +1,6 @@
 /* Fits along the path of strengths, from strong to weak, each started from the one before. The fits of all
- * jobs and inner folds run side by side at one strength, then the next. */
+ * jobs and inner folds run side by side at one strength, then the next; those of a large job's folds share
+ * their passes over its rows (shared.c). */
 #include "verify/parts.h"
 
 #include "tensor/logistic.h"
@@ -128,8 +129,10 @@ static size_t solver_size(const task *t)
     return (t->present == 2 ? 1 : t->present) * (t->fit.x->cols + 1);
 }
 
-/* fold == folds: a fit on every row of the job. */
-static gn_status task_make(task *t, const gn__job *job, const uint32_t *fold, uint32_t index, gn_error *err)
+/* index UINT32_MAX: a fit on every row of the job. shared: of the job, or NULL; then a fold's fit has no rows
+ * of its own, and the last has its units. */
+static gn_status task_make(task *t, const gn__job *job, const uint32_t *fold, uint32_t index,
+                           const gn__shared_fits *shared, gn_error *err)
 {
     size_t dim = job->sample.x->cols, k = (size_t)job->sample.classes, n = job->sample.n;
     *t = (task){.job = job,
@@ -137,24 +140,29 @@ static gn_status task_make(task *t, const gn__job *job, const uint32_t *fold, ui
                 .lambda = 1,
                 .tolerance = CHOOSING_TOLERANCE,
                 .iterations = CHOOSING_ITERATIONS};
-    GN__TRY(gn__sample_part(&job->sample, fold, index, true, &t->fit, err));
-    t->held = n - t->fit.n;
-    GN__TRY(number_classes(t, err));
+    for (size_t p = 0; p < n; p++) t->held += fold[p] == index;
     t->held_at = gn__calloc(t->held, sizeof *t->held_at);
-    t->mean = gn__calloc(dim, sizeof *t->mean);
-    t->weight = gn__calloc(solver_size(t), sizeof *t->weight);
     t->loss = gn__calloc(t->held, sizeof *t->loss);
     t->best = gn__calloc(t->held, sizeof *t->best);
     t->logits = gn__calloc(t->held * k, sizeof *t->logits);
+    if (!t->held_at || !t->loss || !t->best || !t->logits)
+        return gn__no_memory(err, t->held * k * sizeof(float));
+    for (size_t p = 0, h = 0; p < n; p++)
+        if (fold[p] == index) t->held_at[h++] = (uint32_t)p;
+    if (shared != NULL && index != UINT32_MAX) return GN_OK;
+    GN__TRY(gn__sample_part(&job->sample, fold, index, true, &t->fit, err));
+    GN__TRY(number_classes(t, err));
+    t->mean = gn__calloc(dim, sizeof *t->mean);
+    t->weight = gn__calloc(solver_size(t), sizeof *t->weight);
     t->probe = (gn_probe){.dim = dim, .classes = (int)k};
     t->probe.weight = gn__calloc(dim * k, sizeof *t->probe.weight);
     t->probe.intercept = gn__calloc(k, sizeof *t->probe.intercept);
-    if (!t->held_at || !t->mean || !t->weight || !t->loss || !t->best || !t->logits || !t->probe.weight ||
-        !t->probe.intercept)
-        return gn__no_memory(err, (dim + t->held) * k * sizeof(float));
-    for (size_t p = 0, h = 0; p < n; p++)
-        if (fold[p] == index) t->held_at[h++] = (uint32_t)p;
-    return learn_scale(t, err);
+    if (!t->mean || !t->weight || !t->probe.weight || !t->probe.intercept)
+        return gn__no_memory(err, dim * k * sizeof(float));
+    if (shared == NULL) return learn_scale(t, err);
+    memcpy(t->mean, gn__shared_mean(shared), dim * sizeof *t->mean);
+    t->scale = gn__shared_scale(shared);
+    return GN_OK;
 }
 
 static void task_free(task *t)
@@ -260,9 +268,10 @@ typedef struct choice {
     task *inner, *final;
     size_t folds, best;
     uint32_t *fold;
-    double *fold_loss; /* [strengths × folds]; NaN: not reached */
-    float *held;       /* [strengths × n × classes] where the job keeps them */
-    float *loss;       /* [strengths × n] likewise; NaN: not reached; the job's in the end */
+    gn__shared_fits *shared; /* NULL: every fold's fit has its own passes */
+    double *fold_loss;       /* [strengths × folds]; NaN: not reached */
+    float *held;             /* [strengths × n × classes] where the job keeps them */
+    float *loss;             /* [strengths × n] likewise; NaN: not reached; the job's in the end */
     double least;
     bool done;
 } choice;
@@ -303,8 +312,11 @@ static void note_strength(choice *c, const gn__job *job, size_t l, size_t lambda
         for (size_t f = 0; f < c->folds; f++)
             memcpy(c->inner[f].best, c->inner[f].loss, c->inner[f].held * sizeof(float));
         const task *t = c->inner;
-        if (t->present == c->final->present &&
-            memcmp(t->class_of, c->final->class_of, t->present * sizeof *t->class_of) == 0)
+        if (c->shared != NULL)
+            memcpy(c->final->weight, gn__shared_weight(c->shared, 0),
+                   solver_size(c->final) * sizeof *c->final->weight);
+        else if (t->present == c->final->present &&
+                 memcmp(t->class_of, c->final->class_of, t->present * sizeof *t->class_of) == 0)
             memcpy(c->final->weight, t->weight, solver_size(t) * sizeof *t->weight);
     } else if (l >= c->best + 2 && clearly_worse(c, n)) {
         c->done = true;
@@ -365,10 +377,27 @@ static gn_status choice_make(gn_context *ctx, const gn__plan *plan, const gn__jo
         if (c->loss == NULL) return gn__no_memory(err, plan->lambda_count * s->n * sizeof *c->loss);
         for (size_t i = 0; i < plan->lambda_count * s->n; i++) c->loss[i] = NAN;
     }
+    if (gn__shared_worth(s, c->folds)) GN__TRY(gn__shared_make(ctx, s, c->fold, c->folds, &c->shared, err));
     if (!job->keep_held) return GN_OK;
     if (gn__mul_size(plan->lambda_count * (size_t)s->classes, s->n, &cells))
         c->held = gn__aligned(cells, sizeof *c->held);
     return c->held != NULL ? GN_OK : gn__no_memory(err, cells * sizeof *c->held);
+}
+
+/* A strength of a job whose folds' fits share their passes. */
+static gn_status run_shared(choice *c, double lambda, gn_error *err)
+{
+    GN__TRY(gn__shared_run(c->shared, lambda, CHOOSING_TOLERANCE, CHOOSING_ITERATIONS, err));
+    for (size_t f = 0; f < c->folds; f++) {
+        task *t = c->inner + f;
+        const gn__sample *s = &t->job->sample;
+        for (size_t h = 0; h < t->held; h++) {
+            float *logits = t->logits + h * (size_t)s->classes;
+            gn__shared_logits(c->shared, t->held_at[h], logits);
+            t->loss[h] = (float)log_loss(logits, s->classes, s->y[t->held_at[h]]);
+        }
+    }
+    return GN_OK;
 }
 
 static void step(gn_context *ctx, gn__steps *steps, size_t by)
@@ -383,12 +412,15 @@ static gn_status walk_path(path_run *r, const gn__plan *plan, gn__job *job, choi
 {
     for (size_t l = 0; l < plan->lambda_count; l++) {
         bool any = false;
-        for (size_t j = 0; j < jobs; j++)
+        for (size_t j = 0; j < jobs; j++) {
+            bool alone = !c[j].done && c[j].shared == NULL;
+            if (!c[j].done && !alone) GN__TRY(run_shared(c + j, plan->lambda[l], err));
             for (size_t f = 0; f < c[j].folds; f++) {
-                c[j].inner[f].active = !c[j].done;
+                c[j].inner[f].active = alone;
                 c[j].inner[f].lambda = plan->lambda[l];
-                any = any || !c[j].done;
+                any = any || alone;
             }
+        }
         if (any) GN__TRY(fit_tasks(r, tasks, err));
         for (size_t j = 0; j < jobs; j++)
             if (!c[j].done) note_strength(c + j, job + j, l, plan->lambda_count);
@@ -440,9 +472,9 @@ gn_status gn__fit_jobs(gn_context *ctx, const gn__plan *plan, gn__job *job, size
     for (size_t j = 0; j < jobs; j++) {
         c[j].inner = r.task + made;
         for (uint32_t f = 0; f < c[j].folds; f++)
-            GN__TRY_GOTO(task_make(r.task + made++, job + j, c[j].fold, f, err), done);
+            GN__TRY_GOTO(task_make(r.task + made++, job + j, c[j].fold, f, c[j].shared, err), done);
         c[j].final = r.task + made;
-        GN__TRY_GOTO(task_make(r.task + made++, job + j, c[j].fold, UINT32_MAX, err), done);
+        GN__TRY_GOTO(task_make(r.task + made++, job + j, c[j].fold, UINT32_MAX, c[j].shared, err), done);
         c[j].final->active = false;
     }
     GN__TRY_GOTO(walk_path(&r, plan, job, c, jobs, tasks, steps, err), done);
@@ -450,6 +482,7 @@ gn_status gn__fit_jobs(gn_context *ctx, const gn__plan *plan, gn__job *job, size
 done:
     for (size_t i = 0; i < made; i++) task_free(r.task + i);
     for (size_t j = 0; j < jobs; j++) {
+        gn__shared_free(c[j].shared);
         free(c[j].fold);
         free(c[j].fold_loss);
         free(c[j].held);

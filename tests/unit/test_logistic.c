@@ -153,8 +153,9 @@ static void gradient_at(const gn__logistic_problem *p, const double *w, double *
 }
 
 /* Enough rows for the sampled start and the metric; columns of very different size, a constant one, and a
- * class of 1 in 200. The gradient in double precision says whether it is the minimum, in few passes. */
-TEST(large_uneven_and_rare)
+ * class of 1 in 200; then classes that a plane separates, with hardly any penalty. The gradient in double
+ * precision says whether it is the minimum, in few passes. */
+TEST(large_uneven_rare_and_separable)
 {
     enum { N = 40000, D = 12 };
     float *x = gn__calloc(N * D, sizeof *x);
@@ -162,20 +163,29 @@ TEST(large_uneven_and_rare)
     gn_context *ctx = context(2);
     gn_error err = {0};
     gn__logistic_report rep;
-    make(N, D, 2, 0.2, x, y);
-    for (size_t i = 0; i < N; i++) {
-        if (i % 200) y[i] = 0;
-        for (size_t j = 0; j < D; j++) x[i * D + j] *= (float)pow(10, 1 - (double)(j % 5));
-        x[i * D + 7] = 3;
+    for (int separable = 0; separable < 2; separable++) {
+        make(N, D, 2, separable ? 0 : 0.2, x, y);
+        for (size_t i = 0; i < N; i++) {
+            if (!separable && i % 200) y[i] = 0;
+            for (size_t j = 0; j < D && !separable; j++) x[i * D + j] *= (float)pow(10, 1 - (double)(j % 5));
+            x[i * D + 7] = 3;
+        }
+        double w[D + 1] = {0}, g[D + 1], most = 0;
+        gn__logistic_problem p = {
+            .x = x, .n = N, .dim = D, .ld = D, .y = y, .classes = 2, .lambda = 1e-6, .scale = 1};
+        CHECK_OK(gn__logistic_fit(ctx, &p, w, &rep, &err), err);
+        CHECK(rep.converged && rep.evaluations < 60);
+        gradient_at(&p, w, g);
+        for (size_t j = 0; j <= D; j++) most = fmax(most, fabs(g[j]));
+        CHECK(most < 1e-6 * (1 + 4 * separable));
+        size_t right = 0;
+        for (size_t i = 0; i < N; i++) {
+            double margin = w[D];
+            for (size_t j = 0; j < D; j++) margin += w[j] * (double)x[i * D + j];
+            right += (margin > 0) == y[i];
+        }
+        if (separable) CHECK(right > N * 0.999);
     }
-    double w[D + 1] = {0}, g[D + 1], most = 0;
-    gn__logistic_problem p = {
-        .x = x, .n = N, .dim = D, .ld = D, .y = y, .classes = 2, .lambda = 1e-6, .scale = 1};
-    CHECK_OK(gn__logistic_fit(ctx, &p, w, &rep, &err), err);
-    CHECK(rep.converged && rep.evaluations < 60);
-    gradient_at(&p, w, g);
-    for (size_t j = 0; j <= D; j++) most = fmax(most, fabs(g[j]));
-    CHECK(most < 1e-6);
     gn_context_free(ctx);
     free(x), free(y);
 }
@@ -292,6 +302,77 @@ TEST(many_and_rare_classes)
     }
     gn_context_free(ctx);
     free(x), free(centre), free(y), free(w), free(g);
+}
+
+/* Fits that share their passes are the fits one by one, along a path of strengths; what each says of the rows
+ * that it does not see comes from its weights; and the threads change no bit. */
+TEST(folds_share_their_passes)
+{
+    enum { N = 9000, D = 21, FOLDS = 7 };
+    static const double strength[] = {1e-1, 1e-2, 1e-4};
+    float *x = gn__calloc(N * D, sizeof *x), *held[3], mean[D];
+    int *y = gn__calloc(N, sizeof *y), *kept_y = gn__calloc(N, sizeof *y);
+    uint32_t *fold = gn__calloc(N, sizeof *fold), *row = gn__calloc(N, sizeof *row);
+    uint32_t *kept = gn__calloc(N, sizeof *kept);
+    double *weight = gn__calloc(N, sizeof *weight), *kept_weight = gn__calloc(N, sizeof *weight);
+    gn_error err = {0};
+    gn__rng r = gn__rng_make(3, gn__purpose("test/folds"), 0);
+    make(N, D, 2, 0.3, x, y);
+    for (size_t j = 0; j < D; j++) mean[j] = (float)j;
+    for (size_t i = 0; i < N; i++) {
+        for (size_t j = 0; j < D; j++) x[i * D + j] += mean[j];
+        fold[i] = i % 11 == 0 ? 2 : gn__rng_below(&r, FOLDS); /* not of one size */
+        row[i] = (uint32_t)(N - 1 - i);
+        weight[i] = 0.5 + gn__rng_double(&r);
+    }
+    gn__logistic_problem p = {.x = x, .n = N, .dim = D, .ld = D, .row = row, .y = y, .sample_weight = weight};
+    p.classes = 2, p.mean = mean, p.scale = 1.5;
+    for (unsigned t = 0; t < 3; t++) {
+        gn_context *ctx = context(t + 1);
+        gn__logistic_report rep[FOLDS];
+        gn__fold_fits *fits = NULL;
+        held[t] = gn__calloc(N, sizeof *held[t]);
+        CHECK_OK(gn__fold_fits_make(ctx, &p, fold, FOLDS, &fits, &err), err);
+        for (size_t l = 0; l < sizeof strength / sizeof *strength; l++) {
+            double lambda[FOLDS];
+            for (size_t f = 0; f < FOLDS; f++) lambda[f] = strength[l] * (1 + 0.1 * (double)f);
+            CHECK_OK(gn__fold_fits_run(fits, lambda, 1e-5, 0, rep, &err), err);
+            for (size_t f = 0; t == 0 && f < FOLDS; f++) {
+                gn__logistic_problem q = p;
+                gn__logistic_report alone;
+                double w[D + 1] = {0};
+                q.lambda = lambda[f], q.tolerance = 1e-6, q.n = 0;
+                for (size_t i = 0; i < N; i++)
+                    if (fold[i] != f) kept[q.n] = row[i], kept_y[q.n] = y[i], kept_weight[q.n++] = weight[i];
+                q.row = kept, q.y = kept_y, q.sample_weight = kept_weight;
+                CHECK_OK(gn__logistic_fit(ctx, &q, w, &alone, &err), err);
+                CHECK(rep[f].converged && rep[f].evaluations < 12);
+                CHECK_NEAR(rep[f].reference, alone.reference, 1e-5 * alone.reference);
+                CHECK_NEAR(rep[f].objective, alone.objective, 1e-6 * alone.objective);
+                for (size_t j = 0; j <= D; j++) CHECK_NEAR(gn__fold_fits_weight(fits, f)[j], w[j], 1e-4);
+            }
+        }
+        memcpy(held[t], gn__fold_fits_held(fits), N * sizeof *held[t]);
+        for (size_t i = 0; i < N; i++) {
+            const double *w = gn__fold_fits_weight(fits, fold[i]);
+            double margin = w[D];
+            for (size_t j = 0; j < D; j++) margin += w[j] * (double)(x[row[i] * D + j] - mean[j]) / p.scale;
+            CHECK_NEAR(held[t][i], margin, 1e-5 * (1 + fabs(margin)));
+        }
+        gn__fold_fits_free(fits);
+        gn_context_free(ctx);
+    }
+    CHECK(memcmp(held[0], held[1], N * sizeof *held[0]) == 0 &&
+          memcmp(held[0], held[2], N * sizeof *held[0]) == 0);
+    /* Without fold 2 one class is left. */
+    gn_context *ctx = context(1);
+    gn__fold_fits *none = NULL;
+    for (size_t i = 0; i < N; i++) y[i] = fold[i] == 2 && i % 2;
+    CHECK_INT(gn__fold_fits_make(ctx, &p, fold, FOLDS, &none, &err), GN_DATA);
+    CHECK(none == NULL);
+    gn_context_free(ctx);
+    for (int t = 0; t < 3; t++) free(held[t]);
+    free(x), free(y), free(kept_y), free(fold), free(row), free(kept), free(weight), free(kept_weight);
 }
 
 TEST(refuses_what_it_cannot_fit)

@@ -779,10 +779,12 @@ TEST(signals_do_not_write_into_products)
     free(c);
 }
 
-/* The four of the logistic regression, odd widths and extreme margins included. */
+/* Those of the logistic regression, odd widths and extreme margins included. */
 TEST(logistic_kernels_agree_with_the_reference)
 {
-    enum { ROWS = 21, COLS = 83, CLASSES = 5, STRIDE = 32 };
+    enum { ROWS = 21, COLS = 83, CLASSES = 5, STRIDE = 32, FITS = 7, TOGETHER = 15 };
+    static float many[FITS * COLS], part[FITS * GN__LANES], by_fit[2][FITS * GN__LANES],
+        added[2][FITS * COLS];
     static float x[ROWS * COLS], mean[COLS], w[COLS], out[2][ROWS], sums[2][COLS], logit[2][CLASSES * STRIDE];
     const float *row[ROWS];
     float bias[CLASSES], y[STRIDE], weight[STRIDE], factor[ROWS], margin[2][STRIDE];
@@ -792,6 +794,8 @@ TEST(logistic_kernels_agree_with_the_reference)
     for (size_t j = 0; j < COLS; j++) mean[j] = (float)gn__rng_normal(&r), w[j] = (float)gn__rng_normal(&r);
     for (size_t i = 0; i < ROWS; i++) row[i] = x + i * COLS, factor[i] = (float)gn__rng_normal(&r);
     for (size_t c = 0; c < CLASSES; c++) bias[c] = (float)gn__rng_normal(&r);
+    for (size_t i = 0; i < FITS * COLS; i++) many[i] = (float)gn__rng_normal(&r);
+    for (size_t i = 0; i < FITS * GN__LANES; i++) part[i] = (float)gn__rng_normal(&r);
     for (size_t i = 0; i < STRIDE; i++) {
         label[i] = (int)(i % CLASSES);
         y[i] = (float)(i % 2);
@@ -803,9 +807,12 @@ TEST(logistic_kernels_agree_with_the_reference)
         double loss[2], soft[2];
         for (size_t k = 0; k < 2; k++) {
             gn__rng again = gn__rng_make(4, gn__purpose("test/logistic-kernels"), 0);
-            pair[k]->margins(row, ROWS, mean, w, COLS, out[k]);
+            pair[k]->margins(row, ROWS, row, mean, w, COLS, out[k]);
             for (size_t j = 0; j < COLS; j++) sums[k][j] = mean[j];
             pair[k]->add_rows(row, ROWS, mean, factor, COLS, sums[k]);
+            pair[k]->margins_of_fits(x, TOGETHER, COLS, many, FITS, by_fit[k]);
+            memcpy(added[k], many, sizeof many);
+            pair[k]->add_rows_of_fits(x, TOGETHER, COLS, part, FITS, added[k]);
             for (size_t i = 0; i < STRIDE; i++)
                 margin[k][i] = i < 4 ? (i < 2 ? 300 : -300) : (float)(5 * gn__rng_normal(&again));
             for (size_t i = 0; i < CLASSES * STRIDE; i++)
@@ -817,6 +824,8 @@ TEST(logistic_kernels_agree_with_the_reference)
         CHECK_NEAR(soft[0], soft[1], 1e-5 * soft[0]);
         for (size_t i = 0; i < ROWS; i++) CHECK_NEAR(out[0][i], out[1][i], 1e-4);
         for (size_t j = 0; j < COLS; j++) CHECK_NEAR(sums[0][j], sums[1][j], 1e-4);
+        for (size_t i = 0; i < FITS * GN__LANES; i++) CHECK_NEAR(by_fit[0][i], by_fit[1][i], 1e-4);
+        for (size_t i = 0; i < FITS * COLS; i++) CHECK_NEAR(added[0][i], added[1][i], 1e-4);
         for (size_t i = 0; i < STRIDE; i++) CHECK_NEAR(margin[0][i], margin[1][i], 1e-6);
         for (size_t i = 0; i < CLASSES * STRIDE; i++) CHECK_NEAR(logit[0][i], logit[1][i], 2e-6);
     }

@@ -1,4 +1,5 @@
 #include "genchi/verify.h"
+#include "tensor/logistic.h"
 #include "test.h"
 #include "verify/parts.h"
 
@@ -304,6 +305,84 @@ TEST(probe_survives_hard_data)
     CHECK_NEAR(p.lambda, 1e-2, 1e-12);
     gn_probe_free(&p);
     gn_matrix_free(&x);
+    gn_context_free(ctx);
+}
+
+/* The log-odds of a fold's rows by a fit of its own, on the other rows in their own units. */
+static void check_fold(gn_context *ctx, const gn__job *job, uint32_t f)
+{
+    const gn__sample *s = &job->sample;
+    size_t d = s->x->cols, n = 0;
+    uint32_t *row = gn__calloc(s->n, sizeof *row);
+    int *y = gn__calloc(s->n, sizeof *y);
+    double *sum = gn__calloc(d, sizeof *sum), square = 0, w[16] = {0};
+    float mean[16];
+    for (size_t i = 0; i < s->n; i++) {
+        if (job->fold[i] == f) continue;
+        for (size_t j = 0; j < d; j++) sum[j] += (double)s->x->data[s->row[i] * d + j];
+        y[n] = s->y[i] == 3;
+        row[n++] = s->row[i];
+    }
+    for (size_t j = 0; j < d; j++) mean[j] = (float)(sum[j] / (double)n);
+    for (size_t i = 0; i < n; i++)
+        for (size_t j = 0; j < d; j++) square += pow((double)s->x->data[row[i] * d + j] - (double)mean[j], 2);
+    gn__logistic_problem p = {.x = s->x->data, .n = n, .dim = d, .ld = d, .row = row, .y = y, .classes = 2};
+    p.lambda = job->fold_lambda[f], p.mean = mean, p.scale = sqrt(square / (double)(n * d));
+    CHECK_OK(gn__logistic_fit(ctx, &p, w, NULL, &err), err);
+    for (size_t i = 0; i < s->n; i++) {
+        if (job->fold[i] != f) continue;
+        const float *x = s->x->data + s->row[i] * d, *logit = job->held + i * (size_t)s->classes;
+        double margin = w[d];
+        for (size_t j = 0; j < d; j++) margin += w[j] * ((double)x[j] - (double)mean[j]) / p.scale;
+        CHECK_NEAR(logit[3] - logit[1], margin, 1e-2 * (1 + fabs(margin)));
+        CHECK(isinf(logit[0]) && isinf(logit[2]));
+    }
+    free(row), free(y), free(sum);
+}
+
+/* Rows enough that the folds' fits share their passes. Of four classes two occur, some rows have no label, a
+ * few rows are far out, so that the scale differs from fold to fold. Then separable, with a constant column
+ * and a class of 1 in 100. */
+TEST(large_folds_are_fitted_together)
+{
+    enum { N = 6000, D = 6 };
+    static const double strengths[2][2] = {{1, 1e-1}, {1e-2, 1e-5}};
+    gn_context *ctx = context(2, 1);
+    gn_matrix x;
+    int *y = gn__calloc(N, sizeof *y);
+    gn__plan plan;
+    CHECK_OK(gn_matrix_create(N, D, &x, &err), err);
+    for (int hard = 0; hard < 2; hard++) {
+        gn_probe_options options = {.inner_folds = 4, .lambdas = strengths[hard], .lambda_count = 2};
+        gn__job job = {.purpose = 5, .keep_held = true};
+        draw(&x, y, 2, hard ? 20 : 1, 9);
+        for (size_t i = 0; i < N; i++) {
+            if (hard && i % 100 > 1) {
+                y[i] = 0;
+                x.data[i * D] += 20 * (float)(i % 2), x.data[i * D + 1] -= 20 * (float)(i % 2);
+            }
+            y[i] = i % 7 == 6 ? -1 : y[i] ? 3 : 1;
+            for (size_t j = 0; j < D; j++) x.data[i * D + j] = x.data[i * D + j] * (i % 1999 ? 1 : 40) + 5;
+            if (hard) x.data[i * D + 4] = 3;
+        }
+        CHECK_OK(gn__plan_make(&options, &plan, &err), err);
+        CHECK_OK(gn__sample_make(&x, y, 4, NULL, &job.sample, &err), err);
+        CHECK_OK(gn__fit_jobs(ctx, &plan, &job, 1, NULL, &err), err);
+        CHECK_INT(job.folds, 4);
+        size_t right = 0;
+        for (size_t i = 0; i < job.sample.n; i++)
+            right += (job.held[4 * i + 3] > job.held[4 * i + 1]) == (job.sample.y[i] == 3);
+        if (hard)
+            CHECK(right > job.sample.n - 5); /* but for those far out */
+        else
+            CHECK(right > job.sample.n * 7 / 10 && right < job.sample.n * 8 / 10 + 200);
+        for (uint32_t f = 0; !hard && f < job.folds; f++) check_fold(ctx, &job, f);
+        CHECK(isfinite(job.probe.intercept[1]) && isinf(job.probe.intercept[0]));
+        gn__job_free(&job);
+        gn__plan_free(&plan);
+    }
+    gn_matrix_free(&x);
+    free(y);
     gn_context_free(ctx);
 }
 
