@@ -288,16 +288,16 @@ static bool after_attention(const pass *p, const gn__layer *l, size_t row, size_
 
 /* ---- what some models have beside layers ----------------------------------------------------------- */
 
-/* The embeddings of the tokens around token t of a text of `tokens`, zeros beyond its ends. */
-static void gather(const gn__recipe *r, const float *text, size_t t, size_t tokens, float *out)
+void gn__gather_taps(const gn__recipe *r, const float *text, size_t t, size_t tokens, size_t first,
+                     size_t width, float *out)
 {
     size_t half = r->conv / 2;
-    for (size_t k = 0; k < r->conv; k++, out += r->dim) {
+    for (size_t k = 0; k < r->conv; k++, out += width) {
         bool there = t + k >= half && t + k - half < tokens;
         if (there)
-            memcpy(out, text + (t + k - half) * r->dim, r->dim * sizeof *out);
+            memcpy(out, text + (t + k - half) * r->dim + first, width * sizeof *out);
         else
-            memset(out, 0, r->dim * sizeof *out);
+            memset(out, 0, width * sizeof *out);
     }
 }
 
@@ -311,7 +311,8 @@ static bool convolve(const pass *p, const gn__sequence *sequence, size_t rows)
         float *hidden = ws->hidden + row * r->dim;
         size_t n = rows - row < GN__ROWS ? rows - row : GN__ROWS;
         for (size_t i = 0; i < n; i++) {
-            gather(r, ws->first + start * r->dim, t, sequence[s].count, ws->taps + i * taps);
+            gn__gather_taps(r, ws->first + start * r->dim, t, sequence[s].count, 0, r->dim,
+                            ws->taps + i * taps);
             if (++t < sequence[s].count) continue;
             start += t;
             t = 0;
