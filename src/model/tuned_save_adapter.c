@@ -7,7 +7,8 @@
 
 enum { NAME = 320, KINDS = 16 };
 
-/* Adapted layers that differ only in their number: what stands behind it in their path, and A's rows. */
+/* Adapted layers that differ only in their number (and that in their group): what stands behind it in their
+ * path, and A's rows. */
 typedef struct kind {
     char end[NAME];
     size_t rank;
@@ -37,8 +38,10 @@ static bool layer_path(const gn_model *m, const char *name, char out[NAME])
 
 static void add_kind(adapters *x, const char *path, size_t rank)
 {
-    const char *layer = x->s->t->m->recipe.names->layer, *end = path + strlen(layer);
+    const gn__recipe *r = &x->s->t->m->recipe;
+    const char *end = path + strlen(r->names->layer);
     end += strspn(end, "0123456789");
+    if (r->group > 1) end += strlen(r->names->inside), end += strspn(end, "0123456789");
     for (size_t i = 0; i < x->kinds; i++)
         if (strcmp(x->kind[i].end, end) == 0) return;
     if (x->kinds == KINDS) return; /* no recipe has so many */
@@ -107,9 +110,15 @@ static void put_literally(gn__buf *b, const char *s)
  * attention.output.dense too. */
 static void pattern(const adapters *x, gn__buf *out)
 {
+    const gn__recipe *r = &x->s->t->m->recipe;
     gn__buf_puts(out, "(.*\\.)?");
-    put_literally(out, x->s->t->m->recipe.names->layer);
-    gn__buf_puts(out, "[0-9]+(");
+    put_literally(out, r->names->layer);
+    gn__buf_puts(out, "[0-9]+");
+    if (r->group > 1) {
+        put_literally(out, r->names->inside);
+        gn__buf_puts(out, "[0-9]+");
+    }
+    gn__buf_putc(out, '(');
     for (size_t i = 0; i < x->kinds; i++) {
         if (i > 0) gn__buf_putc(out, '|');
         put_literally(out, x->kind[i].end);
