@@ -1,6 +1,6 @@
 """Trains small models with the library, saves them, and loads what was saved with transformers and peft: the logits
 and embeddings must be those that genchi gave, within 1e-4 (probabilities) and 1e-4 of the largest number (embeddings). Also
-loads it again with genchi. Needs torch, transformers, peft.
+loads it again with genchi. Needs torch, transformers, sentence-transformers, peft.
 
     python tests/tools/tuned_interop.py build/gcc/libgenchi.so [MODEL ...]
 
@@ -15,6 +15,7 @@ import tempfile
 import numpy as np
 import torch
 from safetensors.torch import load_file
+from sentence_transformers import SentenceTransformer
 from tokenizers import Tokenizer
 from transformers import AutoModel, AutoModelForSequenceClassification
 
@@ -79,13 +80,19 @@ def again(folder):
     return x
 
 
-def pooled(h, folder, causal):
-    path = os.path.join(folder, "1_Pooling", "config.json")
-    if os.path.exists(path) and json.load(open(path)).get("pooling_mode_cls_token"):
-        v = h[0]
-    else:
-        v = h[-1] if causal else h.mean(0)
-    return torch.nn.functional.normalize(v, dim=0) if os.path.exists(os.path.join(folder, "modules.json")) else v
+def behind(folder):
+    """The modules behind the transformer; none: the usual pooling."""
+    there = os.path.exists(os.path.join(folder, "modules.json"))
+    return list(SentenceTransformer(folder, device="cpu").eval())[1:] if there else None
+
+
+def pooled(h, modules, causal):
+    if modules is None:
+        return h[-1] if causal else h.mean(0)
+    x = {"token_embeddings": h[None], "attention_mask": torch.ones(1, len(h), dtype=torch.int64)}
+    for module in modules:
+        x = module(x)
+    return x["sentence_embedding"][0]
 
 
 def compare(folder, what, causal):
@@ -120,11 +127,11 @@ def compare(folder, what, causal):
                 assert classifier.config.num_labels == 3
                 classifier.eval()
             again_by = float(np.abs(again(saved) - embedding).max())
-        worst_p = worst_x = 0.0
+        worst_p, worst_x, modules = 0.0, 0.0, behind(folder if what == 2 else saved)
         for i, t in enumerate(TEXTS):
             ids = torch.tensor([tokenizer.encode(t).ids])
             with torch.no_grad():
-                v = pooled(model(ids).last_hidden_state[0].float(), folder, causal)
+                v = pooled(model(ids).last_hidden_state[0].float(), modules, causal)
                 logits = head["weight"] @ v + head["bias"]
                 if classifier is not None:
                     logits = classifier(ids).logits[0]
@@ -138,11 +145,13 @@ def compare(folder, what, causal):
 
 
 def main():
-    causal = {"gpt2", "gpt2_bf16_sharded", "gpt_neox", "opt", "bloom", "phi", "phi3", "llama", "mistral", "qwen2", "qwen3",
-              "gemma2"}
+    causal = {"gpt2", "gpt2_bf16_sharded", "gpt_neox", "opt", "opt_narrow", "opt_wide", "bloom", "phi", "phi_head_norms",
+              "phi3", "phi3_longrope", "llama", "mistral", "qwen2", "qwen3", "gemma2"}
     folders = sys.argv[2:] or [os.path.join(ROOT, "model", k) for k in ("bert", "bert_f16", "gpt2", "gpt2_bf16_sharded")] + [
         os.path.join(ROOT, "architecture", k) for k in (
-            "llama", "mistral", "qwen2", "phi3", "opt", "bloom", "gpt_neox", "gemma2", "electra", "mpnet", "modernbert")]
+            "llama", "mistral", "qwen2", "phi3", "opt", "bloom", "gpt_neox", "gemma2", "electra", "mpnet", "modernbert",
+            "deberta_v2_convolution", "deberta_v2_xlarge", "opt_narrow", "opt_wide", "phi_head_norms", "phi3_longrope",
+            "albert_groups", "distilbert")]
     failed = 0
     for folder in folders:
         for what in (1, 3, 0, 2):
