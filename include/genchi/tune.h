@@ -19,7 +19,7 @@ extern "C" {
     X(HEAD, "head")     /* nothing but the head */                                 \
     X(FULL, "full")     /* every weight */                                         \
     X(LORA, "lora")     /* low-rank additions to linear layers (Hu et al. 2022) */ \
-    X(LAST_K, "last-k") /* the last layers, and the final norm */
+    X(LAST_K, "last-k") /* the last layers, the final norm, an output projection */
 
 typedef enum gn_tune_what {
 #define GN_TUNE_ENUM(name, text) GN_TUNE_##name,
