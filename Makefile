@@ -211,18 +211,20 @@ $(BUILD)/bench/%: $(BUILD)/bench/%.o $(BUILD)/bench/study.o $(STATIC)
 bench: all
 	bench/check.sh $(GENCHI)
 
-# Studies by simulation (level, power, equivalence, coverage, kinds of shift). What is simulated is kept in STUDY:
-# stopped and started again, or with more SIMULATIONS, it goes on. "make study-tables" puts what is there into
-# docs/calibration*.md and docs/coverage.md. With BASE.npy and OTHER.npy in STUDY ("make study-texts") real
-# embeddings are among the rows. 100 simulations take some ten minutes of two cores, 2000 some hours.
+# Studies by simulation (level, power, equivalence, coverage, kinds of shift). What is simulated is kept in STUDY as
+# sums (docs/study/README.md), which are committed: stopped and started again, on another day or with more
+# SIMULATIONS, a study goes on where it stood. "make study-tables" puts what is there into docs/calibration*.md and
+# docs/coverage.md. The rows of real embeddings are gone on with where "make study-texts" has made the texts'
+# (STUDY_TEXTS). From nothing, 100 simulations take some ten minutes of two cores, 2000 some hours.
 SIMULATIONS ?= 100
-STUDY ?= build/study
-STUDY_TEXTS = $(wildcard $(STUDY)/BASE.npy) $(wildcard $(STUDY)/OTHER.npy)
+STUDY ?= docs/study
+STUDY_TEXTS ?= build/study-texts
+STUDY_NPY = $(wildcard $(STUDY_TEXTS)/BASE.npy) $(wildcard $(STUDY_TEXTS)/OTHER.npy)
 calibrate: calibrate-tests calibrate-kinds calibrate-coverage
 calibrate-tests: $(BUILD)/bench/calibrate
 	@mkdir -p $(STUDY)
-	for part in level power equivalence $(if $(word 2,$(STUDY_TEXTS)),graded); do \
-	    $< $$part $(SIMULATIONS) $(STUDY)/$$part.tsv $(STUDY_TEXTS) || exit 1; done
+	for part in level power equivalence graded; do \
+	    $< $$part $(SIMULATIONS) $(STUDY)/$$part.tsv $(STUDY_NPY) || exit 1; done
 calibrate-kinds: $(BUILD)/bench/calibrate_kinds
 	@mkdir -p $(STUDY)
 	for part in kinds coverage rows; do $< $$part $(SIMULATIONS) $(STUDY)/kinds_$$part.tsv || exit 1; done
@@ -231,10 +233,10 @@ calibrate-coverage: $(BUILD)/bench/coverage
 	for part in domain probe line plane scores; do \
 	    $< $$part $(SIMULATIONS) $(STUDY)/cov_$$part.tsv || exit 1; done
 study-texts: $(GENCHI)
-	@mkdir -p $(STUDY)
+	@mkdir -p $(STUDY_TEXTS)
 	model=$$(scripts/fetch-demo-model.sh) && \
-	    $(GENCHI) embed --model $$model --input examples/data/en_train.csv --text text --out $(STUDY)/BASE.npy && \
-	    $(GENCHI) embed --model $$model --input examples/data/en_field.csv --text text --out $(STUDY)/OTHER.npy
+	    $(GENCHI) embed --model $$model --input examples/data/en_train.csv --text text --out $(STUDY_TEXTS)/BASE.npy && \
+	    $(GENCHI) embed --model $$model --input examples/data/en_field.csv --text text --out $(STUDY_TEXTS)/OTHER.npy
 study-tables: $(BUILD)/bench/calibrate $(BUILD)/bench/calibrate_kinds $(BUILD)/bench/coverage
 	bench/tables.sh $(BUILD)/bench $(STUDY)
 

@@ -1,10 +1,10 @@
 /* Level and power of every two-sample test by simulation:
  *
- *     calibrate level|power|graded|equivalence SIMULATIONS FILE [BASE.npy OTHER.npy]
+ *     calibrate level|power|graded|graded_other|equivalence SIMULATIONS FILE [BASE.npy OTHER.npy]
  *
  * FILE keeps what has been simulated (study.h): stop it at any time, run it again to go on; SIMULATIONS 0
  * prints what is there. Prints Markdown tables (docs/calibration.md). BASE and OTHER: embeddings of texts of
- * two kinds, for the rows that need real ones. */
+ * two kinds; without them the rows that need real ones are printed and not gone on with. */
 #include "study.h"
 
 #include <math.h>
@@ -14,7 +14,8 @@ enum { LEVEL_PERMUTATIONS = 19, POWER_PERMUTATIONS = 499, GRADED_PERMUTATIONS = 
 
 static study_row rows[MOST_ROWS];
 static size_t count;
-static gn_matrix texts[2]; /* of the two kinds */
+static gn_matrix texts[2];                        /* of the two kinds; no rows: not given */
+enum { EXAMPLE_TEXTS = 755, EXAMPLE_COLS = 384 }; /* both kinds of the example's, by all-MiniLM-L6-v2 */
 
 static study_row *add_row(const char *key)
 {
@@ -139,7 +140,13 @@ static void level(size_t simulations, const char *path)
 {
     char key[120];
     double all[GN_TESTS] = {0};
-    size_t done = 0, all_texts = texts[0].rows + texts[1].rows;
+    size_t done = 0;
+    bool given = texts[0].rows + texts[1].rows == EXAMPLE_TEXTS && texts[0].cols == EXAMPLE_COLS;
+    if (texts[0].rows > 0 && !given) {
+        fprintf(stderr, "calibrate: the rows of texts are of %d of the example's, %d columns\n",
+                EXAMPLE_TEXTS, EXAMPLE_COLS);
+        exit(1);
+    }
     for (size_t s = 0; s < 3; s++)
         for (size_t d = 0; d < 3; d++) {
             for (size_t l = 0; l < sizeof laws / sizeof *laws; l++) {
@@ -153,12 +160,13 @@ static void level(size_t simulations, const char *path)
             }
             /* As far as there are texts: 500/500 and 2000/100 become two halves, and 6 to 1. */
             size_t n_a = sizes[s][0], n_b = sizes[s][1];
-            if (n_a + n_b > all_texts)
-                n_a = s == 1 ? all_texts / 2 : all_texts - 100, n_b = s == 1 ? all_texts / 2 : 100;
-            if (all_texts < 200 || dims[d] != 384) continue;
-            snprintf(key, sizeof key, "texts, %zu/%zu, %zu", n_a, n_b, texts[0].cols);
+            if (n_a + n_b > EXAMPLE_TEXTS)
+                n_a = s == 1 ? EXAMPLE_TEXTS / 2 : EXAMPLE_TEXTS - 100,
+                n_b = s == 1 ? EXAMPLE_TEXTS / 2 : 100;
+            if (dims[d] != EXAMPLE_COLS) continue;
+            snprintf(key, sizeof key, "texts, %zu/%zu, %d", n_a, n_b, EXAMPLE_COLS);
             study_row *row = add_row(key);
-            row->simulate = simulate_halves;
+            row->simulate = given ? simulate_halves : NULL;
             row->number[0] = n_a, row->number[1] = n_b;
             row->batch = 10;
         }
@@ -292,27 +300,40 @@ static void simulate_graded(const study_row *row, size_t k, gn_context *ctx, dou
     free(order[1]);
 }
 
-static void graded(size_t simulations, const char *path)
+static void graded_of(size_t n, size_t simulations, const char *path)
 {
     static const double shares[] = {0, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5};
-    size_t n = texts[0].rows / 2 < 500 ? texts[0].rows / 2 : 500;
     char key[120];
-    if (n / 2 > texts[1].rows) n = 2 * texts[1].rows;
+    bool given = texts[0].rows > 0;
+    if (given && (texts[0].rows < 2 * n || texts[1].rows < (n + 1) / 2)) {
+        fprintf(stderr, "calibrate: this needs %zu and %zu texts\n", 2 * n, (n + 1) / 2);
+        exit(1);
+    }
     for (size_t s = 0; s < sizeof shares / sizeof *shares; s++) {
         size_t other = (size_t)(shares[s] * (double)n + 0.5);
         snprintf(key, sizeof key, "%g %%: %zu of %zu", 100 * shares[s], other, n);
         study_row *row = add_row(key);
-        row->simulate = simulate_graded;
+        row->simulate = given ? simulate_graded : NULL;
         row->number[0] = n, row->number[1] = other;
         row->batch = 10;
     }
     study_run(rows, count, simulations, path, 0, 1);
-    printf("\n### Power on embeddings of texts: a share of %zu texts replaced by another kind's, %zu "
-           "columns, %d "
+    printf("\n### Power on embeddings of texts: a share of %zu texts replaced by another kind's, %d "
            "permutations\n",
-           n, texts[0].cols, GRADED_PERMUTATIONS);
+           n, GRADED_PERMUTATIONS);
     header("share replaced (simulations)");
     for (size_t s = 0; s < count; s++) print_row(&rows[s], 2);
+}
+
+/* Half of the first kind of the example's texts. */
+static void graded(size_t simulations, const char *path)
+{
+    graded_of(199, simulations, path);
+}
+
+static void graded_other(size_t simulations, const char *path)
+{
+    graded_of(500, simulations, path);
 }
 
 /* ---- the equivalence test at its tolerance ---------------------------------------------------------- */
@@ -373,22 +394,22 @@ int main(int argc, char **argv)
     static const struct {
         const char *name;
         void (*run)(size_t simulations, const char *path);
-        bool texts; /* cannot do without */
-    } part[] = {{"level", level, false},
-                {"power", power, false},
-                {"graded", graded, true},
-                {"equivalence", equivalence, false}};
+    } part[] = {{"level", level},
+                {"power", power},
+                {"graded", graded},
+                {"graded_other", graded_other},
+                {"equivalence", equivalence}};
     gn_error err = {0};
     if (argc > 5)
         for (int t = 0; t < 2; t++) study_must(gn_npy_read(argv[4 + t], &texts[t], &err), &err);
     for (size_t p = 0; p < sizeof part / sizeof *part && argc > 3; p++)
-        if (strcmp(argv[1], part[p].name) == 0 && (argc > 5 || !part[p].texts)) {
+        if (strcmp(argv[1], part[p].name) == 0) {
             part[p].run(strtoul(argv[2], NULL, 10), argv[3]);
             gn_matrix_free(&texts[0]);
             gn_matrix_free(&texts[1]);
             return 0;
         }
-    fprintf(stderr,
-            "usage: calibrate level|power|graded|equivalence SIMULATIONS FILE [BASE.npy OTHER.npy]\n");
+    fprintf(stderr, "usage: calibrate level|power|graded|graded_other|equivalence SIMULATIONS FILE [BASE.npy "
+                    "OTHER.npy]\n");
     return 2;
 }

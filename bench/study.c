@@ -103,37 +103,139 @@ static size_t most_batches(const study_row *row, size_t rows, size_t simulations
     return most;
 }
 
-static study_row *find(study_row *row, size_t rows, const char *key)
+/* What a line of the file holds: simulations of the batches first to last of a row. */
+typedef struct entry {
+    char *key;
+    size_t first, last, count, seen; /* seen: which line of the file, so that keys keep their order */
+    double sum[STUDY_VALUES];
+} entry;
+
+typedef struct entries {
+    entry *at;
+    size_t count;
+} entries;
+
+static bool parse(char *line, entry *out)
 {
-    for (size_t r = 0; r < rows; r++)
-        if (strcmp(row[r].key, key) == 0) return &row[r];
-    return NULL;
+    char *save, *key = strtok_r(line, "\t", &save), *batch = strtok_r(NULL, "\t", &save);
+    char *count = strtok_r(NULL, "\t", &save), *sums = strtok_r(NULL, "\n", &save);
+    if (sums == NULL) return false;
+    *out = (entry){.key = must_have(strdup(key)), .count = strtoul(count, NULL, 10)};
+    out->first = out->last = strtoul(batch, &batch, 10);
+    if (*batch == '-') out->last = strtoul(batch + 1, NULL, 10);
+    for (size_t v = 0; v < STUDY_VALUES && *sums; v++) out->sum[v] = strtod(sums, &sums);
+    return true;
 }
 
-/* done: [rows × most], may be NULL. Returns where the last whole line ends. */
-static long read_file(const char *path, study_row *row, size_t rows, bool *done, size_t most)
+static int by_key(const void *a, const void *b)
+{
+    const entry *x = a, *y = b;
+    int order = strcmp(x->key, y->key);
+    return order ? order : (x->first > y->first) - (x->first < y->first);
+}
+
+static int by_line(const void *a, const void *b)
+{
+    const entry *x = a, *y = b;
+    return (x->seen > y->seen) - (x->seen < y->seen);
+}
+
+/* Batches of a row that follow on each other become one entry. A batch that is there twice stops the
+ * program: the sums cannot be taken apart again. */
+static void fold(entries *e)
+{
+    size_t n = 0;
+    qsort(e->at, e->count, sizeof *e->at, by_key);
+    for (size_t i = 0; i < e->count; i++) {
+        entry *last = n > 0 ? &e->at[n - 1] : NULL, *next = &e->at[i];
+        bool same = last != NULL && strcmp(last->key, next->key) == 0;
+        if (same && next->first <= last->last) {
+            fprintf(stderr, "study: batch %zu of \"%s\" is in the file twice\n", next->first, next->key);
+            exit(1);
+        }
+        if (same && next->seen > last->seen) next->seen = last->seen;
+        if (!same || next->first > last->last + 1) {
+            e->at[n++] = *next;
+            continue;
+        }
+        last->last = next->last;
+        last->count += next->count;
+        last->seen = next->seen;
+        for (size_t v = 0; v < STUDY_VALUES; v++) last->sum[v] += next->sum[v];
+        free(next->key);
+    }
+    e->count = n;
+    qsort(e->at, e->count, sizeof *e->at, by_line);
+}
+
+/* The whole lines of the file, folded. */
+static entries read_file(const char *path)
 {
     FILE *f = fopen(path, "r");
+    entries e = {0};
     char *line = NULL;
-    size_t room = 0;
+    size_t room = 0, has_room = 0;
     ssize_t length;
-    long end = 0;
-    if (f == NULL) return 0;
+    if (f == NULL) return e;
     while ((length = getline(&line, &room, f)) > 0 && line[length - 1] == '\n') {
-        char *save, *key = strtok_r(line, "\t", &save), *at = strtok_r(NULL, "\t", &save);
-        char *count = strtok_r(NULL, "\t", &save), *sums = strtok_r(NULL, "\t", &save);
-        end = ftell(f);
-        if (sums == NULL) continue;
-        study_row *r = find(row, rows, key);
-        if (r == NULL) continue;
-        size_t batch = strtoul(at, NULL, 10);
-        if (done != NULL && batch < most) done[(size_t)(r - row) * most + batch] = true;
-        r->done += strtoul(count, NULL, 10);
-        for (size_t v = 0; v < STUDY_VALUES && *sums && *sums != '\n'; v++) r->sum[v] += strtod(sums, &sums);
+        if (e.count == has_room) {
+            has_room = 2 * has_room + 64;
+            e.at = must_have(realloc(e.at, has_room * sizeof *e.at));
+        }
+        if (!parse(line, &e.at[e.count])) continue;
+        e.at[e.count].seen = e.count;
+        e.count++;
     }
     free(line);
     fclose(f);
-    return end;
+    if (e.count > 0) fold(&e);
+    return e;
+}
+
+static void entries_free(entries *e)
+{
+    for (size_t i = 0; i < e->count; i++) free(e->at[i].key);
+    free(e->at);
+}
+
+static void write_entry(FILE *f, const entry *e)
+{
+    size_t values = STUDY_VALUES;
+    while (values > 1 && e->sum[values - 1] == 0) values--;
+    fprintf(f, "%s\t%zu", e->key, e->first);
+    if (e->last > e->first) fprintf(f, "-%zu", e->last);
+    fprintf(f, "\t%zu\t", e->count);
+    for (size_t v = 0; v < values; v++) fprintf(f, v ? " %.17g" : "%.17g", e->sum[v]);
+    fprintf(f, "\n");
+}
+
+/* Puts what is folded in the file's place, whole or not at all. */
+static void write_file(const char *path, const entries *e)
+{
+    char name[4096];
+    snprintf(name, sizeof name, "%s.tmp-new", path);
+    FILE *f = must_have(fopen(name, "w"));
+    for (size_t i = 0; i < e->count; i++) write_entry(f, &e->at[i]);
+    if (fclose(f) != 0 || rename(name, path) != 0) {
+        perror(path);
+        exit(1);
+    }
+}
+
+/* Sets what the rows have, and (done: [rows × most]) which batches. */
+static void take(const entries *e, study_row *row, size_t rows, bool *done, size_t most)
+{
+    for (size_t r = 0; r < rows; r++) {
+        row[r].done = 0;
+        memset(row[r].sum, 0, sizeof row[r].sum);
+        for (size_t i = 0; i < e->count; i++) {
+            const entry *of = &e->at[i];
+            if (strcmp(of->key, row[r].key) != 0) continue;
+            row[r].done += of->count;
+            for (size_t v = 0; v < STUDY_VALUES; v++) row[r].sum[v] += of->sum[v];
+            for (size_t b = of->first; b <= of->last && b < most; b++) done[r * most + b] = true;
+        }
+    }
 }
 
 /* ---- the run -------------------------------------------------------------------------------------- */
@@ -150,14 +252,12 @@ static void *worker(void *arg)
         pthread_mutex_unlock(&w->lock);
         if (k >= w->count) break;
         const study_row *row = &w->row[w->todo[k].row];
-        double sum[STUDY_VALUES] = {0};
-        size_t from = w->todo[k].batch * row->batch, last = STUDY_VALUES;
-        for (size_t i = 0; i < row->batch; i++) row->simulate(row, from + i, ctx, sum);
-        while (last > 1 && sum[last - 1] == 0) last--;
+        entry e = {.first = w->todo[k].batch, .last = w->todo[k].batch, .count = row->batch};
+        size_t from = e.first * row->batch;
+        for (size_t i = 0; i < row->batch; i++) row->simulate(row, from + i, ctx, e.sum);
+        e.key = w->row[w->todo[k].row].key;
         pthread_mutex_lock(&w->lock);
-        fprintf(w->file, "%s\t%zu\t%zu\t", row->key, w->todo[k].batch, row->batch);
-        for (size_t v = 0; v < last; v++) fprintf(w->file, v ? " %.17g" : "%.17g", sum[v]);
-        fprintf(w->file, "\n");
+        write_entry(w->file, &e);
         fflush(w->file);
         pthread_mutex_unlock(&w->lock);
     }
@@ -172,13 +272,15 @@ static size_t list_todo(const study_row *row, size_t rows, size_t simulations, b
     static const size_t parts[] = {10, 4, 2, 1};
     size_t count = 0;
     for (size_t p = 0; p < sizeof parts / sizeof *parts; p++)
-        for (size_t r = 0; r < rows; r++)
+        for (size_t r = 0; r < rows; r++) {
+            if (row[r].simulate == NULL) continue;
             for (size_t b = 0; b < wanted(&row[r], (simulations + parts[p] - 1) / parts[p]) / row[r].batch;
                  b++) {
                 if (done[r * most + b]) continue;
                 done[r * most + b] = true;
                 todo[count++] = (place){r, b};
             }
+        }
     return count;
 }
 
@@ -190,23 +292,24 @@ void study_run(study_row *row, size_t rows, size_t simulations, const char *path
     if (threads == 0) threads = (unsigned)sysconf(_SC_NPROCESSORS_ONLN);
     if (threads > 64) threads = 64;
     bool *done = must_have(calloc(rows * most, sizeof *done));
-    long end = read_file(path, row, rows, done, most);
+    entries e = read_file(path);
+    take(&e, row, rows, done, most);
     if (simulations > 0) {
         work w = {.row = row, .seed = seed, .lock = PTHREAD_MUTEX_INITIALIZER};
         w.todo = must_have(calloc(rows * most, sizeof *w.todo));
         w.count = list_todo(row, rows, simulations, done, most, w.todo);
+        write_file(path, &e);
+        entries_free(&e);
         w.file = must_have(fopen(path, "a"));
-        if (ftruncate(fileno(w.file), end) != 0) perror(path);
         for (unsigned t = 0; t < threads; t++)
             if (pthread_create(&thread[t], NULL, worker, &w) != 0) exit(1);
         for (unsigned t = 0; t < threads; t++) pthread_join(thread[t], NULL);
         fclose(w.file);
         free(w.todo);
-        for (size_t r = 0; r < rows; r++) {
-            row[r].done = 0;
-            memset(row[r].sum, 0, sizeof row[r].sum);
-        }
-        read_file(path, row, rows, NULL, most);
+        e = read_file(path);
+        write_file(path, &e);
+        take(&e, row, rows, done, most);
     }
+    entries_free(&e);
     free(done);
 }

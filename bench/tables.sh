@@ -1,40 +1,31 @@
 #!/bin/sh
 # tables.sh BENCH STUDY: puts the tables of the studies kept in the folder STUDY (make calibrate) into the documents,
-# between their marks "<!-- tables -->" and "<!-- end of tables -->". BENCH: the folder of the programs.
+# between their marks "<!-- tables -->" and "<!-- end of tables -->". BENCH: the folder of the programs. A document
+# of which a study is missing is left as it is.
 set -eu
 bench=$1 study=$2
-texts=
-if [ -f "$study/BASE.npy" ] && [ -f "$study/OTHER.npy" ]; then texts="$study/BASE.npy $study/OTHER.npy"; fi
 new=$(mktemp)
 trap 'rm -f "$new" "$new.doc"' EXIT
 
-# between DOCUMENT: puts $new between the marks
-between() {
+# tables DOCUMENT PROGRAM PREFIX PART…: a table a part, from PREFIXpart.tsv
+tables() {
+    document=$1 program=$2 prefix=$3
+    shift 3
+    : >"$new"
+    for part; do
+        if [ ! -s "$study/$prefix$part.tsv" ]; then
+            echo "$document is left as it is: no $study/$prefix$part.tsv" >&2
+            return
+        fi
+        "$bench/$program" "$part" 0 "$study/$prefix$part.tsv" >>"$new"
+    done
     awk -v new="$new" '
         /^<!-- end of tables -->/ { skip = 0 }
         !skip { print }
-        /^<!-- tables -->/ { while ((getline line <new) > 0) print line; skip = 1 }' "$1" >"$new.doc"
-    cat "$new.doc" >"$1"
+        /^<!-- tables -->/ { while ((getline line <new) > 0) print line; skip = 1 }' "$document" >"$new.doc"
+    cat "$new.doc" >"$document"
 }
-kept() { [ -s "$study/$1.tsv" ]; }
 
-: >"$new"
-# shellcheck disable=SC2086  # two paths
-for part in level power equivalence graded; do
-    if kept $part; then "$bench/calibrate" $part 0 "$study/$part.tsv" $texts >>"$new"; fi
-done
-# of other texts than the example's (docs/calibration.md says which)
-if kept graded_other && [ -f "$study/BASE_other.npy" ]; then
-    "$bench/calibrate" graded 0 "$study/graded_other.tsv" "$study/BASE_other.npy" "$study/OTHER_other.npy" >>"$new"
-fi
-between docs/calibration.md
-: >"$new"
-for part in kinds coverage rows; do
-    if kept kinds_$part; then "$bench/calibrate_kinds" $part 0 "$study/kinds_$part.tsv" >>"$new"; fi
-done
-between docs/calibration-kinds.md
-: >"$new"
-for part in domain probe line plane scores; do
-    if kept cov_$part; then "$bench/coverage" $part 0 "$study/cov_$part.tsv" >>"$new"; fi
-done
-between docs/coverage.md
+tables docs/calibration.md calibrate "" level power equivalence graded graded_other
+tables docs/calibration-kinds.md calibrate_kinds kinds_ kinds coverage rows
+tables docs/coverage.md coverage cov_ domain probe line plane scores

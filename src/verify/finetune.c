@@ -1,45 +1,8 @@
-/* The comparison: which rows each fit is trained on and judged on, and what the judgements add up to. */
-#include "verify/finetune.h"
+/* The comparison with fine-tuning: plans the runs, fits them, and puts the evidence together. */
+#include "verify/finetune_parts.h"
 
 #include <math.h>
 #include <stdio.h>
-
-enum { ORDINARY, GROUPED, KINDS };          /* of folds */
-enum { HELDOUT, TEST, TEST_GROUPED, SETS }; /* of judged rows */
-
-static const char NO_TRAIN_LABELS[] = "no labels in train";
-static const char NO_TEST_LABELS[] = "no labels in test";
-static const char ONE_TRAIN_CLASS[] = "the labels of train are of one class only";
-static const char ONE_TEST_CLASS[] = "the labels of test are of one class only";
-
-/* Rows of one side, by position. */
-typedef struct rows {
-    uint32_t *row; /* ascending, of the side */
-    int *y;
-    uint32_t *group; /* NULL: no groups */
-    size_t n;
-} rows;
-
-/* What the fits of a run said. */
-typedef struct tally {
-    float *right[SETS];       /* [seeds × n] */
-    float *probability[SETS]; /* [seeds × n × classes]; freed once scored */
-} tally;
-
-typedef struct comparison {
-    gn__bench b;
-    gn_context *ctx;
-    const gn_finetune_input *in;
-    gn_finetune_options options;
-    gn_finetune_evidence *out;
-    size_t seeds, classes;
-    rows fit, held, test;  /* train rows trained on; held out; labelled test rows */
-    uint32_t *fold[KINDS]; /* [seeds × test.n] or NULL */
-    size_t *folds[KINDS];  /* [seeds] */
-    size_t set_rows[SETS]; /* 0: not judged */
-    tally *tally;          /* [runs] */
-    gn_error *err;
-} comparison;
 
 /* ---- names --------------------------------------------------------------------------------------- */
 
@@ -72,237 +35,8 @@ const char *gn_answer_name(gn_finetune_answer a)
     };
     return a >= 0 && (size_t)a < sizeof names / sizeof *names ? names[a] : "unknown";
 }
-
-/* ---- rows ---------------------------------------------------------------------------------------- */
-
-static void rows_free(rows *r)
-{
-    free(r->row);
-    free(r->y);
-    free(r->group);
-    *r = (rows){0};
-}
-
-/* The positions p of the sample with keep[p] == value (keep NULL: all). */
-static gn_status rows_of(const gn__sample *s, const uint32_t *keep, uint32_t value, rows *out, gn_error *err)
-{
-    *out = (rows){0};
-    out->row = gn__calloc(s->n, sizeof *out->row);
-    out->y = gn__calloc(s->n, sizeof *out->y);
-    out->group = s->group ? gn__calloc(s->n, sizeof *out->group) : NULL;
-    if (!out->row || !out->y || (s->group && !out->group)) {
-        rows_free(out);
-        return gn__no_memory(err, s->n * (sizeof *out->row + sizeof *out->y));
-    }
-    for (size_t p = 0; p < s->n; p++) {
-        if (keep != NULL && keep[p] != value) continue;
-        out->row[out->n] = s->row[p];
-        out->y[out->n] = s->y[p];
-        if (s->group) out->group[out->n] = s->group[p];
-        out->n++;
-    }
-    return GN_OK;
-}
-
-/* bin[p] = 0 for about `want` rows of the sample: whole groups, or where those give less than half of that,
- * rows; 1 for the others. */
-static gn_status draw(comparison *c, const int *y, const uint32_t *group, size_t n, size_t want,
-                      uint64_t seed, const char *purpose, uint64_t index, uint32_t *bin)
-{
-    double share[2] = {(double)want / (double)n, 1 - (double)want / (double)n};
-    for (const uint32_t *by = group;; by = NULL) {
-        gn__units units = {0};
-        gn__rng rng = gn__rng_make(seed, gn__purpose(purpose), index);
-        size_t got = 0;
-        GN__TRY(gn__units_make(by, n, &units, c->err));
-        gn_status status = gn__deal(&units, y, (int)c->classes, share, 2, want, &rng, bin, c->err);
-        gn__units_free(&units);
-        GN__TRY(status);
-        for (size_t p = 0; p < n; p++) got += bin[p] == 0;
-        if (by == NULL || 2 * got >= want) return GN_OK;
-    }
-}
-
-/* Held-out rows, and of the others those that are trained on. */
-static gn_status split_train(comparison *c)
-{
-    enum { MOST_HELD = 2000, SHARE = 5, FEWEST = 10 };
-    gn__sample all = {0}, rest = {0};
-    gn_status status;
-    uint32_t *bin = NULL;
-    GN__TRY_GOTO(
-        gn__sample_make(c->in->train, c->in->train_label, (int)c->classes, c->in->train_group, &all, c->err),
-        done);
-    size_t most = c->options.max_train, held = c->options.heldout_rows;
-    if (held == 0) held = all.n / SHARE < MOST_HELD ? all.n / SHARE : (size_t)MOST_HELD;
-    if (held + FEWEST > all.n) {
-        status = gn__fail(c->err, GN_DATA, "%zu labelled train rows are too few to hold %zu of them out",
-                          all.n, held);
-        goto done;
-    }
-    bin = gn__calloc(all.n, sizeof *bin);
-    if (bin == NULL) {
-        status = gn__no_memory(c->err, all.n * sizeof *bin);
-        goto done;
-    }
-    uint64_t seed = gn_context_seed(c->ctx);
-    GN__TRY_GOTO(draw(c, all.y, all.group, all.n, held, seed, "finetune/heldout", 0, bin), done);
-    GN__TRY_GOTO(rows_of(&all, bin, 0, &c->held, c->err), done);
-    GN__TRY_GOTO(gn__sample_part(&all, bin, 1, false, &rest, c->err), done);
-    if (most > 0 && most < rest.n) {
-        GN__TRY_GOTO(draw(c, rest.y, rest.group, rest.n, most, seed, "finetune/train", 0, bin), done);
-        status = rows_of(&rest, bin, 0, &c->fit, c->err);
-    } else {
-        status = rows_of(&rest, NULL, 0, &c->fit, c->err);
-    }
-done:
-    gn__sample_free(&all);
-    gn__sample_free(&rest);
-    free(bin);
-    return status;
-}
-
-static size_t classes_in(const rows *r, size_t classes)
-{
-    size_t found = 0;
-    for (size_t c = 0; c < classes; c++)
-        for (size_t p = 0; p < r->n; p++)
-            if ((size_t)r->y[p] == c) {
-                found++;
-                break;
-            }
-    return found;
-}
-
-/* Folds of the labelled test rows, dealt anew for every seed. Where some seed has none, there are none. */
-static gn_status deal_folds(comparison *c, int kind)
-{
-    size_t n = c->test.n, cells = 0, want = c->options.folds ? c->options.folds : 5;
-    const uint32_t *group = kind == GROUPED ? c->test.group : NULL;
-    if (kind == GROUPED && group == NULL) return GN_OK;
-    gn__units units = {0};
-    gn_status status;
-    GN__TRY(gn__units_make(group, n, &units, c->err));
-    bool single = kind == GROUPED && units.count == n;
-    c->fold[kind] = gn__mul_size(n, c->seeds, &cells) ? gn__calloc(cells, sizeof *c->fold[kind]) : NULL;
-    c->folds[kind] = gn__calloc(c->seeds, sizeof *c->folds[kind]);
-    status = c->fold[kind] && c->folds[kind] ? GN_OK : gn__no_memory(c->err, cells * sizeof *c->fold[kind]);
-    bool all = !single;
-    for (size_t s = 0; s < c->seeds && status == GN_OK && all; s++) {
-        status = gn__folds(&units, c->test.y, (int)c->classes, want, gn_context_seed(c->ctx) + s,
-                           gn__purpose("finetune/folds"), (uint64_t)kind, c->fold[kind] + s * n,
-                           &c->folds[kind][s], c->err);
-        all = all && c->folds[kind][s] > 0;
-    }
-    gn__units_free(&units);
-    if (!all) {
-        free(c->fold[kind]);
-        c->fold[kind] = NULL;
-    }
-    return status;
-}
-
-static gn_status take_rows(comparison *c, const char **missing_train, const char **missing_test)
-{
-    *missing_train = NO_TRAIN_LABELS, *missing_test = NO_TEST_LABELS;
-    if (c->in->train_label != NULL) {
-        size_t labelled = 0;
-        for (size_t i = 0; i < c->in->train->rows; i++) labelled += c->in->train_label[i] >= 0;
-        if (labelled > 0) {
-            GN__TRY(split_train(c));
-            *missing_train = classes_in(&c->fit, c->classes) < 2 ? ONE_TRAIN_CLASS : NULL;
-        }
-    }
-    if (c->in->test_label != NULL) {
-        gn__sample s = {0};
-        GN__TRY(
-            gn__sample_make(c->in->test, c->in->test_label, (int)c->classes, c->in->test_group, &s, c->err));
-        gn_status status = rows_of(&s, NULL, 0, &c->test, c->err);
-        gn__sample_free(&s);
-        GN__TRY(status);
-        if (c->test.n > 0) *missing_test = classes_in(&c->test, c->classes) < 2 ? ONE_TEST_CLASS : NULL;
-        if (*missing_test == NULL)
-            for (int kind = 0; kind < KINDS; kind++) GN__TRY(deal_folds(c, kind));
-    }
-    c->set_rows[HELDOUT] = *missing_train ? 0 : c->held.n;
-    c->set_rows[TEST] = *missing_test ? 0 : c->test.n;
-    c->set_rows[TEST_GROUPED] = *missing_test || c->test.group == NULL ? 0 : c->test.n;
-    return GN_OK;
-}
-
-/* ---- fits ---------------------------------------------------------------------------------------- */
-
-/* Rows of one fit: of both sides, test rows behind train's. */
-typedef struct fit_rows {
-    uint32_t *row, *judged;
-    size_t rows, judges, held; /* held: the first of judged are held-out train rows */
-    uint32_t *position;        /* [judges − held] of the test rows */
-} fit_rows;
-
-static void fit_rows_free(fit_rows *f)
-{
-    free(f->row);
-    free(f->judged);
-    free(f->position);
-}
-
-static size_t mix_wanted(const comparison *c, size_t test_rows)
-{
-    size_t want = c->options.mix_rows ? c->options.mix_rows : test_rows;
-    return want < c->fit.n ? want : c->fit.n;
-}
-
-/* kind, seed, fold: of test; not looked at for source train. Held-out rows are judged by a seed's first fit
- * with ordinary folds. */
-static gn_status fit_rows_make(comparison *c, gn_source source, int kind, size_t seed, size_t fold,
-                               fit_rows *out)
-{
-    uint32_t train = (uint32_t)c->in->train->rows;
-    size_t n = c->test.n;
-    bool cross = source != GN_SOURCE_TRAIN;
-    *out = (fit_rows){0};
-    out->row = gn__calloc(c->fit.n + n, sizeof *out->row);
-    out->judged = gn__calloc(c->held.n + n, sizeof *out->judged);
-    out->position = gn__calloc(n, sizeof *out->position);
-    uint32_t *bin = gn__calloc(c->fit.n, sizeof *bin);
-    gn_status status = GN_OK;
-    if (!out->row || !out->judged || !out->position || !bin) {
-        status = gn__no_memory(c->err, (c->fit.n + c->held.n + 2 * n) * sizeof *out->row);
-        goto done;
-    }
-    const uint32_t *of = cross ? c->fold[kind] + seed * n : NULL;
-    size_t own = 0;
-    for (size_t p = 0; cross && p < n; p++) own += of[p] != fold;
-    if (source == GN_SOURCE_MIX) {
-        size_t want = mix_wanted(c, own);
-        if (want < c->fit.n)
-            GN__TRY_GOTO(draw(c, c->fit.y, NULL, c->fit.n, want, gn_context_seed(c->ctx) + seed,
-                              "finetune/mix", (uint64_t)kind << 32 | fold, bin),
-                         done);
-    }
-    for (size_t p = 0; source != GN_SOURCE_TEST && p < c->fit.n; p++)
-        if (bin[p] == 0) out->row[out->rows++] = c->fit.row[p];
-    for (size_t p = 0; cross && p < n; p++)
-        if (of[p] != fold) out->row[out->rows++] = train + c->test.row[p];
-    if (!cross || (kind == ORDINARY && fold == 0))
-        for (size_t p = 0; p < c->set_rows[HELDOUT]; p++) out->judged[out->judges++] = c->held.row[p];
-    out->held = out->judges;
-    for (size_t p = 0; p < c->set_rows[TEST]; p++) {
-        if (cross && of[p] != fold) continue;
-        out->position[out->judges - out->held] = (uint32_t)p;
-        out->judged[out->judges++] = train + c->test.row[p];
-    }
-done:
-    free(bin);
-    if (status != GN_OK) {
-        fit_rows_free(out);
-        *out = (fit_rows){0};
-    }
-    return status;
-}
-
-static void put(const comparison *c, const gn__fit *f, size_t judge, int set, size_t seed, size_t position,
-                int y, tally *t)
+static void put(const gn__finetune *c, const gn__fit *f, size_t judge, int set, size_t seed, size_t position,
+                int y, gn__tally *t)
 {
     const float *p = f->probability + judge * c->classes;
     size_t cell = seed * c->set_rows[set] + position;
@@ -347,7 +81,7 @@ static void mean_add(mean *m, double x)
 }
 
 /* The first fit of source train gives the picture after. */
-static gn_status keep_after(comparison *c, gn_finetune_run *run, const gn__fit *f, const fit_rows *r)
+static gn_status keep_after(gn__finetune *c, gn_finetune_run *run, const gn__fit *f, const gn__fit_rows *r)
 {
     size_t dim = f->after.cols, held = r->held;
     if (f->after.rows == 0) return GN_OK;
@@ -359,12 +93,12 @@ static gn_status keep_after(comparison *c, gn_finetune_run *run, const gn__fit *
     return GN_OK;
 }
 
-static gn_status one_fit(comparison *c, gn_finetune_run *run, tally *t, int kind, size_t seed, size_t fold,
-                         mean cka[2])
+static gn_status one_fit(gn__finetune *c, gn_finetune_run *run, gn__tally *t, int kind, size_t seed,
+                         size_t fold, mean cka[2])
 {
-    fit_rows r;
+    gn__fit_rows r;
     gn__fit f = {0};
-    GN__TRY(fit_rows_make(c, run->source, kind, seed, fold, &r));
+    GN__TRY(gn__fit_rows_make(c, run->source, kind, seed, fold, &r));
     gn_status status;
     gn__fit_plan plan = {.method = run->method,
                          .source = run->source,
@@ -377,12 +111,12 @@ static gn_status one_fit(comparison *c, gn_finetune_run *run, tally *t, int kind
                              run->source == GN_SOURCE_TRAIN && seed == 0 && run->method != GN_METHOD_LP};
     GN__TRY_GOTO(gn__fit_run(&c->b, &plan, &f), done);
     if (run->cost.fits == 0) run->fit_rows = r.rows;
-    for (size_t i = 0; i < r.held; i++) put(c, &f, i, HELDOUT, seed, i, c->held.y[i], t);
+    for (size_t i = 0; i < r.held; i++) put(c, &f, i, GN__HELDOUT, seed, i, c->held.y[i], t);
     for (size_t i = r.held; i < r.judges; i++) {
         size_t p = r.position[i - r.held];
-        if (kind == ORDINARY) put(c, &f, i, TEST, seed, p, c->test.y[p], t);
-        if (c->set_rows[TEST_GROUPED] > 0 && (kind == GROUPED || run->source == GN_SOURCE_TRAIN))
-            put(c, &f, i, TEST_GROUPED, seed, p, c->test.y[p], t);
+        if (kind == GN__ORDINARY) put(c, &f, i, GN__TEST, seed, p, c->test.y[p], t);
+        if (c->set_rows[GN__TEST_GROUPED] > 0 && (kind == GN__GROUPED || run->source == GN_SOURCE_TRAIN))
+            put(c, &f, i, GN__TEST_GROUPED, seed, p, c->test.y[p], t);
     }
     mean_add(&cka[0], f.cka_train);
     mean_add(&cka[1], f.cka_test);
@@ -390,98 +124,29 @@ static gn_status one_fit(comparison *c, gn_finetune_run *run, tally *t, int kind
     if (seed == 0) GN__TRY_GOTO(keep_after(c, run, &f, &r), done);
 done:
     gn__fit_free(&f);
-    fit_rows_free(&r);
+    gn__fit_rows_free(&r);
     return status;
 }
 
 /* ---- runs ---------------------------------------------------------------------------------------- */
 
-static bool has(const comparison *c, gn_source source, int set)
-{
-    if (c->set_rows[set] == 0) return false;
-    return set != TEST_GROUPED || source == GN_SOURCE_TRAIN || c->fold[GROUPED] != NULL;
-}
-
-static gn_status tally_make(const comparison *c, gn_source source, tally *t)
-{
-    for (int set = 0; set < SETS; set++) {
-        size_t cells = 0, values = 0;
-        if (!has(c, source, set)) continue;
-        if (gn__mul_size(c->set_rows[set], c->seeds, &cells) && gn__mul_size(cells, c->classes, &values)) {
-            t->right[set] = gn__calloc(cells, sizeof *t->right[set]);
-            t->probability[set] = gn__calloc(values, sizeof *t->probability[set]);
-        }
-        if (t->right[set] == NULL || t->probability[set] == NULL)
-            return gn__no_memory(c->err, values * sizeof *t->probability[set]);
-    }
-    return GN_OK;
-}
-
-static gn_finetune_judged *judged_of(gn_finetune_run *run, int set)
-{
-    return set == HELDOUT ? &run->heldout : set == TEST ? &run->test : &run->test_grouped;
-}
-
-static const rows *rows_in(const comparison *c, int set)
-{
-    return set == HELDOUT ? &c->held : &c->test;
-}
-
-static gn_status score(comparison *c, gn_finetune_run *run, tally *t, int set)
-{
-    const rows *r = rows_in(c, set);
-    gn_finetune_judged *j = judged_of(run, set);
-    size_t n = r->n, all = set == HELDOUT ? c->in->train->rows : c->in->test->rows;
-    gn_status status = GN_OK;
-    if (t->probability[set] == NULL) return GN_OK;
-    const float **table = gn__calloc(c->seeds, sizeof *table);
-    gn_scores *each = gn__calloc(c->seeds, sizeof *each);
-    j->correct = gn__calloc(all, sizeof *j->correct);
-    if (!table || !each || !j->correct) {
-        status = gn__no_memory(c->err, all * sizeof *j->correct);
-        goto done;
-    }
-    for (size_t s = 0; s < c->seeds; s++) table[s] = t->probability[set] + s * n * c->classes;
-    GN__TRY_GOTO(
-        gn__scores_of(c->ctx, table, c->seeds, r->y, n, (int)c->classes, r->group, NULL, &j->scores, c->err),
-        done);
-    for (size_t s = 0; s < c->seeds; s++)
-        GN__TRY_GOTO(
-            gn__scores_of(c->ctx, table + s, 1, r->y, n, (int)c->classes, r->group, NULL, &each[s], c->err),
-            done);
-    gn__widen_by_seeds(&j->scores, each, c->seeds, &j->seed_deviation);
-    for (size_t i = 0; i < all; i++) j->correct[i] = NAN;
-    for (size_t p = 0; p < n; p++) {
-        float sum = 0;
-        for (size_t s = 0; s < c->seeds; s++) sum += t->right[set][s * n + p];
-        j->correct[r->row[p]] = sum / (float)c->seeds;
-    }
-    j->available = true;
-done:
-    free(table);
-    free(each);
-    free(t->probability[set]);
-    t->probability[set] = NULL;
-    return status;
-}
-
-static gn_status run_make(comparison *c, gn_finetune_run *run, tally *t)
+static gn_status run_make(gn__finetune *c, gn_finetune_run *run, gn__tally *t)
 {
     mean cka[2] = {{0, 0}, {0, 0}};
-    GN__TRY(tally_make(c, run->source, t));
+    GN__TRY(gn__tally_make(c, run->source, t));
     run->seeds = c->seeds;
     for (size_t s = 0; s < c->seeds; s++) {
         if (run->source == GN_SOURCE_TRAIN) {
-            GN__TRY(one_fit(c, run, t, ORDINARY, s, 0, cka));
+            GN__TRY(one_fit(c, run, t, GN__ORDINARY, s, 0, cka));
             continue;
         }
-        for (int kind = 0; kind < KINDS; kind++)
+        for (int kind = 0; kind < GN__KINDS; kind++)
             for (size_t f = 0; c->fold[kind] != NULL && f < c->folds[kind][s]; f++)
                 GN__TRY(one_fit(c, run, t, kind, s, f, cka));
     }
     if (run->source != GN_SOURCE_TRAIN) {
-        run->folds = c->folds[ORDINARY][0];
-        run->folds_grouped = c->fold[GROUPED] ? c->folds[GROUPED][0] : 0;
+        run->folds = c->folds[GN__ORDINARY][0];
+        run->folds_grouped = c->fold[GN__GROUPED] ? c->folds[GN__GROUPED][0] : 0;
     }
     for (size_t i = 0; i < run->layer_changes; i++) run->layer_change[i] /= (double)run->cost.fits;
     if (run->method == GN_METHOD_LP) {
@@ -491,7 +156,7 @@ static gn_status run_make(comparison *c, gn_finetune_run *run, tally *t)
     }
     run->cka_heldout = cka[0].n ? cka[0].sum / (double)cka[0].n : NAN;
     run->cka_test = cka[1].n ? cka[1].sum / (double)cka[1].n : NAN;
-    for (int set = 0; set < SETS; set++) GN__TRY(score(c, run, t, set));
+    for (int set = 0; set < GN__SETS; set++) GN__TRY(gn__tally_score(c, run, t, set));
     const gn_finetune_judged *honest = run->test_grouped.available ? &run->test_grouped : &run->test;
     run->gap = (gn_interval){NAN, NAN, NAN};
     if (honest->available && run->heldout.available)
@@ -499,69 +164,9 @@ static gn_status run_make(comparison *c, gn_finetune_run *run, tally *t)
     return GN_OK;
 }
 
-/* ---- differences --------------------------------------------------------------------------------- */
-
-static const tally *tally_of(const comparison *c, gn_method method, gn_source source)
-{
-    for (size_t i = 0; i < c->out->runs; i++)
-        if (c->out->run[i].method == method && c->out->run[i].source == source) return c->tally + i;
-    return NULL;
-}
-
-static gn_status difference(const comparison *c, const tally *a, const tally *b, int set, gn_seeded *out)
-{
-    const rows *r = rows_in(c, set);
-    if (a == NULL || b == NULL || a == b || !a->right[set] || !b->right[set]) return GN_OK;
-    return gn_seeded_difference(a->right[set], b->right[set], c->seeds, r->n, r->group, c->out->worthwhile,
-                                out, c->err);
-}
-
-/* Holm 1979 over the differences of one kind. */
-static void holm(gn_seeded **d, size_t n)
-{
-    for (size_t i = 1; i < n; i++)
-        for (size_t j = i; j > 0 && d[j]->p_value < d[j - 1]->p_value; j--) {
-            gn_seeded *swap = d[j];
-            d[j] = d[j - 1], d[j - 1] = swap;
-        }
-    double worst = 0;
-    for (size_t i = 0; i < n; i++) {
-        worst = fmax(worst, fmin(1, (double)(n - i) * d[i]->p_value));
-        d[i]->p_holm = worst;
-    }
-}
-
-static gn_status compare(comparison *c)
-{
-    gn_finetune_evidence *o = c->out;
-    gn_seeded **list = gn__calloc(o->runs, sizeof *list);
-    if (list == NULL) return gn__no_memory(c->err, o->runs * sizeof *list);
-    gn_status status = GN_OK;
-    for (int against = 0; against < 2; against++)
-        for (int set = 0; set < SETS; set++) {
-            size_t n = 0;
-            for (size_t i = 0; i < o->runs; i++) {
-                gn_finetune_judged *j = judged_of(o->run + i, set);
-                gn_seeded *d = against ? &j->vs_test_probe : &j->vs_probe;
-                *d = (gn_seeded){.difference = {NAN, NAN, NAN}, .p_value = NAN, .p_holm = NAN};
-                if (against && set == HELDOUT) continue;
-                const tally *probe = tally_of(c, GN_METHOD_LP, against ? GN_SOURCE_TEST : o->run[i].source);
-                GN__TRY_GOTO(difference(c, c->tally + i, probe, set, d), done);
-                if (d->available) list[n++] = d;
-            }
-            holm(list, n);
-        }
-    for (size_t i = 0; i < o->runs; i++)
-        o->run[i].vs_probe =
-            o->run[i].test_grouped.available ? o->run[i].test_grouped.vs_probe : o->run[i].test.vs_probe;
-done:
-    free(list);
-    return status;
-}
-
 /* ---- all of it ----------------------------------------------------------------------------------- */
 
-static gn_status plan_runs(comparison *c, unsigned sources)
+static gn_status plan_runs(gn__finetune *c, unsigned sources)
 {
     gn_finetune_evidence *o = c->out;
     static const unsigned usual =
@@ -581,11 +186,11 @@ static gn_status plan_runs(comparison *c, unsigned sources)
                 c->b.total += gn__fit_steps(&c->b, o->run[i].method, fit);
                 continue;
             }
-            for (int kind = 0; kind < KINDS; kind++) {
+            for (int kind = 0; kind < GN__KINDS; kind++) {
                 for (size_t f = 0; c->fold[kind] != NULL && f < c->folds[kind][s]; f++) {
                     size_t own = 0;
                     for (size_t p = 0; p < test; p++) own += c->fold[kind][s * test + p] != f;
-                    size_t n = own + (o->run[i].source == GN_SOURCE_MIX ? mix_wanted(c, own) : 0);
+                    size_t n = own + (o->run[i].source == GN_SOURCE_MIX ? gn__mix_wanted(c, own) : 0);
                     c->b.total += gn__fit_steps(&c->b, o->run[i].method, n);
                     if (o->run[i].source == GN_SOURCE_MIX && o->mix_rows == 0) o->mix_rows = n - own;
                 }
@@ -595,12 +200,12 @@ static gn_status plan_runs(comparison *c, unsigned sources)
     return GN_OK;
 }
 
-static gn_status transfer(comparison *c)
+static gn_status transfer(gn__finetune *c)
 {
     gn_finetune_evidence *o = c->out;
     gn_transfer none = {.logme = NAN, .hscore = NAN, .hscore_shrunk = NAN, .shrinkage = NAN};
     o->transfer_train = o->transfer_test = none;
-    if (c->set_rows[HELDOUT] > 0) {
+    if (c->set_rows[GN__HELDOUT] > 0) {
         int *y = gn__calloc(c->in->train->rows, sizeof *y);
         if (y == NULL) return gn__no_memory(c->err, c->in->train->rows * sizeof *y);
         for (size_t i = 0; i < c->in->train->rows; i++) y[i] = -1;
@@ -610,7 +215,7 @@ static gn_status transfer(comparison *c)
         free(y);
         GN__TRY(status);
     }
-    if (c->set_rows[TEST] < 3) return GN_OK;
+    if (c->set_rows[GN__TEST] < 3) return GN_OK;
     return gn_transfer_scores(c->ctx, c->in->test, c->in->test_label, (int)c->classes, &o->transfer_test,
                               c->err);
 }
@@ -630,7 +235,7 @@ static gn_status check_input(const gn_finetune_input *in, const gn_finetune_opti
     return GN_OK;
 }
 
-static gn_status prepare(comparison *c, const gn__trainer *trainer, unsigned *sources, const char **missing)
+static gn_status prepare(gn__finetune *c, const gn__trainer *trainer, unsigned *sources, const char **missing)
 {
     const char *train, *test;
     GN__TRY(check_input(c->in, &c->options, c->err));
@@ -641,11 +246,11 @@ static gn_status prepare(comparison *c, const gn__trainer *trainer, unsigned *so
     *missing = NULL;
     *sources = 0;
     if (c->in->classes < 2) {
-        *missing = c->in->train_label ? ONE_TRAIN_CLASS : NO_TRAIN_LABELS;
+        *missing = c->in->train_label ? GN__ONE_TRAIN_CLASS : GN__NO_TRAIN_LABELS;
         return GN_OK;
     }
-    GN__TRY(take_rows(c, &train, &test));
-    bool folds = c->fold[ORDINARY] != NULL;
+    GN__TRY(gn__finetune_rows(c, &train, &test));
+    bool folds = c->fold[GN__ORDINARY] != NULL;
     unsigned allowed = (train ? 0 : 1U << GN_SOURCE_TRAIN) | (folds ? 1U << GN_SOURCE_TEST : 0) |
                        (!train && folds ? 1U << GN_SOURCE_MIX : 0);
     *sources = c->options.sources ? c->options.sources & allowed : allowed;
@@ -653,7 +258,7 @@ static gn_status prepare(comparison *c, const gn__trainer *trainer, unsigned *so
     return GN_OK;
 }
 
-static gn_status run_all(comparison *c, const gn__trainer *trainer)
+static gn_status run_all(gn__finetune *c, const gn__trainer *trainer)
 {
     gn_finetune_evidence *o = c->out;
     unsigned sources = 0;
@@ -663,8 +268,8 @@ static gn_status run_all(comparison *c, const gn__trainer *trainer)
     if (missing != NULL) snprintf(o->reason, sizeof o->reason, "%s", missing);
     if (sources == 0) return GN_OK;
     o->train_rows = c->fit.n;
-    o->heldout_rows = c->set_rows[HELDOUT];
-    o->test_rows = c->set_rows[TEST];
+    o->heldout_rows = c->set_rows[GN__HELDOUT];
+    o->test_rows = c->set_rows[GN__TEST];
     if (c->test.group != NULL) {
         gn__units units = {0};
         GN__TRY(gn__units_make(c->test.group, c->test.n, &units, c->err));
@@ -677,7 +282,7 @@ static gn_status run_all(comparison *c, const gn__trainer *trainer)
     GN__TRY(transfer(c));
     GN__TRY(plan_runs(c, sources));
     for (size_t i = 0; i < o->runs; i++) GN__TRY(run_make(c, o->run + i, c->tally + i));
-    GN__TRY(compare(c));
+    GN__TRY(gn__finetune_compare(c));
     o->available = o->runs > 0;
     o->seconds = gn__now() - begun;
     return GN_OK;
@@ -687,22 +292,22 @@ gn_status gn__finetune_with(gn_context *ctx, const gn_finetune_input *in, const 
                             const gn__trainer *trainer, gn_finetune_evidence *out, gn_error *err)
 {
     *out = (gn_finetune_evidence){.classes = in->classes};
-    comparison c = {.ctx = ctx, .in = in, .out = out, .err = err};
+    gn__finetune c = {.ctx = ctx, .in = in, .out = out, .err = err};
     if (options != NULL) c.options = *options;
     c.seeds = out->seeds = c.options.seeds ? c.options.seeds : 3;
     c.classes = in->classes > 0 ? (size_t)in->classes : 0;
     out->worthwhile = c.options.worthwhile > 0 ? c.options.worthwhile : 0.02;
     gn_status status = run_all(&c, trainer);
     for (size_t i = 0; c.tally != NULL && i < out->runs; i++)
-        for (int set = 0; set < SETS; set++) {
+        for (int set = 0; set < GN__SETS; set++) {
             free(c.tally[i].right[set]);
             free(c.tally[i].probability[set]);
         }
     free(c.tally);
-    rows_free(&c.fit);
-    rows_free(&c.held);
-    rows_free(&c.test);
-    for (int kind = 0; kind < KINDS; kind++) {
+    gn__rows_free(&c.fit);
+    gn__rows_free(&c.held);
+    gn__rows_free(&c.test);
+    for (int kind = 0; kind < GN__KINDS; kind++) {
         free(c.fold[kind]);
         free(c.folds[kind]);
     }
