@@ -60,8 +60,8 @@ typedef struct gn_tune_options {
                                  transformers; negative: 0.1 */
     gn_schedule schedule;
     double clip;    /* largest norm of the gradient; 0: none; negative: 1 */
-    double dropout; /* negative: as the config says; 0: off. One number for hidden states, attention and
-                       adapters else */
+    double dropout; /* negative: as the config says; 0: off. One number for embeddings, hidden states,
+                       attention and adapters else */
     const double *class_weight; /* [classes], of the loss; NULL: 1 each */
     double heldout;        /* share of the rows (whole groups, by class) kept for early stopping; 0: none;
                               negative: 0.1 */

@@ -60,7 +60,8 @@ gn_status gn__learner_refresh(gn_context *ctx, gn__learner *l, gn_error *err);
 
 /* Dropout's random numbers are a function of (seed, step, text's row, layer, place, element). */
 typedef struct gn__dropout {
-    double hidden, attention, adapter; /* probabilities of dropping */
+    double embedding, hidden, attention, adapter; /* probabilities of dropping; hidden: of what attention, MLP
+                                                     and convolution add */
     uint64_t seed, step;
     const size_t *row; /* [count] names each text */
 } gn__dropout;

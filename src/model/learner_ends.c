@@ -59,7 +59,7 @@ void gn__learner_embed(const gn__block *k)
         gn__learner_norm(l, &l->embedding_norm, hidden, x, GN__ROWS, n);
     else
         memcpy(hidden, x, GN__ROWS * n * sizeof *x);
-    gn__learner_drop(l, l->drop.hidden, gn__drop_place(GN__DROP_EMBEDDING, 0), k->row, hidden, l->r->dim);
+    gn__learner_drop(l, l->drop.embedding, gn__drop_place(GN__DROP_EMBEDDING, 0), k->row, hidden, l->r->dim);
 }
 
 /* ---- their way back ------------------------------------------------------------------------------- */
@@ -68,7 +68,7 @@ static void undrop(const gn__block *k, size_t layer)
 {
     gn__learner *l = k->l;
     (void)layer;
-    gn__learner_drop(l, l->drop.hidden, gn__drop_place(GN__DROP_EMBEDDING, 0), k->row,
+    gn__learner_drop(l, l->drop.embedding, gn__drop_place(GN__DROP_EMBEDDING, 0), k->row,
                      l->wake.by_hidden + k->row * l->r->dim, l->r->dim);
 }
 

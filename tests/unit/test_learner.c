@@ -438,8 +438,13 @@ static void check_same_bits(const char *name, outcome a, outcome b)
 }
 
 static const size_t text_rows[TEXTS] = {4, 90, 17, 3, 55, 1000, 6};
-static const gn__dropout dropping = {
-    .hidden = 0.2, .attention = 0.1, .adapter = 0.3, .seed = 3, .step = 5, .row = text_rows};
+static const gn__dropout dropping = {.embedding = 0.25,
+                                     .hidden = 0.2,
+                                     .attention = 0.1,
+                                     .adapter = 0.3,
+                                     .seed = 3,
+                                     .step = 5,
+                                     .row = text_rows};
 
 TEST(bits_do_not_depend_on_threads_or_recomputation)
 {
