@@ -1,8 +1,10 @@
 #include "fixture_tuned.h"
 
+#include "model/trained_names.h"
 #include "test.h"
 
 #include <math.h>
+#include <stdio.h>
 
 enum { ROWS = 12 };
 static const char *const texts[ROWS] = {"the pump stopped",
@@ -102,4 +104,44 @@ void fixture_check_head(const gn_tuned *t, const char *directory)
     gn__weights_free(&w);
     gn__unmap_file(&file);
     free(path);
+}
+
+static const gn__tensor *find_saved(const gn__weights *w, const gn_model *m, const char *name)
+{
+    char full[400];
+    const gn__tensor *t = gn__weights_find(w, name);
+    if (t != NULL || m->recipe.names->prefix[1] == NULL) return t;
+    snprintf(full, sizeof full, "%s%s", m->recipe.names->prefix[1], name); /* in a class for classification */
+    return gn__weights_find(w, full);
+}
+
+void fixture_check_change(const gn_tuned *t, const char *directory)
+{
+    enum { MOST = 16 };
+    gn_error err = {0};
+    gn__weights before = {0}, after = {0};
+    double was[MOST] = {0}, went[MOST] = {0};
+    CHECK(gn_tuned_stats(t)->layer_changes <= MOST);
+    CHECK_OK(gn__weights_open(t->m->info.path, &before, &err), err);
+    CHECK_OK(gn__weights_open(directory, &after, &err), err);
+    for (size_t i = 0; i < before.tensors; i++) {
+        const gn__tensor *a = &before.tensor[i], *b = find_saved(&after, t->m, a->name);
+        if (gn__tensor_unused(t->m, a->name)) continue;
+        CHECK(b != NULL && b->elements == a->elements);
+        size_t place = gn__tensor_place(t->m, a->name);
+        float *x = gn__aligned(a->elements, sizeof *x), *y = gn__aligned(a->elements, sizeof *y);
+        gn__tensor_read(a, 0, a->elements, x);
+        gn__tensor_read(b, 0, a->elements, y);
+        for (size_t j = 0; j < a->elements; j++) {
+            was[place] += (double)x[j] * (double)x[j];
+            went[place] += ((double)y[j] - (double)x[j]) * ((double)y[j] - (double)x[j]);
+        }
+        free(x), free(y);
+    }
+    for (size_t k = 0; k < gn_tuned_stats(t)->layer_changes; k++) {
+        double expected = was[k] > 0 ? sqrt(went[k] / was[k]) : 0;
+        CHECK_NEAR(gn_tuned_stats(t)->layer_change[k], expected, 1e-4 * expected);
+    }
+    gn__weights_free(&before);
+    gn__weights_free(&after);
 }

@@ -15,6 +15,9 @@ char *fixture_path(const char *name);
 /* Largest difference between the vectors that the trained model gives and those of the one at hand; *before:
  * and those that the model gave that was trained. */
 double fixture_difference(gn_context *ctx, const gn_tuned *t, const gn_model *saved, double *before);
+/* What is said of how far each layer's weights went is what the tensors of the model's own files and of those
+ * in the directory say. */
+void fixture_check_change(const gn_tuned *t, const char *directory);
 /* genchi_head.safetensors holds the trained head's bits. */
 void fixture_check_head(const gn_tuned *t, const char *directory);
 

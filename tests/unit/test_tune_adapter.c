@@ -238,6 +238,7 @@ TEST(adapters_added_to_the_base_are_the_tuned_model)
         if (!(after <= 1e-5 && before > 1e-3))
             test_fail(__FILE__, __LINE__, "%s: %g from the tuned model, %g from the base", cases[k].model,
                       after, before);
+        fixture_check_change(t, merged);
         gn_model_free(whole);
         gn__config_free(&x.config);
         gn__weights_free(&x.adapters);

@@ -56,6 +56,7 @@ TEST(a_saved_model_loads_again_and_answers_the_same)
         CHECK(cases[k].what == GN_TUNE_HEAD ? before == 0 : before > 1e-4);
         CHECK_STR(gn_model_get_info(saved)->poolings, m->info.poolings);
         fixture_check_head(t, path);
+        fixture_check_change(t, path);
         check_config(path, cases[k].architecture);
         CHECK_INT(gn_tuned_save(ctx, t, path, fixture_classes, &err),
                   GN_IO); /* once more into the same place */
