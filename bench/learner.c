@@ -68,7 +68,8 @@ int main(int argc, char **argv)
     for (size_t i = 0; i < tokens; i++) id[i] = (int32_t)(i * 7919 % vocab);
     for (size_t s = 0; s < texts; s++) sequence[s] = (gn__sequence){id + s * length, length}, row[s] = s;
     for (size_t i = 0; i < texts * CLASSES; i++) by[i] = (i % CLASSES ? 0.5f : -0.5f) / (float)texts;
-    gn__dropout drop = {.hidden = 0.1, .attention = 0.1, .adapter = 0.1, .seed = 1, .row = row};
+    gn__dropout drop = {
+        .embedding = 0.1, .hidden = 0.1, .attention = 0.1, .adapter = 0.1, .seed = 1, .row = row};
     double forth = 1e9, back = 1e9, fresh = 1e9;
     for (int i = 0; i < TIMES; i++) {
         double start = seconds(threads == 1);

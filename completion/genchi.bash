@@ -21,6 +21,7 @@ _genchi()
     for c in $columns; do steps+=" --train-$c --test-$c"; done
 
     local trains='--train --test --train-on --seeds --epochs --batch --rate --lora-rate --lora-rank --last-k'
+    trains+=' --lora-alpha --lora-targets --schedule --dropout --class-weights'
     trains+=' --heldout --max-train --mix-rows --worthwhile --memory --checkpoint --save --save-method --save-on'
 
     # the subcommand is the first word
@@ -45,6 +46,9 @@ _genchi()
     --preset) COMPREPLY=($(compgen -W 'sentiment140' -- "$cur")); return ;;
     --methods | --fine-tune | --save-method) COMPREPLY=($(compgen -W 'lp full lora lp-ft last-k' -- "$cur")); return ;;
     --train-on | --save-on) COMPREPLY=($(compgen -W 'train test mix' -- "$cur")); return ;;
+    --lora-targets) COMPREPLY=($(compgen -W 'query key value out mlp' -- "$cur")); return ;;
+    --schedule) COMPREPLY=($(compgen -W 'linear cosine constant' -- "$cur")); return ;;
+    --class-weights) COMPREPLY=($(compgen -W 'none balanced' -- "$cur")); return ;;
     --checkpoint | --save) _genchi_directories "$cur"; return ;;
     --model | --models) _genchi_model "$cur"; return ;;
     --train | --test | --input | --train-labels | --test-labels) _genchi_files "$cur"; return ;;
@@ -52,7 +56,7 @@ _genchi()
         if [[ $command == embed ]]; then _genchi_files "$cur"; else _genchi_directories "$cur"; fi
         return ;;
     --cache) COMPREPLY=($(compgen -W off -- "$cur")); _genchi_more_directories "$cur"; return ;;
-    --seeds | --epochs | --batch | --rate | --lora-rate | --lora-rank | --last-k | --heldout | --max-train | --mix-rows | \
+    --seeds | --epochs | --batch | --rate | --lora-rate | --lora-rank | --lora-alpha | --dropout | --last-k | --heldout | --max-train | --mix-rows | \
         --worthwhile | --memory | --shard | --threads | --seed | --max-length | --prompt | --model-name | --time-limit | --alpha | --tolerance | --permutations | --folds | --text | \
         --label | --id | --group | --train-text | --train-label | --train-id | --train-group | \
         --test-text | --test-label | --test-id | --test-group | --label-map | --drop-label | --group-alone)

@@ -129,6 +129,8 @@ typedef struct gn_finetune_options {
     size_t least_steps; /* optimiser steps that a fit takes at least, by more epochs, 20 at the most; 0: 100.
                            Small sets need them (Mosbach, Andriushchenko & Klakow 2021, arXiv 2006.04884) */
     double lora_rate;   /* 0: gn_tune's default for LoRA; tune->rate is for the other methods */
+    bool balanced;      /* where tune has no class_weight: a class counts rows / (classes · its rows) in the
+                           loss of a fit, of the rows and classes that it is trained on. lp has no weights */
     gn_probe_options probe; /* of lp and of the head that lp-ft starts from */
     const char *store;      /* directory (made if missing): every finished fit's outcome is kept there, and an
                                  unfinished long one's checkpoint, so that a stopped run goes on. NULL: none */

@@ -19,7 +19,7 @@ extern "C" {
     X(HEAD, "head")     /* nothing but the head */                                 \
     X(FULL, "full")     /* every weight */                                         \
     X(LORA, "lora")     /* low-rank additions to linear layers (Hu et al. 2022) */ \
-    X(LAST_K, "last-k") /* the last layers, and the final norm */
+    X(LAST_K, "last-k") /* the last layers, the final norm, an output projection */
 
 typedef enum gn_tune_what {
 #define GN_TUNE_ENUM(name, text) GN_TUNE_##name,
@@ -60,8 +60,8 @@ typedef struct gn_tune_options {
                                  transformers; negative: 0.1 */
     gn_schedule schedule;
     double clip;    /* largest norm of the gradient; 0: none; negative: 1 */
-    double dropout; /* negative: as the config says; 0: off. One number for hidden states, attention and
-                       adapters else */
+    double dropout; /* negative: as the config says; 0: off. One number for embeddings, hidden states,
+                       attention and adapters else */
     const double *class_weight; /* [classes], of the loss; NULL: 1 each */
     double heldout;        /* share of the rows (whole groups, by class) kept for early stopping; 0: none;
                               negative: 0.1 */

@@ -57,7 +57,11 @@ typedef struct cli_args {
     const char *methods, *train_on, *checkpoint, *save, *save_method, *save_on;
     size_t seeds, epochs, batch, lora_rank, last_k, heldout, max_train, mix_rows;
     size_t memory; /* bytes */
-    double rate, lora_rate, worthwhile;
+    double rate, lora_rate, lora_alpha, worthwhile;
+    double dropout; /* negative: as the config says */
+    const char *lora_targets;
+    int schedule;      /* gn_schedule */
+    int class_weights; /* CLI_WEIGHTS_… */
     bool restart, merge;
     int output_type;
     int offsets;               /* tokenize's: CLI_OFFSETS_… */
@@ -70,6 +74,7 @@ typedef struct cli_args {
 } cli_args;
 
 enum { CLI_OFFSETS_CHARS, CLI_OFFSETS_BYTES };
+enum { CLI_WEIGHTS_NONE, CLI_WEIGHTS_BALANCED };
 
 /* X(ID, English, Japanese): formats may reorder with %1$s. */
 typedef enum cli_string {

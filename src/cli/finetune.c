@@ -16,6 +16,8 @@ static const char *const sources[] = {
 #undef NAME
         NULL};
 
+static const char *const targets[] = {"query", "key", "value", "out", "mlp", NULL}; /* GN_LORA_, bit by bit */
+
 /* The place of a word in the list, or its length. */
 static unsigned place(const char *const *names, const char *word, size_t length)
 {
@@ -65,6 +67,7 @@ int cli_finetune_options(const cli_args *a, const char *which, gn_tune_options *
     gn_finetune_options *f = &o->finetune;
     unsigned method = GN_METHOD_LP, source = GN_SOURCE_TRAIN;
     *tune = (gn_tune_options){.lora_rank = a->lora_rank,
+                              .lora_alpha = a->lora_alpha,
                               .last_k = a->last_k,
                               .epochs = a->epochs,
                               .batch = a->batch,
@@ -72,7 +75,8 @@ int cli_finetune_options(const cli_args *a, const char *which, gn_tune_options *
                               .decay = -1,
                               .warmup = -1,
                               .clip = -1,
-                              .dropout = -1,
+                              .schedule = (gn_schedule)a->schedule,
+                              .dropout = a->dropout,
                               .heldout = -1,
                               .patience = PATIENCE,
                               .dtype = a->dtype == GN_DTYPE_INT8 ? GN_DTYPE_AUTO : (gn_dtype)a->dtype,
@@ -85,10 +89,12 @@ int cli_finetune_options(const cli_args *a, const char *which, gn_tune_options *
                                .worthwhile = a->worthwhile,
                                .tune = tune,
                                .lora_rate = a->lora_rate,
+                               .balanced = a->class_weights == CLI_WEIGHTS_BALANCED,
                                .probe = {.folds = a->folds},
                                .store = a->checkpoint};
     int status = bits_of(a, a->command == CLI_CHECK ? "fine-tune" : "methods", methods, which, &f->methods);
     if (status == CLI_OK) status = bits_of(a, "train-on", sources, a->train_on, &f->sources);
+    if (status == CLI_OK) status = bits_of(a, "lora-targets", targets, a->lora_targets, &tune->lora_target);
     if (status == CLI_OK) status = one_of(a, "save-method", methods, a->save_method, &method);
     if (status == CLI_OK) status = one_of(a, "save-on", sources, a->save_on, &source);
     if (status == CLI_OK && a->save_method != NULL &&

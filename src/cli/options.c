@@ -59,6 +59,11 @@ static const choice bandwidths[] = {
 static const choice output_types[] = {
     {"float32", GN_OUTPUT_F32}, {"float16", GN_OUTPUT_F16}, {"bfloat16", GN_OUTPUT_BF16}, {NULL, 0}};
 static const choice offsets[] = {{"chars", CLI_OFFSETS_CHARS}, {"bytes", CLI_OFFSETS_BYTES}, {NULL, 0}};
+static const choice schedules[] = {{"linear", GN_SCHEDULE_LINEAR},
+                                   {"cosine", GN_SCHEDULE_COSINE},
+                                   {"constant", GN_SCHEDULE_CONSTANT},
+                                   {NULL, 0}};
+static const choice weights[] = {{"none", CLI_WEIGHTS_NONE}, {"balanced", CLI_WEIGHTS_BALANCED}, {NULL, 0}};
 static const choice statistics[] = {{"auto", GN_TEST_AUTO},
 #define STATISTIC(name, method) {method, GN_TEST_##name},
                                     GN_TEST_LIST(STATISTIC)
@@ -134,6 +139,11 @@ static const option_row rows[] = {
     {"rate", CLI_TRAINS, NUMBER, AT(rate), NULL, 1e-9, 1},
     {"lora-rate", CLI_TRAINS, NUMBER, AT(lora_rate), NULL, 1e-9, 1},
     {"lora-rank", CLI_TRAINS, SIZE, AT(lora_rank), NULL, 1, 4096},
+    {"lora-alpha", CLI_TRAINS, NUMBER, AT(lora_alpha), NULL, 1e-6, 1e6},
+    {"lora-targets", CLI_TRAINS, STRING, AT(lora_targets), NULL, 0, 0},
+    {"schedule", CLI_TRAINS, CHOICE, AT(schedule), schedules, 0, 0},
+    {"dropout", CLI_TRAINS, NUMBER, AT(dropout), NULL, 0, 0.9},
+    {"class-weights", CLI_TRAINS, CHOICE, AT(class_weights), weights, 0, 0},
     {"last-k", CLI_TRAINS, SIZE, AT(last_k), NULL, 1, 1000},
     {"heldout", CLI_TRAINS, SIZE, AT(heldout), NULL, 10, 1e9},
     {"max-train", CLI_TRAINS, SIZE, AT(max_train), NULL, 10, 1e9},
@@ -265,6 +275,7 @@ int cli_parse(int argc, char **argv, int from, unsigned command, cli_args *a)
                                    NULL, FIRST_VALUE + (int)i};
     a->command = command;
     a->both = a->for_train = a->for_test = unset;
+    a->dropout = -1;
     a->argc = argc;
     a->argv = argv;
     find_language(argc, argv, from, a);

@@ -90,14 +90,19 @@ static gn_status read_norm(const binder *b, const char *base, size_t n, gn__norm
     return GN_OK;
 }
 
+void gn__layer_name(const gn__recipe *r, size_t layer, const char *part, char *out, size_t size)
+{
+    const char *inside = r->names->inside ? r->names->inside : ".";
+    if (r->group > 1)
+        snprintf(out, size, "%s%zu%s%zu.%s", r->names->layer, layer / r->group, inside, layer % r->group,
+                 part);
+    else
+        snprintf(out, size, "%s%zu%s%s", r->names->layer, layer, inside, part);
+}
+
 static void layer_name(const binder *b, size_t layer, const char *part, char name[NAME])
 {
-    const char *inside = b->names->inside ? b->names->inside : ".";
-    size_t group = b->m->recipe.group;
-    if (group > 1)
-        snprintf(name, NAME, "%s%zu%s%zu.%s", b->names->layer, layer / group, inside, layer % group, part);
-    else
-        snprintf(name, NAME, "%s%zu%s%s", b->names->layer, layer, inside, part);
+    gn__layer_name(&b->m->recipe, layer, part, name, NAME);
 }
 
 static gn_status read_layer_norm(const binder *b, size_t layer, const char *part, size_t n, gn__norm *out,

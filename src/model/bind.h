@@ -10,6 +10,8 @@
  * GN_NO_MEMORY, GN_CANCELLED. */
 gn_status gn__model_bind(gn_context *ctx, gn_model *m, const char *directory, gn_error *err);
 
+/* The name of a stored layer's part, without the prefix. */
+void gn__layer_name(const gn__recipe *r, size_t layer, const char *part, char *out, size_t size);
 /* What stands before the checkpoint's tensor names, and the name of the word embeddings: the first of the
  * family's that is there. */
 void gn__bind_names(const gn_model *m, const char **prefix, const char **words);

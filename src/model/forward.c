@@ -348,16 +348,16 @@ static bool after_attention(const pass *p, const gn__layer *l, size_t row, size_
 
 /* ---- what some models have beside layers ----------------------------------------------------------- */
 
-/* The embeddings of the tokens around token t of a text of `tokens`, zeros beyond its ends. */
-static void gather(const gn__recipe *r, const float *text, size_t t, size_t tokens, float *out)
+void gn__gather_taps(const gn__recipe *r, const float *text, size_t t, size_t tokens, size_t first,
+                     size_t width, float *out)
 {
     size_t half = r->conv / 2;
-    for (size_t k = 0; k < r->conv; k++, out += r->dim) {
+    for (size_t k = 0; k < r->conv; k++, out += width) {
         bool there = t + k >= half && t + k - half < tokens;
         if (there)
-            memcpy(out, text + (t + k - half) * r->dim, r->dim * sizeof *out);
+            memcpy(out, text + (t + k - half) * r->dim + first, width * sizeof *out);
         else
-            memset(out, 0, r->dim * sizeof *out);
+            memset(out, 0, width * sizeof *out);
     }
 }
 
@@ -369,7 +369,7 @@ static void gather_rows(const pass *p, const gn__sequence *sequence, size_t row,
     for (size_t start = 0; start < end; start += (sequence++)->count)
         for (size_t t = start < row ? row - start : 0; t < sequence->count && start + t < end;
              t++, out += taps)
-            gather(r, p->ws->first + start * r->dim, t, sequence->count, out);
+            gn__gather_taps(r, p->ws->first + start * r->dim, t, sequence->count, 0, r->dim, out);
 }
 
 /* hidden, of layer 0, gains the convolution of what entered it. */

@@ -110,12 +110,18 @@ gn_status gn__head_check(gn__head *h, const char *path, size_t dim, size_t *out,
 
 void gn__head_step_run(const gn__head_step *s, const float *x, size_t width, float *out)
 {
-    if (s->kind == GN__HEAD_DENSE) {
+    switch (s->kind) {
+    case GN__HEAD_UNIT:
+        memcpy(out, x, width * sizeof *out);
+        unit_length(out, width);
+        return;
+    case GN__HEAD_NORM:
+        gn__cpu_ops()->layer_norm(out, x, s->weight, s->bias, 1, width, GN__HEAD_EPS);
+        return;
+    case GN__HEAD_DENSE:
         dense(s, x, out);
         return;
     }
-    memcpy(out, x, width * sizeof *out);
-    unit_length(out, width);
 }
 
 void gn__head_run(const gn__head *h, const float *hidden, size_t tokens, size_t dim, float *spare, float *out)
@@ -125,15 +131,8 @@ void gn__head_run(const gn__head *h, const float *hidden, size_t tokens, size_t 
     for (size_t i = 0; i < h->poolings; i++) gn__pool(h->pooling[i], false, hidden, tokens, dim, x + i * dim);
     for (size_t i = 0; i < h->steps; i++) {
         const gn__head_step *s = &h->step[i];
-        if (s->kind == GN__HEAD_UNIT) {
-            unit_length(x, width);
-            continue;
-        }
-        if (s->kind == GN__HEAD_NORM)
-            gn__cpu_ops()->layer_norm(y, x, s->weight, s->bias, 1, width, 1e-5f); /* torch's default eps */
-        else
-            dense(s, x, y);
-        width = s->outputs;
+        gn__head_step_run(s, x, width, y);
+        if (s->kind != GN__HEAD_UNIT) width = s->outputs;
         float *swap = x;
         x = y, y = swap;
     }

@@ -16,8 +16,10 @@ typedef enum gn__head_activation {
 typedef enum gn__head_kind {
     GN__HEAD_UNIT,  /* scaling to unit length */
     GN__HEAD_DENSE, /* activation(weight x + bias), where residual: + x, or residual_weight x */
-    GN__HEAD_NORM   /* a layer norm, eps 1e-5: weight is its gamma, [outputs], bias its beta */
+    GN__HEAD_NORM   /* a layer norm: weight is its gamma, [outputs], bias its beta */
 } gn__head_kind;
+
+#define GN__HEAD_EPS 1e-5f /* of GN__HEAD_NORM: torch's default */
 
 typedef struct gn__head_step {
     gn__head_kind kind;

@@ -105,6 +105,11 @@ typedef struct gn__scratch {
 gn_status gn__scratch_create(const gn_model *m, size_t tokens, gn__scratch *out, gn_error *err);
 void gn__scratch_free(gn__scratch *s); /* a zeroed struct is allowed */
 
+/* What a convolution takes at token t of a text of `tokens`: columns [first, first + width) of the hidden
+ * states around it, zeros beyond the text's ends; [conv × width]. */
+void gn__gather_taps(const gn__recipe *r, const float *text, size_t t, size_t tokens, size_t first,
+                     size_t width, float *out);
+
 /* Runs texts, packed end to end, through all layers; w->hidden then holds their last hidden states, row
  * by row, recipe.output wide. The ids must be below recipe.vocab and the counts add up to ws->rows at most. A
  * text's rows have the same bits whatever stands beside it. Every member of a team makes the same call, with

@@ -72,13 +72,17 @@ static bool goes_back(const gn__learner *l, size_t stored)
 {
     const gn__recipe *r = l->r;
     for (size_t i = l->lowest; i < r->layers; i++)
-        if (i * r->stored / r->layers == stored) return true;
+        if (gn__stored_layer(r, i) == stored) return true;
     return false;
 }
 
 static gn_status make_linears(gn__learner *l, gn_error *err)
 {
+    bool back = l->tune.what != GN_TUNE_HEAD;
     GN__TRY(make_linear(l, &l->projection, l->embeds, err));
+    GN__TRY(make_linear(l, &l->output, back, err));
+    for (size_t g = 0; l->conv != NULL && g < l->r->conv_groups; g++)
+        GN__TRY(make_linear(l, &l->conv[g], l->embeds, err));
     for (size_t i = 0; i < l->r->stored; i++) {
         for (int k = 0; k < GN__PRODUCTS; k++)
             GN__TRY(make_linear(l, &l->layer[i].linear[k], goes_back(l, i), err));
@@ -94,16 +98,16 @@ static gn_status make_outer(gn__learner *l, size_t outputs, size_t y_stride, siz
                             narrow ? GN_DTYPE_BF16 : GN_DTYPE_F32, out, err);
 }
 
-static gn_status outers_of(gn__learner *l, const gn__learnt_linear *x, bool narrow, gn__outer **outer,
-                           gn__outer **outer_a, gn__outer **outer_b, gn_error *err)
+static gn_status outers_of(gn__learner *l, const gn__learnt_linear *x, bool narrow, gn__outers *out,
+                           gn_error *err)
 {
     size_t rank = l->tune.lora_rank, all = rank * x->adapters;
     if (x->weight == NULL) return GN_OK;
     if (x->weight->trained)
-        GN__TRY(make_outer(l, x->outputs, x->outputs, x->inputs, x->inputs, narrow, outer, err));
-    if (x->adapters > 0) GN__TRY(make_outer(l, rank, all, x->inputs, x->inputs, false, outer_a, err));
+        GN__TRY(make_outer(l, x->outputs, x->outputs, x->inputs, x->inputs, narrow, &out->weight, err));
+    if (x->adapters > 0) GN__TRY(make_outer(l, rank, all, x->inputs, x->inputs, false, &out->a, err));
     for (size_t k = 0; k < x->adapters; k++)
-        GN__TRY(make_outer(l, x->adapter[k]->outputs, x->outputs, rank, all, false, &outer_b[k], err));
+        GN__TRY(make_outer(l, x->adapter[k]->outputs, x->outputs, rank, all, false, &out->b[k], err));
     return GN_OK;
 }
 
@@ -113,15 +117,14 @@ static gn_status make_outers(gn__learner *l, gn_error *err)
     size_t top = l->r->stored;
     while (top > 0 && !l->layer[top - 1].trained) top--;
     if (l->counting) return GN_OK;
-    if (l->projection.weight != NULL && l->embeds)
-        GN__TRY(outers_of(l, &l->projection, false, &l->outer_projection, NULL, NULL, err));
+    GN__TRY(outers_of(l, &l->projection, false, &l->outer_projection, err));
+    GN__TRY(outers_of(l, &l->output, false, &l->outer_output, err));
+    if (l->conv != NULL) GN__TRY(outers_of(l, &l->conv[0], false, &l->outer_conv, err));
     if (top == 0) return GN_OK;
     const gn__learnt_layer *y = &l->layer[top - 1];
-    for (int k = 0; k < GN__PRODUCTS; k++)
-        GN__TRY(outers_of(l, &y->linear[k], l->narrow, &l->outer[k], &l->outer_a[k], l->outer_b[k], err));
+    for (int k = 0; k < GN__PRODUCTS; k++) GN__TRY(outers_of(l, &y->linear[k], l->narrow, &l->outer[k], err));
     int which = y->position[0].adapters > 0 || y->position[1].weight == NULL ? 0 : 1;
-    return outers_of(l, &y->position[which], false, &l->outer_position, &l->outer_position_a,
-                     &l->outer_position_b, err);
+    return outers_of(l, &y->position[which], false, &l->outer_position, err);
 }
 
 /* ---- buffers ------------------------------------------------------------------------------------ */
@@ -260,7 +263,16 @@ static void make_wake(gn__learner *l)
     w->by_triple = own(l, rows, triple_of(r));
     if (l->embeds) {
         w->by_embedded = own(l, rows, r->embedding);
-        if (l->projection.weight != NULL) w->normed = own(l, rows, r->embedding);
+        if (l->projection.weight != NULL && l->embedding_norm.gamma != NULL && !r->norm_projected)
+            w->normed = own(l, rows, r->embedding);
+    }
+    if (l->output.weight != NULL) {
+        w->by_last = own(l, rows, r->output);
+        if (l->output.weight->trained && l->final_norm.gamma != NULL) w->normed_last = own(l, rows, r->dim);
+    }
+    if (l->conv != NULL && (l->embeds || l->conv[0].weight->trained)) {
+        w->by_conv = own(l, rows, r->dim);
+        w->taps = own(l, rows, r->conv * r->dim);
     }
     if (l->buckets != NULL && l->buckets->trained)
         w->by_bias = own(l, r->heads, 2 * l->longest - 1 + GN__BIAS_SLACK);
@@ -275,8 +287,14 @@ static gn_status make_buffers(gn__learner *l, gn_error *err)
     const gn__recipe *r = l->r;
     size_t rows = l->capacity_rows;
     l->embedded = own(l, rows, r->embedding);
+    if (l->projection.weight != NULL && l->embedding_norm.gamma != NULL && r->norm_projected)
+        l->projected = own(l, rows, r->dim);
+    if (l->conv != NULL) {
+        l->conv_u = own(l, rows, r->dim);
+        l->conv_sum = own(l, rows, r->dim);
+    }
     make_tapes(l);
-    l->last = own(l, rows, r->dim);
+    l->last = own(l, rows, r->output);
     l->pooled = own(l, l->most_texts, l->m->info.dim);
     l->by_pooled = own(l, l->most_texts, l->m->info.dim);
     l->zeros = own(l, 1, most(r->dim, r->embedding));
@@ -294,11 +312,12 @@ static gn_status make_buffers(gn__learner *l, gn_error *err)
     return gn__positions_create(l->m, l->longest, &l->places, err);
 }
 
-enum { MOST_LINEARS = 8 * (GN__PRODUCTS + 2) * (1 + GN__ADAPTERS) };
+enum { LINEARS = 2 * (1 + 2 * GN__ADAPTERS) }; /* of one linear layer and its adapters */
 
-/* The linear layers of one layer, all shapes that there are. */
+/* Every product: layers differ where a trained one's way back reads its weight in place, a frozen one's that
+ * stands above it packs it. */
 typedef struct shapes {
-    const gn__linear *all[MOST_LINEARS];
+    const gn__linear **all;
     size_t count, widest, outer;
 } shapes;
 
@@ -326,33 +345,42 @@ static void add_outer(shapes *s, const gn__outer *o)
     if (o != NULL) s->outer = most(s->outer, gn__outer_scratch(o));
 }
 
-static void list_shapes(const gn__learner *l, shapes *s)
+static void add_outers(shapes *s, const gn__outers *o)
 {
-    const gn__learnt_layer *top = &l->layer[l->r->stored - 1]; /* which has all that the others have */
-    *s = (shapes){.outer = 64};
-    for (int k = 0; k < GN__PRODUCTS; k++) {
-        add_shapes(s, &top->linear[k]);
-        add_outer(s, l->outer[k]);
-        add_outer(s, l->outer_a[k]);
-        for (int i = 0; i < GN__ADAPTERS; i++) add_outer(s, l->outer_b[k][i]);
-    }
-    for (int k = 0; k < 2; k++) add_shapes(s, &top->position[k]);
-    add_shapes(s, &l->projection);
-    add_outer(s, l->outer_projection);
-    add_outer(s, l->outer_position);
-    add_outer(s, l->outer_position_a);
-    add_outer(s, l->outer_position_b);
+    add_outer(s, o->weight);
+    add_outer(s, o->a);
+    for (int i = 0; i < GN__ADAPTERS; i++) add_outer(s, o->b[i]);
 }
 
-static gn_status make_bench(gn__learner *l, gn__bench *b, gn_error *err)
+/* s->all: for the caller to free. */
+static gn_status list_shapes(const gn__learner *l, shapes *s, gn_error *err)
+{
+    size_t most_linears = LINEARS * ((GN__PRODUCTS + 2) * l->r->stored + 3);
+    *s = (shapes){.all = gn__calloc(most_linears, sizeof *s->all), .outer = 64};
+    if (s->all == NULL) return gn__no_memory(err, most_linears * sizeof *s->all);
+    for (size_t i = 0; i < l->r->stored; i++) {
+        for (int k = 0; k < GN__PRODUCTS; k++) add_shapes(s, &l->layer[i].linear[k]);
+        for (int k = 0; k < 2; k++) add_shapes(s, &l->layer[i].position[k]);
+    }
+    for (int k = 0; k < GN__PRODUCTS; k++) add_outers(s, &l->outer[k]);
+    add_shapes(s, &l->projection);
+    add_shapes(s, &l->output);
+    if (l->conv != NULL) add_shapes(s, &l->conv[0]);
+    add_outers(s, &l->outer_projection);
+    add_outers(s, &l->outer_output);
+    add_outers(s, &l->outer_conv);
+    add_outers(s, &l->outer_position);
+    return GN_OK;
+}
+
+static gn_status make_bench(gn__learner *l, const shapes *s, gn__bench *b, gn_error *err)
 {
     const gn__recipe *r = l->r;
     size_t dim = most(r->dim, r->embedding), rank = l->tune.what == GN_TUNE_LORA ? l->tune.lora_rank : 0;
-    shapes s;
-    list_shapes(l, &s);
-    size_t wide = most(most(inner_of(r), dim), most(triple_of(r), s.widest));
+    size_t wide = most(most(inner_of(r), dim), most(triple_of(r), s->widest));
+    if (r->conv > 0) wide = most(wide, r->conv * r->dim / r->conv_groups);
     size_t attention = gn__attending_scratch(l->longest, r->head_dim, 2 * r->span);
-    l->bytes += (GN__ROWS * (3 * dim + (rank ? 3 : 1) * wide + rank) + attention) * sizeof(float) + s.outer;
+    l->bytes += (GN__ROWS * (3 * dim + (rank ? 3 : 1) * wide + rank) + attention) * sizeof(float) + s->outer;
     const size_t room[GN__ROOMS] = {r->dim, r->dim, inner_of(r), r->inner, r->dim, r->dim};
     for (int k = 0; k < GN__ROOMS && l->narrow; k++) l->bytes += GN__ROWS * room[k] * sizeof(float);
     if (l->counting) return GN_OK;
@@ -364,14 +392,24 @@ static gn_status make_bench(gn__learner *l, gn__bench *b, gn_error *err)
     b->high = gn__aligned(rank ? 2 * GN__ROWS * wide : 1, sizeof *b->high);
     b->attention = gn__aligned(attention, sizeof(float));
     b->pool = gn__aligned(gn__learner_pool_scratch(l), sizeof *b->pool);
-    b->outer = gn__aligned(s.outer, 1);
+    b->outer = gn__aligned(s->outer, 1);
     for (int k = 0; k < GN__ROOMS && l->narrow; k++) {
         b->room[k] = gn__aligned(GN__ROWS * room[k], sizeof *b->room[k]);
         if (b->room[k] == NULL) return gn__no_memory(err, GN__ROWS * room[k] * sizeof *b->room[k]);
     }
     if (!b->y || !b->h || !b->m || !b->wide || !b->low || !b->high || !b->attention || !b->pool || !b->outer)
         return gn__no_memory(err, GN__ROWS * (3 * dim + wide) * sizeof(float));
-    return gn__lane_create(l->m->engine, s.all, s.count, &b->lane, err);
+    return gn__lane_create(l->m->engine, s->all, s->count, &b->lane, err);
+}
+
+static gn_status make_benches(gn__learner *l, gn_error *err)
+{
+    shapes s;
+    gn_status status = list_shapes(l, &s, err);
+    for (unsigned i = 0; i < l->threads && status == GN_OK; i++)
+        status = make_bench(l, &s, &l->bench[i], err);
+    free(s.all);
+    return status;
 }
 
 /* ---- the whole -------------------------------------------------------------------------------------------
@@ -390,25 +428,8 @@ static gn_status set_up(gn_context *ctx, gn__learner *l, gn_error *err)
     GN__TRY(make_linears(l, err));
     GN__TRY(make_outers(l, err));
     GN__TRY(make_buffers(l, err));
-    for (unsigned i = 0; i < l->threads; i++) GN__TRY(make_bench(l, &l->bench[i], err));
+    GN__TRY(make_benches(l, err));
     return l->counting ? GN_OK : gn__learner_pack(ctx, l, true, err);
-}
-
-/* What the forward pass computes and the way back does not know; NULL: nothing. */
-static const char *unknown_part(const gn_model *m, size_t longest)
-{
-    const gn__recipe *r = &m->recipe;
-    for (size_t i = 0; i < m->head.steps; i++) {
-        if (m->head.step[i].kind == GN__HEAD_NORM) return "LayerNorm module";
-        if (m->head.step[i].residual) return "Dense use_residual";
-    }
-    for (int kind = 0; kind < 2; kind++)
-        if (r->rotary[kind].long_from > 0 && longest > r->rotary[kind].long_from) return "longrope";
-    if (r->conv > 0) return "convolution";
-    if (r->group > 1) return "inner_group_num";
-    if (r->output != r->dim || (r->projected && (r->norm_projected || r->add_projected)))
-        return "embedding projection";
-    return NULL;
 }
 
 static gn_status make(gn_context *ctx, const gn_model *m, const gn__learner_options *options,
@@ -437,10 +458,6 @@ static gn_status make(gn_context *ctx, const gn_model *m, const gn__learner_opti
     l->counting = ctx == NULL;
     l->threads = threads;
     *out = l;
-    const char *unknown = unknown_part(m, l->longest);
-    if (unknown != NULL)
-        return gn__fail(err, GN_UNSUPPORTED, "%s cannot be trained here: no gradient for its part %s",
-                        m->info.name, unknown);
     return set_up(ctx, l, err);
 }
 
@@ -476,6 +493,13 @@ static void free_linear(gn__learnt_linear *x)
     gn__linear_free(x->back);
 }
 
+static void free_outers(gn__outers *o)
+{
+    gn__outer_free(o->weight);
+    gn__outer_free(o->a);
+    for (int i = 0; i < GN__ADAPTERS; i++) gn__outer_free(o->b[i]);
+}
+
 static void free_layer(gn__learnt_layer *y)
 {
     for (int k = 0; k < GN__PRODUCTS; k++) free_linear(&y->linear[k]);
@@ -487,16 +511,16 @@ void gn__learner_free(gn__learner *l)
     if (l == NULL) return;
     for (size_t i = 0; i < l->r->stored && l->layer != NULL; i++) free_layer(&l->layer[i]);
     free_linear(&l->projection);
+    free_linear(&l->output);
+    for (size_t g = 0; l->conv != NULL && g < l->r->conv_groups; g++) free_linear(&l->conv[g]);
+    free(l->conv);
     for (size_t i = 0; i < l->adapters; i++) {
         gn__linear_free(l->adapter[i].down), gn__linear_free(l->adapter[i].up);
         gn__linear_free(l->adapter[i].down_back), gn__linear_free(l->adapter[i].up_back);
     }
-    for (int k = 0; k < GN__PRODUCTS; k++) {
-        gn__outer_free(l->outer[k]), gn__outer_free(l->outer_a[k]);
-        for (int i = 0; i < GN__ADAPTERS; i++) gn__outer_free(l->outer_b[k][i]);
-    }
-    gn__outer_free(l->outer_projection), gn__outer_free(l->outer_position);
-    gn__outer_free(l->outer_position_a), gn__outer_free(l->outer_position_b);
+    for (int k = 0; k < GN__PRODUCTS; k++) free_outers(&l->outer[k]);
+    free_outers(&l->outer_projection), free_outers(&l->outer_output);
+    free_outers(&l->outer_conv), free_outers(&l->outer_position);
     gn__arena_free(&l->names);
     free(l->adapter);
     for (unsigned i = 0; i < l->threads && l->bench != NULL; i++) {

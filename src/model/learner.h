@@ -14,7 +14,7 @@
 typedef enum gn__parameter_place {
     GN__PLACE_EMBEDDING, /* words, positions, token types, their norm and projection */
     GN__PLACE_LAYER,
-    GN__PLACE_AFTER, /* final norm, shared position tables, dense layers of the pooling head */
+    GN__PLACE_AFTER, /* final norm, output projection, shared position tables, modules behind the pooling */
     GN__PLACE_HEAD   /* the classifier */
 } gn__parameter_place;
 
@@ -27,7 +27,7 @@ typedef struct gn__parameter {
                       ".key" or ".value" between where the layer is fused */
     size_t offset; /* first float in the flat arrays */
     size_t rows, cols; /* [rows × cols], row-major, outputs × inputs; vectors: 1 × n */
-    size_t layer;      /* of GN__PLACE_LAYER: of recipe.stored */
+    size_t layer;      /* of GN__PLACE_LAYER: of recipe.stored; a convolution belongs to layer 0 */
     gn__parameter_place place;
     bool decays; /* weight decay applies: matrices of layers; not norms, biases, tables of positions */
 } gn__parameter;
@@ -60,7 +60,8 @@ gn_status gn__learner_refresh(gn_context *ctx, gn__learner *l, gn_error *err);
 
 /* Dropout's random numbers are a function of (seed, step, text's row, layer, place, element). */
 typedef struct gn__dropout {
-    double hidden, attention, adapter; /* probabilities of dropping */
+    double embedding, hidden, attention, adapter; /* probabilities of dropping; hidden: of what attention, MLP
+                                                     and convolution add */
     uint64_t seed, step;
     const size_t *row; /* [count] names each text */
 } gn__dropout;
@@ -74,10 +75,11 @@ gn_status gn__learner_backward(gn_context *ctx, gn__learner *l, const float *by_
                                gn_error *err);
 
 /* Trained tensors as the checkpoint has them (fused ones taken apart again, transposed ones turned back,
- * gamma − 1 where it holds that): calls put for each; dense layers of pooling as "pooling.N.weight" and
- * "pooling.N.bias" (N: the step's number), the classifier as "head.weight" and "head.bias". Adapters as PEFT
- * has them, "layer.lora_A.weight" and "layer.lora_B.weight"; where one tensor of the checkpoint holds several
- * adapted parts (fused q|k|v), as one adapter of so many times the rank, which needs so many times the alpha.
+ * gamma − 1 where it holds that): calls put for each; modules behind the pooling as "pooling.N.weight",
+ * "pooling.N.bias" and (what a dense layer's input is added through) "pooling.N.residual" (N: the step's
+ * number), the classifier as "head.weight" and "head.bias". Adapters as PEFT has them, "layer.lora_A.weight"
+ * and "layer.lora_B.weight"; where one tensor of the checkpoint holds several adapted parts (fused q|k|v), as
+ * one adapter of so many times the rank, which needs so many times the alpha.
  */
 typedef gn_status (*gn__put_tensor)(void *arg, const char *name, const size_t *shape, size_t dims,
                                     const float *value, gn_error *err);

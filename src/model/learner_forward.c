@@ -2,73 +2,23 @@
  * on any thread; attention is cut by texts and kv_heads. */
 #include "model/learner_parts.h"
 
-typedef struct block {
-    gn__learner *l;
-    gn__bench *b;
-    size_t row; /* first */
-} block;
-
-static void norm_rows(const gn__learner *l, const gn__learnt_norm *n, float *y, const float *x, size_t rows,
-                      size_t cols)
-{
-    if (l->r->norm == GN__NORM_LAYER)
-        l->ops->layer_norm(y, x, n->gamma->value, gn__learner_beta(l, n), rows, cols, l->r->eps);
-    else
-        l->ops->rms_norm(y, x, n->gamma->value, rows, cols, l->r->eps);
-}
-
-/* ---- tokens to the first hidden states ---------------------------------------------------------- */
-
-static void add_row(const gn__weight *w, size_t row, size_t n, float *spare, float *x)
-{
-    const float *from = w->value ? w->value + row * n : spare;
-    if (w->value == NULL) gn__tensor_read(w->source[0].tensor, row * n, n, spare);
-    for (size_t j = 0; j < n; j++) x[j] += from[j];
-}
-
-static void embed_row(const block *k, size_t row, float *x)
-{
-    const gn__learner *l = k->l;
-    size_t n = l->r->embedding;
-    float scale = l->r->embedding_scale;
-    memset(x, 0, n * sizeof *x);
-    if (row >= l->rows) return;
-    add_row(l->words, (size_t)l->id[row], n, k->b->y, x);
-    if (scale != 1)
-        for (size_t j = 0; j < n; j++) x[j] *= scale;
-    if (l->token_types != NULL) add_row(l->token_types, 0, n, k->b->y, x);
-    if (l->positions != NULL) add_row(l->positions, l->place[row], n, k->b->y, x);
-}
-
-static void embed_block(const block *k)
-{
-    gn__learner *l = k->l;
-    size_t n = l->r->embedding;
-    float *x = l->embedded + k->row * n, *hidden = l->tape[0].x + k->row * l->r->dim;
-    for (size_t i = 0; i < GN__ROWS; i++) embed_row(k, k->row + i, x + i * n);
-    float *y = l->projection.weight != NULL ? k->b->h : hidden;
-    if (l->embedding_norm.gamma != NULL)
-        norm_rows(l, &l->embedding_norm, y, x, GN__ROWS, n);
-    else
-        memcpy(y, x, GN__ROWS * n * sizeof *y);
-    if (l->projection.weight != NULL)
-        gn__learner_run(l, k->b, &l->projection, 0, GN__PRODUCTS, k->row, y, hidden);
-    gn__learner_drop(l, l->drop.hidden, gn__drop_place(GN__DROP_EMBEDDING, 0), k->row, hidden, l->r->dim);
-}
-
 /* ---- layers ---------------------------------------------------------------------------------------------
  */
 
-static const gn__learnt_layer *layer_of(const gn__learner *l, size_t i)
+/* What turns a row's query and key: angles depend on the position, and (LongRoPE) on the text's length. */
+void gn__learner_turns(const gn__learner *l, int kind, size_t row, const float **cosine, const float **sine)
 {
-    return &l->layer[i * l->r->stored / l->r->layers];
+    size_t text = l->text[row], at = l->at[row] * l->r->rotary[kind].pairs;
+    gn__positions_turns(l->m, &l->places, kind, l->first[text + 1] - l->first[text], cosine, sine);
+    *cosine += at;
+    *sine += at;
 }
 
-static void before_attention(const block *k, size_t i)
+static void before_attention(const gn__block *k, size_t i)
 {
     gn__learner *l = k->l;
     const gn__recipe *r = l->r;
-    const gn__learnt_layer *y = layer_of(l, i);
+    const gn__learnt_layer *y = gn__layer_of(l, i);
     const gn__tape *t = &l->tape[i];
     const float *x = t->x + k->row * r->dim;
     size_t q = r->heads * r->head_dim, kv = r->kv_heads * r->head_dim, width = q + 2 * kv;
@@ -76,20 +26,20 @@ static void before_attention(const block *k, size_t i)
     size_t pairs = r->rotary[local].pairs;
     float *to = t->triple + k->row * width;
     if (y->norm[GN__ATTENTION_BEFORE].gamma != NULL) {
-        norm_rows(l, &y->norm[GN__ATTENTION_BEFORE], k->b->h, x, GN__ROWS, r->dim);
+        gn__learner_norm(l, &y->norm[GN__ATTENTION_BEFORE], k->b->h, x, GN__ROWS, r->dim);
         x = k->b->h;
     }
     gn__learner_run(l, k->b, &y->linear[GN__QKV], i, GN__QKV, k->row, x, to);
     for (size_t row = k->row; row < k->row + GN__ROWS; row++, to += width) {
         if (y->query_norm.gamma != NULL) {
             memcpy(t->raw + row * (q + kv), to, (q + kv) * sizeof *to);
-            norm_rows(l, &y->query_norm, to, to, r->heads, r->head_dim);
-            norm_rows(l, &y->key_norm, to + q, to + q, r->kv_heads, r->head_dim);
+            gn__learner_norm(l, &y->query_norm, to, to, r->heads, r->head_dim);
+            gn__learner_norm(l, &y->key_norm, to + q, to + q, r->kv_heads, r->head_dim);
         }
-        size_t at = l->at[row] * pairs;
-        if (pairs > 0 && row < l->rows)
-            l->ops->rotate(to, l->places.cosine[local] + at, l->places.sine[local] + at,
-                           r->heads + r->kv_heads, r->head_dim, pairs);
+        if (pairs == 0 || row >= l->rows) continue;
+        const float *cosine, *sine;
+        gn__learner_turns(l, local, row, &cosine, &sine);
+        l->ops->rotate(to, cosine, sine, r->heads + r->kv_heads, r->head_dim, pairs);
     }
 }
 
@@ -122,7 +72,7 @@ void gn__learner_attending(const gn__learner *l, size_t i, size_t text, gn__benc
                            .scratch = b->attention};
     out->k = out->q + q;
     out->v = out->k + kv;
-    const gn__learnt_layer *y = layer_of(l, i);
+    const gn__learnt_layer *y = gn__layer_of(l, i);
     out->position_key = y->positions[0];
     out->position_query = y->positions[1];
     if (l->drop.row == NULL || !(l->drop.attention > 0)) return;
@@ -145,13 +95,13 @@ static void attend(void *arg, size_t begin, size_t end, unsigned worker)
 }
 
 /* sum = x + what `product` makes of `from`, through the norm inside if there is one. */
-static void add_part(const block *k, size_t i, gn__learnt_product product, const float *from, const float *x,
-                     float *inside, float *sum)
+static void add_part(const gn__block *k, size_t i, gn__learnt_product product, const float *from,
+                     const float *x, float *inside, float *sum)
 {
     gn__learner *l = k->l;
     size_t n = GN__ROWS * l->r->dim;
     bool out = product == GN__OUT;
-    const gn__learnt_layer *y = layer_of(l, i);
+    const gn__learnt_layer *y = gn__layer_of(l, i);
     const gn__learnt_norm *norm = &y->norm[out ? GN__ATTENTION_INSIDE : GN__MLP_INSIDE];
     float *part = k->b->y;
     gn__learner_run(l, k->b, &y->linear[product], i, (int)product, k->row, from, part);
@@ -159,7 +109,7 @@ static void add_part(const block *k, size_t i, gn__learnt_product product, const
                      part, l->r->dim);
     if (norm->gamma != NULL) {
         memcpy(inside, part, n * sizeof *part);
-        norm_rows(l, norm, part, part, GN__ROWS, l->r->dim);
+        gn__learner_norm(l, norm, part, part, GN__ROWS, l->r->dim);
     }
     l->back->sum(sum, x, part, n);
 }
@@ -168,26 +118,26 @@ void gn__learner_mlp_input(const gn__learner *l, size_t i, size_t row, float *h,
                            const float **state, const float **base, const float **input)
 {
     const gn__recipe *r = l->r;
-    const gn__learnt_layer *y = layer_of(l, i);
+    const gn__learnt_layer *y = gn__layer_of(l, i);
     const float *x = l->tape[i].x + row * r->dim, *sum = l->tape[i].sum[0] + row * r->dim;
     *state = sum;
     if (y->norm[GN__ATTENTION_POST].gamma != NULL) {
-        norm_rows(l, &y->norm[GN__ATTENTION_POST], h, sum, GN__ROWS, r->dim);
+        gn__learner_norm(l, &y->norm[GN__ATTENTION_POST], h, sum, GN__ROWS, r->dim);
         *state = h;
     }
     *base = NULL;
     *input = *state;
     if (y->norm[GN__MLP_BEFORE].gamma == NULL) return;
     *base = r->parallel ? x : *state;
-    norm_rows(l, &y->norm[GN__MLP_BEFORE], m, *base, GN__ROWS, r->dim);
+    gn__learner_norm(l, &y->norm[GN__MLP_BEFORE], m, *base, GN__ROWS, r->dim);
     *input = m;
 }
 
-static void after_attention(const block *k, size_t i)
+static void after_attention(const gn__block *k, size_t i)
 {
     gn__learner *l = k->l;
     const gn__recipe *r = l->r;
-    const gn__learnt_layer *y = layer_of(l, i);
+    const gn__learnt_layer *y = gn__layer_of(l, i);
     const gn__tape *t = &l->tape[i];
     size_t at = k->row * r->dim, inner = r->gated ? 2 * r->inner : r->inner;
     float *next = l->tape[i + 1].x + at, *u = t->u + k->row * inner;
@@ -204,51 +154,28 @@ static void after_attention(const block *k, size_t i)
         l->back->activation(r->activation, u, k->b->wide, GN__ROWS * r->inner);
     float *sum = post ? t->sum[1] + at : next;
     add_part(k, i, GN__MLP_OUT, k->b->wide, state, t->inside[1] ? t->inside[1] + at : NULL, sum);
-    if (post) norm_rows(l, &y->norm[GN__MLP_POST], next, sum, GN__ROWS, r->dim);
+    if (post) gn__learner_norm(l, &y->norm[GN__MLP_POST], next, sum, GN__ROWS, r->dim);
 }
 
-/* From behind attention of layer `current` to before that of the next. */
-static void run_block(void *arg, size_t begin, size_t end, unsigned worker)
+static void start(const gn__block *k, size_t layer)
 {
-    gn__learner *l = arg;
-    gn__serial before = gn__serial_begin();
-    for (size_t i = begin; i < end; i++) {
-        block k = {l, &l->bench[worker], i * GN__ROWS};
-        if (l->current == SIZE_MAX)
-            embed_block(&k);
-        else
-            after_attention(&k, l->current);
-        size_t next = l->current + 1; /* SIZE_MAX + 1 is 0 */
-        float *x = l->tape[next].x + k.row * l->r->dim, *last = l->last + k.row * l->r->dim;
-        if (next < l->r->layers)
-            before_attention(&k, next);
-        else if (l->final_norm.gamma != NULL)
-            norm_rows(l, &l->final_norm, last, x, GN__ROWS, l->r->dim);
-        else
-            memcpy(last, x, GN__ROWS * l->r->dim * sizeof *x);
-    }
-    gn__serial_end(before);
+    (void)layer;
+    gn__learner_embed(k);
+    before_attention(k, 0);
+}
+
+/* From behind attention of a layer to before that of the next. */
+static void go_on(const gn__block *k, size_t i)
+{
+    after_attention(k, i);
+    if (i == 0 && k->l->conv != NULL) gn__learner_convolve(k);
+    if (i + 1 < k->l->r->layers)
+        before_attention(k, i + 1);
+    else
+        gn__learner_finish(k);
 }
 
 /* ---- a layer again ------------------------------------------------------------------------------ */
-
-static void start_again(void *arg, size_t begin, size_t end, unsigned worker)
-{
-    gn__learner *l = arg;
-    gn__serial before = gn__serial_begin();
-    for (size_t i = begin; i < end; i++)
-        before_attention(&(block){l, &l->bench[worker], i * GN__ROWS}, l->current);
-    gn__serial_end(before);
-}
-
-static void finish_again(void *arg, size_t begin, size_t end, unsigned worker)
-{
-    gn__learner *l = arg;
-    gn__serial before = gn__serial_begin();
-    for (size_t i = begin; i < end; i++)
-        after_attention(&(block){l, &l->bench[worker], i * GN__ROWS}, l->current);
-    gn__serial_end(before);
-}
 
 static void clear_mixed(const gn__learner *l)
 {
@@ -258,13 +185,12 @@ static void clear_mixed(const gn__learner *l)
 
 gn_status gn__learner_again(gn_context *ctx, gn__learner *l, size_t layer, gn_error *err)
 {
-    size_t blocks = l->padded / GN__ROWS;
     l->current = layer;
-    GN__TRY(gn__parallel_for(ctx, blocks, 1, start_again, l, err));
+    GN__TRY(gn__learner_blocks(ctx, l, l->padded, before_attention, err));
     clear_mixed(l);
     GN__TRY(gn__parallel_for(ctx, l->texts * l->r->kv_heads, 1, attend, l, err));
     l->again = true;
-    gn_status status = gn__parallel_for(ctx, blocks, 1, finish_again, l, err);
+    gn_status status = gn__learner_blocks(ctx, l, l->padded, after_attention, err);
     l->again = false;
     return status;
 }
@@ -324,13 +250,11 @@ gn_status gn__learner_forward(gn_context *ctx, gn__learner *l, const gn__sequenc
         l->drop_key[1] = gn__rng_u32(&name);
     }
     atomic_store(&l->failed, false);
-    size_t blocks = l->padded / GN__ROWS;
-    l->current = SIZE_MAX;
-    GN__TRY(gn__parallel_for(ctx, blocks, 1, run_block, l, err));
+    GN__TRY(gn__learner_blocks(ctx, l, l->padded, start, err));
     for (l->current = 0; l->current < r->layers; l->current++) {
         clear_mixed(l);
         GN__TRY(gn__parallel_for(ctx, count * r->kv_heads, 1, attend, l, err));
-        GN__TRY(gn__parallel_for(ctx, blocks, 1, run_block, l, err));
+        GN__TRY(gn__learner_blocks(ctx, l, l->padded, go_on, err));
     }
     GN__TRY(gn__parallel_for(ctx, count, 1, pool, l, err));
     if (atomic_load(&l->failed))

@@ -14,6 +14,7 @@ typedef enum gn__form {
     GN__FORM_TURNED,   /* inputs × outputs there, outputs × inputs here */
     GN__FORM_TANGLED,  /* rows head by head, q k v each, there; all of q, all of k, all of v here */
     GN__FORM_PLUS_ONE, /* gamma − 1 there */
+    GN__FORM_TAPS, /* outputs × inputs × width of a convolution there, outputs × width × inputs here */
 } gn__form;
 
 typedef struct gn__source {
@@ -57,6 +58,11 @@ typedef struct gn__adapter {
 } gn__adapter;
 
 enum { GN__ADAPTERS = 3 };
+
+/* What makes the gradients of a linear layer's weight and of its adapters; NULL where nothing asks for it. */
+typedef struct gn__outers {
+    gn__outer *weight, *a, *b[GN__ADAPTERS];
+} gn__outers;
 
 /* A linear layer both ways. */
 typedef struct gn__learnt_linear {
@@ -112,6 +118,11 @@ typedef struct gn__wake {
     float *n;                   /* dim: into attention_in */
     float *by_mixed, *by_triple;
     float *by_embedded, *normed; /* embedding: before the projection */
+    float *by_last;              /* output: of the last hidden states; NULL: as by_hidden */
+    float *normed_last;          /* dim: what enters the output projection; NULL: the last layer's as it is */
+    /* The convolution, a group after the other; NULL: nothing asks for it. */
+    float *by_conv; /* groups × rows × (dim / groups): of what it gives */
+    float *taps;    /* groups × rows × (conv dim / groups): what it takes, then the derivative by that */
     /* BF16: what products' weight gradients are made of, by_y and x of each; the float32 of by_out,
      * by_mlp_out, by_u, a, m and n is then a bench's, one block of it. */
     uint16_t *narrow[GN__PRODUCTS][2];
@@ -152,26 +163,28 @@ struct gn__learner {
     bool counting; /* nothing is allocated … */
     size_t bytes;  /* … but counted */
     gn__weight *words, *positions, *token_types, *head_weight, *head_bias;
-    gn__learnt_norm embedding_norm, final_norm;
-    gn__learnt_linear projection;
-    gn__learnt_layer *layer; /* [recipe.stored] */
-    gn__weight *step_weight[GN__MOST_STEPS], *step_bias[GN__MOST_STEPS];
+    gn__learnt_norm embedding_norm, final_norm, conv_norm;
+    gn__learnt_linear projection, output; /* weight NULL: none */
+    gn__learnt_linear *conv;              /* [recipe.conv_groups], rows of one weight; NULL: none */
+    gn__learnt_layer *layer;              /* [recipe.stored] */
+    gn__weight *step_weight[GN__MOST_STEPS], *step_bias[GN__MOST_STEPS], *step_residual[GN__MOST_STEPS];
     gn__head head; /* the model's, over this learner's numbers */
     float *zeros;  /* [dim or embedding] a beta that the checkpoint lacks */
     size_t lowest; /* used layer down to which the way back goes; layers: to none */
     bool embeds;   /* embeddings are trained */
 
-    gn__outer *outer[GN__PRODUCTS], *outer_projection, *outer_position;
-    gn__outer *outer_a[GN__PRODUCTS], *outer_b[GN__PRODUCTS][GN__ADAPTERS]; /* of adapters */
-    gn__outer *outer_position_a, *outer_position_b;
+    gn__outers outer[GN__PRODUCTS], outer_projection, outer_output, outer_conv, outer_position;
     gn__positions places;
     gn__bench *bench; /* [threads] */
     unsigned threads;
     size_t capacity_rows; /* of all buffers */
 
     float *embedded;  /* [rows × embedding] before the norm */
+    float *projected; /* [rows × dim] before a norm that comes after the projection; NULL: none */
+    float *conv_u;    /* [rows × dim] the convolution before its activation; NULL: none */
+    float *conv_sum;  /* [rows × dim] with layer 0's result, before the norm */
     gn__tape *tape;   /* [layers + 1]; of the last only x */
-    float *last;      /* [rows × dim] behind the final norm */
+    float *last;      /* [rows × recipe.output] what is pooled */
     float *pooled;    /* [texts × embedding's width] */
     float *by_pooled; /* likewise */
     gn__wake wake;
@@ -198,10 +211,83 @@ gn_status gn__learner_bind(gn_context *ctx, gn__learner *l, gn_error *err);
 gn_status gn__learner_pack(gn_context *ctx, gn__learner *l, bool all, gn_error *err);
 const float *gn__learner_beta(const gn__learner *l, const gn__learnt_norm *n);
 
+/* ---- numbers of the checkpoint (learner_numbers.c) ------------------------------------------------ */
+
+/* No tensor of the checkpoint, but one of a layer's adapters. */
+static inline bool gn__is_adapter_weight(const gn__weight *w)
+{
+    return w->told.place == GN__PLACE_LAYER && w->sources == 0;
+}
+/* Reads the values: of what is trained into the flat array, of what is kept into the learner's own. */
+gn_status gn__learner_read(gn__learner *l, gn_error *err);
+
+/* ---- blocks, norms, weights ----------------------------------------------------------------------- */
+
 static inline float *gn__gradient_of(const gn__learner *l, const gn__weight *w)
 {
     return w != NULL && w->trained ? l->gradient + w->told.offset : NULL;
 }
+
+static inline const gn__learnt_layer *gn__layer_of(const gn__learner *l, size_t i)
+{
+    return &l->layer[gn__stored_layer(l->r, i)];
+}
+
+/* GN__ROWS rows on one thread. */
+typedef struct gn__block {
+    gn__learner *l;
+    gn__bench *b;
+    size_t row; /* first */
+} gn__block;
+typedef void (*gn__stage)(const gn__block *k, size_t layer);
+/* Runs a stage of layer `current` for every block of `rows`. */
+gn_status gn__learner_blocks(gn_context *ctx, gn__learner *l, size_t rows, gn__stage run, gn_error *err);
+
+/* A recipe's kind of norm; y may be x. */
+void gn__learner_norm(const gn__learner *l, const gn__learnt_norm *n, float *y, const float *x, size_t rows,
+                      size_t cols);
+/* Each block leaves a sum of a norm's gradients, which are added up in the blocks' order. Slots of a layer:
+ * its norm places, then query and key; elsewhere 0. */
+enum { GN__QUERY_SLOT = GN__NORM_PLACES, GN__KEY_SLOT, GN__SLOTS };
+void gn__learner_clear_slots(const gn__block *k);
+/* by: of the norm's output, becomes of its input x. */
+void gn__learner_norm_back(const gn__block *k, const gn__learnt_norm *n, int slot, const float *x, float *by,
+                           size_t rows, size_t cols);
+void gn__learner_sum_norm(const gn__learner *l, const gn__learnt_norm *n, int slot, size_t rows);
+
+/* Weight += by_yᵀ x over rows, in pieces; bias += Σ by_y, by piece 0. */
+typedef struct gn__weigh_task {
+    const gn__outer *outer;
+    const void *by_y, *x;
+    size_t rows;
+    bool narrow; /* by_y and x are bf16 */
+    float *out;
+    float *bias; /* [columns]; NULL: none */
+    size_t columns;
+} gn__weigh_task;
+
+enum { GN__MOST_TASKS = 2 * (GN__PRODUCTS + 2) * (1 + GN__ADAPTERS) };
+
+typedef struct gn__weighing {
+    gn__learner *l;
+    gn__weigh_task task[GN__MOST_TASKS];
+    size_t count;
+    bool norms; /* of the current layer, as the last piece */
+} gn__weighing;
+
+/* What adapters left, see gn__learner_run_back. */
+typedef struct gn__adapted {
+    const float *taken, *z, *by_z;
+} gn__adapted;
+
+/* A linear layer and its adapters; parts that are not trained are passed over. */
+void gn__learner_weigh_linear(gn__weighing *t, const gn__learnt_linear *x, const gn__outers *outer,
+                              const float *by_y, const float *from, size_t rows, gn__adapted adapted);
+void gn__learner_weigh_narrow(gn__weighing *t, const gn__learnt_linear *x, const gn__outers *outer,
+                              const uint16_t *by_y, const uint16_t *from);
+gn_status gn__learner_weigh(gn_context *ctx, gn__weighing *t, gn_error *err);
+
+/* ---- dropout, linear layers ------------------------------------------------------------------------ */
 
 /* What is dropped where; the place that a random stream is named by. */
 typedef enum gn__drop_kind {
@@ -209,7 +295,8 @@ typedef enum gn__drop_kind {
     GN__DROP_ATTENTION,
     GN__DROP_OUT,
     GN__DROP_MLP_OUT,
-    GN__DROP_ADAPTER
+    GN__DROP_ADAPTER, /* and so on, a product each */
+    GN__DROP_CONVOLUTION = GN__DROP_ADAPTER + GN__PRODUCTS
 } gn__drop_kind;
 static inline uint32_t gn__drop_place(int kind, size_t layer)
 {
@@ -228,6 +315,9 @@ void gn__learner_run(gn__learner *l, gn__bench *b, const gn__learnt_linear *x, s
 void gn__learner_run_back(gn__learner *l, gn__bench *b, const gn__learnt_linear *x, size_t layer, int product,
                           size_t row, const float *from, const float *by_y, float *by_x, float *taken,
                           float *z, float *by_z);
+
+/* ---- steps between the files ----------------------------------------------------------------------- */
+
 /* What the relative positions give each layer, from the values as they are. */
 gn_status gn__learner_place(gn_context *ctx, gn__learner *l, gn_error *err);
 /* One layer again, onto the tape. */
@@ -236,15 +326,31 @@ gn_status gn__learner_again(gn_context *ctx, gn__learner *l, size_t layer, gn_er
 /* A text's attention in used layer i, as forward and backward take it. */
 void gn__learner_attending(const gn__learner *l, size_t i, size_t text, gn__bench *b, gn__attending *out,
                            gn__drop *drop);
+void gn__learner_turns(const gn__learner *l, int kind, size_t row, const float **cosine, const float **sine);
 /* What enters the MLP of used layer i: of a block whose sum[0] is there. h, m: [GN__ROWS × dim] to work in.
  * state: behind attention; base: what the norm before the MLP takes, NULL without one. */
 void gn__learner_mlp_input(const gn__learner *l, size_t i, size_t row, float *h, float *m,
                            const float **state, const float **base, const float **input);
 
+/* Tokens to the first hidden states of a block, and from the last to what is pooled; the whole way back of
+ * each: from logits to by_hidden, from by_hidden to the tables. */
+void gn__learner_embed(const gn__block *k);
+void gn__learner_finish(const gn__block *k);
+gn_status gn__learner_top_back(gn_context *ctx, gn__learner *l, gn_error *err);
+gn_status gn__learner_embeddings_back(gn_context *ctx, gn__learner *l, gn_error *err);
+void gn__learner_head_back(gn__learner *l);
+
+/* Adds the convolution of the first hidden states to a block of layer 0's result, which stands in tape[1].x.
+ * The way back: from by_hidden behind it to by_hidden of layer 0's result; then, behind layer 0, what the
+ * convolution says of the first hidden states. */
+void gn__learner_convolve(const gn__block *k);
+gn_status gn__learner_convolution_back(gn_context *ctx, gn__learner *l, gn_error *err);
+gn_status gn__learner_convolved_back(gn_context *ctx, gn__learner *l, gn_error *err);
+
 /* Pooling, the steps behind it and their way back. */
 size_t gn__learner_pool_scratch(const gn__learner *l);
 void gn__learner_pool(gn__learner *l, size_t text, gn__bench *b);
-/* by_hidden: [tokens × dim] of this text, written; steps' gradients: added. */
+/* by_hidden: [tokens × output] of this text, written; steps' gradients: added. */
 void gn__learner_pool_back(gn__learner *l, size_t text, gn__bench *b, float *by_hidden);
 
 #endif

@@ -8,12 +8,9 @@ static void fill_table(gn__learner *l)
     memcpy(l->relative_table, l->relative->value, 2 * r->span * r->dim * sizeof *l->relative_table);
     if (l->relative_norm.gamma == NULL)
         memcpy(l->relative_input, l->relative_table, 2 * r->span * r->dim * sizeof *l->relative_table);
-    else if (r->norm == GN__NORM_LAYER)
-        l->ops->layer_norm(l->relative_input, l->relative_table, l->relative_norm.gamma->value,
-                           gn__learner_beta(l, &l->relative_norm), l->relative_rows, r->dim, r->eps);
     else
-        l->ops->rms_norm(l->relative_input, l->relative_table, l->relative_norm.gamma->value,
-                         l->relative_rows, r->dim, r->eps);
+        gn__learner_norm(l, &l->relative_norm, l->relative_input, l->relative_table, l->relative_rows,
+                         r->dim);
 }
 
 /* A layer, a kind and a block a piece. */

@@ -26,9 +26,13 @@ size_t gn__tensor_place(const gn_model *m, const char *name)
     size_t prefix = gn__prefix_length(m), layer = strlen(names->layer);
     if (strlen(name) > prefix) name += prefix;
     if (begins(name, names->layer) && name[layer] >= '0' && name[layer] <= '9') {
-        size_t number = strtoul(name + layer, NULL, 10);
+        char *rest;
+        size_t number = strtoul(name + layer, &rest, 10), group = m->recipe.group;
+        if (group > 1 && begins(rest, names->inside))
+            number = number * group + strtoul(rest + strlen(names->inside), NULL, 10);
         return number < m->recipe.stored ? 1 + number : 1 + m->recipe.stored;
     }
+    if (m->recipe.conv > 0 && (begins(name, names->conv) || begins(name, names->conv_norm))) return 1;
     const char *const embedding[] = {names->words,       names->words_too,      names->positions,
                                      names->token_types, names->embedding_norm, names->projection};
     for (size_t i = 0; i < sizeof embedding / sizeof *embedding; i++)

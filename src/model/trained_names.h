@@ -6,7 +6,7 @@
 
 /* Length of what stands before every name in the recipe ("bert."). */
 size_t gn__prefix_length(const gn_model *m);
-/* 0: embeddings; 1 + i: stored layer i; layers + 1: what follows. */
+/* 0: embeddings; 1 + i: stored layer i, with layer 0 its convolution; layers + 1: what follows. */
 size_t gn__tensor_place(const gn_model *m, const char *name);
 /* The recipe has no use for the tensor. */
 bool gn__tensor_unused(const gn_model *m, const char *name);

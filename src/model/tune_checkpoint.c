@@ -69,6 +69,7 @@ static void feed_options(gn__sha256 *h, const gn__tune_run *r)
                      o->warmup,
                      o->clip,
                      o->heldout,
+                     r->dropout.embedding,
                      r->dropout.hidden,
                      r->dropout.attention,
                      r->dropout.adapter};

@@ -3,50 +3,86 @@
 #include "model/settings.h"
 #include "model/tuned.h"
 
-/* What transformers' configuration classes say where the file is silent. */
-static double usual(const char *architecture)
+/* Keys of config.json, as transformers' code for the architecture uses them (5.24.0), the first that is
+ * there; and what its configuration class says where the file is silent. No key: nothing is dropped there. */
+typedef struct place {
+    const char *key[2];
+    double usual;
+} place;
+
+typedef struct places {
+    const char *const *architecture; /* NULL last */
+    place embedding, hidden, attention;
+} places;
+
+#define LIST(...)         \
+    (const char *const[]) \
+    {                     \
+        __VA_ARGS__, NULL \
+    }
+static const places table[] = {
+    {LIST("bert", "electra", "roberta", "xlm-roberta", "camembert", "mpnet", "deberta", "deberta-v2"),
+     {{"hidden_dropout_prob"}, 0.1},
+     {{"hidden_dropout_prob"}, 0.1},
+     {{"attention_probs_dropout_prob"}, 0.1}},
+    {LIST("albert"),
+     {{"hidden_dropout_prob"}, 0},
+     {{"hidden_dropout_prob"}, 0},
+     {{"attention_probs_dropout_prob"}, 0}},
+    {LIST("nomic_bert"), /* transformers' keys, and the authors' */
+     {{"hidden_dropout_prob", "embd_pdrop"}, 0},
+     {{"hidden_dropout_prob", "resid_pdrop"}, 0},
+     {{"attention_probs_dropout_prob", "attn_pdrop"}, 0}},
+    {LIST("distilbert"), {{"dropout"}, 0.1}, {{"dropout"}, 0.1}, {{"attention_dropout"}, 0.1}},
+    {LIST("t5", "mt5"), {{"dropout_rate"}, 0.1}, {{"dropout_rate"}, 0.1}, {{"dropout_rate"}, 0.1}},
+    {LIST("gpt2"), {{"embd_pdrop"}, 0.1}, {{"resid_pdrop"}, 0.1}, {{"attn_pdrop"}, 0.1}},
+    {LIST("gpt_neox"), {{"hidden_dropout"}, 0}, {{"hidden_dropout"}, 0}, {{"attention_dropout"}, 0}},
+    {LIST("opt"), {{NULL}, 0}, {{"dropout"}, 0.1}, {{"attention_dropout"}, 0}},
+    {LIST("bloom"), {{NULL}, 0}, {{"hidden_dropout"}, 0}, {{"attention_dropout"}, 0}},
+    {LIST("phi"), {{"embd_pdrop"}, 0}, {{"resid_pdrop"}, 0}, {{"attention_dropout"}, 0}},
+    {LIST("phi3"), {{NULL}, 0}, {{"resid_pdrop"}, 0}, {{"attention_dropout"}, 0}},
+    {LIST("modernbert"), {{"embedding_dropout"}, 0}, {{"mlp_dropout"}, 0}, {{"attention_dropout"}, 0}},
+    {LIST("llama", "mistral", "qwen2", "qwen3", "gemma2", "gemma3", "gemma3_text"),
+     {{NULL}, 0},
+     {{NULL}, 0},
+     {{"attention_dropout"}, 0}},
+};
+
+static const places *places_of(const char *architecture)
 {
-    static const char *const tenth[] = {"bert",       "electra", "roberta", "xlm-roberta", "camembert",
-                                        "distilbert", "mpnet",   "deberta", "deberta-v2",  "gpt2",
-                                        "opt",        "t5",      "mt5"};
-    for (size_t i = 0; i < sizeof tenth / sizeof *tenth; i++)
-        if (strcmp(architecture, tenth[i]) == 0) return 0.1;
-    return 0;
+    for (size_t i = 0; i < sizeof table / sizeof *table; i++)
+        for (const char *const *name = table[i].architecture; *name != NULL; name++)
+            if (strcmp(*name, architecture) == 0) return &table[i];
+    return NULL;
 }
 
-/* The first of the keys that the config has. */
-static gn_status read_first(const gn__config *c, const char *const *key, double otherwise, double *out,
-                            gn_error *err)
+static gn_status read_place(const gn__config *c, const place *p, double *out, gn_error *err)
 {
-    *out = otherwise;
-    for (; *key != NULL; key++) {
-        if (!json_is_number(json_object_get(c->root, *key))) continue;
-        GN__TRY(gn__config_number(c, *key, otherwise, out, err));
-        if (!(*out >= 0 && *out < 1))
-            return gn__fail(err, GN_FORMAT, "%s: \"%s\" should be from 0 to less than 1", c->path, *key);
-        return GN_OK;
+    *out = p->usual;
+    for (size_t i = 0; i < 2 && p->key[i] != NULL; i++) {
+        if (!json_is_number(json_object_get(c->root, p->key[i]))) continue;
+        GN__TRY(gn__config_number(c, p->key[i], p->usual, out, err));
+        if (*out >= 0 && *out < 1) return GN_OK;
+        return gn__fail(err, GN_FORMAT, "%s: \"%s\" should be from 0 to less than 1", c->path, p->key[i]);
     }
     return GN_OK;
 }
 
 gn_status gn__tune_dropout(const gn_model *m, double wish, gn__dropout *out, gn_error *err)
 {
-    static const char *const hidden[] = {
-        "hidden_dropout_prob", "hidden_dropout", "resid_pdrop", "resid_dropout",
-        "dropout_rate",        "mlp_dropout",    "dropout",     NULL};
-    static const char *const attention[] = {"attention_probs_dropout_prob", "attention_dropout", "attn_pdrop",
-                                            "dropout_rate", NULL};
-    *out = (gn__dropout){.hidden = wish, .attention = wish, .adapter = wish};
+    *out = (gn__dropout){.embedding = wish, .hidden = wish, .attention = wish, .adapter = wish};
     if (wish >= 0) return GN_OK;
+    *out = (gn__dropout){.adapter = 0}; /* as PEFT's */
+    const places *p = places_of(m->info.architecture);
+    if (p == NULL) return GN_OK;
     gn__settings settings = {0};
     gn__config config = {0};
-    double otherwise = usual(m->info.architecture);
     gn_status status = gn__settings_read(m->info.path, "", &settings, err);
     if (status == GN_OK)
         status = gn__config_read(settings.directory, "config.json", JSON_OBJECT, &config, err);
-    if (status == GN_OK) status = read_first(&config, hidden, otherwise, &out->hidden, err);
-    if (status == GN_OK) status = read_first(&config, attention, otherwise, &out->attention, err);
-    out->adapter = 0; /* as PEFT's */
+    if (status == GN_OK) status = read_place(&config, &p->embedding, &out->embedding, err);
+    if (status == GN_OK) status = read_place(&config, &p->hidden, &out->hidden, err);
+    if (status == GN_OK) status = read_place(&config, &p->attention, &out->attention, err);
     gn__config_free(&config);
     gn__settings_free(&settings);
     return status;

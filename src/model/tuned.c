@@ -134,7 +134,7 @@ static gn_status add_change(void *arg, const char *name, const size_t *shape, si
     float old[PART];
     double sum = 0;
     (void)shape, (void)dims;
-    if (t == NULL) return GN_OK; /* a dense layer of the pooling head lies in a file of its own */
+    if (t == NULL) return GN_OK; /* a module behind the pooling lies in a file of its own */
     for (size_t at = 0; at < t->elements; at += PART) {
         size_t n = t->elements - at < PART ? t->elements - at : (size_t)PART;
         gn__tensor_read(t, at, n, old);

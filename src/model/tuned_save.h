@@ -16,7 +16,7 @@ typedef struct gn__saving {
                                       NULL: the base model, and the head beside it */
 } gn__saving;
 
-/* model.safetensors, and the dense layers of modules.json where they were trained. */
+/* model.safetensors, and the modules of modules.json behind the pooling where they were trained. */
 gn_status gn__save_weights(const gn__saving *s, gn_error *err);
 /* genchi_head.safetensors: weight [classes × dim], bias [classes], the classes' names. */
 gn_status gn__save_head(const gn__saving *s, gn_error *err);

@@ -7,7 +7,8 @@
 
 enum { NAME = 320, KINDS = 16, PARTS = 3 };
 
-/* Adapted layers that differ only in their number: what stands behind it in their path, and A's rows. */
+/* Adapted layers that differ only in their number (and that in their group): what stands behind it in their
+ * path, and A's rows. */
 typedef struct kind {
     char end[NAME];
     size_t rank;
@@ -63,8 +64,10 @@ static const char *layer_prefix(const gn_model *m)
 
 static void add_kind(adapters *x, const char *path, size_t rank)
 {
+    const gn__recipe *r = &x->s->t->m->recipe;
     const char *end = path + strlen(layer_prefix(x->s->t->m));
     end += strspn(end, "0123456789");
+    if (r->group > 1) end += strlen(r->names->inside), end += strspn(end, "0123456789");
     for (size_t i = 0; i < x->kinds; i++)
         if (strcmp(x->kind[i].end, end) == 0) return;
     if (x->kinds == KINDS) return; /* no recipe has so many */
@@ -147,9 +150,15 @@ static void put_literally(gn__buf *b, const char *s)
  * attention.output.dense too. */
 static void pattern(const adapters *x, gn__buf *out)
 {
+    const gn__recipe *r = &x->s->t->m->recipe;
     gn__buf_puts(out, "(.*\\.)?");
     put_literally(out, layer_prefix(x->s->t->m));
-    gn__buf_puts(out, "[0-9]+(");
+    gn__buf_puts(out, "[0-9]+");
+    if (r->group > 1) {
+        put_literally(out, r->names->inside);
+        gn__buf_puts(out, "[0-9]+");
+    }
+    gn__buf_putc(out, '(');
     for (size_t i = 0; i < x->kinds; i++) {
         if (i > 0) gn__buf_putc(out, '|');
         put_literally(out, x->kind[i].end);

@@ -1,5 +1,5 @@
 /* Trained numbers into safetensors files: the model's own tensors by their names in its checkpoint, what was
- * not trained as it stands there; dense layers of the pooling head; the classifier. */
+ * not trained as it stands there; modules behind the pooling; the classifier. */
 #include "model/safetensors_write.h"
 #include "model/trained_names.h"
 #include "model/tuned_save.h"
@@ -35,7 +35,7 @@ static gn_status declare(void *arg, const char *name, const size_t *shape, size_
     const gn__tensor *t = gn__weights_find(&m->weights, name);
     char full[NAME];
     (void)value;
-    if (t == NULL) return GN_OK; /* the head; a dense layer */
+    if (t == NULL) return GN_OK; /* the head; a module behind the pooling */
     w->trained[t - m->weights.tensor] = 1;
     full_name(w, name, full);
     return gn__tensor_file_declare(&w->file, full, "F32", shape, dims, elements(shape, dims) * sizeof(float),
@@ -102,48 +102,70 @@ static gn_status write_model(weights *w, gn_error *err)
     return gn__tensor_file_commit(&w->file, err);
 }
 
-/* ---- dense layers of modules.json
- * -------------------------------------------------------------------------- */
+/* ---- modules behind the pooling --------------------------------------------------------------------- */
 
-/* One layer, "pooling.N.weight" and "pooling.N.bias" of the learner. */
-static gn_status write_dense(const gn__saving *s, size_t step, const char *folder, gn_error *err)
+enum { PARTS = 3 };
+
+/* A module's tensors: behind "pooling.N." in the learner, and in its own file. */
+static const struct {
+    const char *kind, *learnt[PARTS], *saved[PARTS];
+} modules[] = {
+    {"Dense", {"weight", "bias", "residual"}, {"linear.weight", "linear.bias", "residual.weight"}},
+    {"LayerNorm", {"weight", "bias"}, {"norm.weight", "norm.bias"}},
+    {"Normalize", {NULL}, {NULL}},
+};
+enum { MODULES = sizeof modules / sizeof *modules };
+
+static const gn__parameter *find_part(const gn__saving *s, size_t step, const char *learnt)
 {
     size_t count;
     const gn__parameter *p = gn__learner_parameters(s->t->learner, &count);
+    char name[64];
+    snprintf(name, sizeof name, "pooling.%zu.%s", step, learnt);
+    for (size_t i = 0; i < count; i++)
+        if (strcmp(p[i].name, name) == 0) return &p[i];
+    return NULL;
+}
+
+static gn_status write_parts(const gn__saving *s, size_t step, size_t kind, const char *path, gn_error *err)
+{
+    const gn__parameter *part[PARTS] = {NULL};
     const float *value = gn__learner_values(s->t->learner);
     gn__tensor_file f = {0};
-    const gn__parameter *part[2] = {NULL};
-    for (size_t i = 0; i < count; i++) {
-        char name[64];
-        for (int bias = 0; bias < 2; bias++) {
-            snprintf(name, sizeof name, "pooling.%zu.%s", step, bias ? "bias" : "weight");
-            if (strcmp(p[i].name, name) == 0) part[bias] = &p[i];
-        }
-    }
-    if (part[0] == NULL) return GN_OK; /* not trained: the copy stands */
-    char *directory = gn__path_join(s->aside, folder);
-    char *path = directory ? gn__path_join(directory, "model.safetensors") : NULL;
-    gn_status status = path ? GN_OK : gn__no_memory(err, strlen(folder));
-    for (int bias = 0; bias < 2 && status == GN_OK; bias++) {
-        if (part[bias] == NULL) continue;
-        const size_t shape[] = {part[bias]->rows, part[bias]->cols};
-        status = gn__tensor_file_declare(&f, bias ? "linear.bias" : "linear.weight", "F32", shape + bias,
-                                         bias ? 1 : 2, shape[0] * shape[1] * sizeof(float), err);
+    gn_status status = GN_OK;
+    for (size_t k = 0; k < PARTS && modules[kind].learnt[k] != NULL && status == GN_OK; k++) {
+        part[k] = find_part(s, step, modules[kind].learnt[k]);
+        if (part[k] == NULL) continue;
+        const size_t shape[] = {part[k]->rows, part[k]->cols};
+        bool matrix =
+            strcmp(modules[kind].kind, "Dense") == 0 && strcmp(modules[kind].learnt[k], "bias") != 0;
+        status = gn__tensor_file_declare(&f, modules[kind].saved[k], "F32", matrix ? shape : shape + 1,
+                                         matrix ? 2 : 1, shape[0] * shape[1] * sizeof(float), err);
     }
     if (status == GN_OK) status = gn__tensor_file_begin(&f, path, err);
-    for (int bias = 0; bias < 2 && status == GN_OK; bias++)
-        if (part[bias] != NULL)
-            gn__writer_put(&f.writer, value + part[bias]->offset,
-                           part[bias]->rows * part[bias]->cols * sizeof *value);
+    for (size_t k = 0; k < PARTS && status == GN_OK; k++)
+        if (part[k] != NULL)
+            gn__writer_put(&f.writer, value + part[k]->offset, part[k]->rows * part[k]->cols * sizeof *value);
     if (status == GN_OK) status = gn__tensor_file_commit(&f, err);
     gn__tensor_file_free(&f);
+    return status;
+}
+
+static gn_status write_module(const gn__saving *s, size_t step, size_t kind, const char *folder,
+                              gn_error *err)
+{
+    const char *first = modules[kind].learnt[0];
+    if (first == NULL || find_part(s, step, first) == NULL) return GN_OK; /* not trained: the copy stands */
+    char *directory = gn__path_join(s->aside, folder);
+    char *path = directory ? gn__path_join(directory, "model.safetensors") : NULL;
+    gn_status status = path ? write_parts(s, step, kind, path, err) : gn__no_memory(err, strlen(folder));
     free(directory);
     free(path);
     return status;
 }
 
-/* The steps behind pooling are the list's Dense and Normalize, in its order. */
-static gn_status write_dense_layers(const gn__saving *s, gn_error *err)
+/* The steps behind pooling are the list's modules of these kinds, in its order. */
+static gn_status write_modules(const gn__saving *s, gn_error *err)
 {
     const gn__head *h = &s->t->m->head;
     bool any = false;
@@ -160,8 +182,8 @@ static gn_status write_dense_layers(const gn__saving *s, gn_error *err)
         const char *path = json_string_value(json_object_get(module, "path"));
         if (type == NULL || path == NULL || status != GN_OK) continue;
         const char *dot = strrchr(type, '.'), *kind = dot ? dot + 1 : type;
-        if (strcmp(kind, "Dense") == 0) status = write_dense(s, step, path, err);
-        step += strcmp(kind, "Dense") == 0 || strcmp(kind, "Normalize") == 0;
+        for (size_t k = 0; k < MODULES; k++)
+            if (strcmp(kind, modules[k].kind) == 0) status = write_module(s, step++, k, path, err);
     }
     gn__config_free(&c);
     return status;
@@ -178,7 +200,7 @@ gn_status gn__save_weights(const gn__saving *s, gn_error *err)
     gn_status status = write_model(&w, err);
     gn__tensor_file_free(&w.file);
     free(w.trained);
-    return status == GN_OK ? write_dense_layers(s, err) : status;
+    return status == GN_OK ? write_modules(s, err) : status;
 }
 
 /* ---- the head

@@ -188,6 +188,7 @@ static gn_status key_of(const gn__bench *b, const gn__fit_plan *p, char key[65])
         put_number(&h, (double)gn_context_seed(b->ctx));
     }
     if (p->method != GN_METHOD_LP) put_tune(&h, &t, b->in->classes);
+    if (p->method != GN_METHOD_LP && b->options->balanced) put_number(&h, 1);
     for (size_t i = 0; i < p->rows; i++) put_row(b, &h, p->row[i]);
     for (size_t i = 0; i < p->judges; i++) put_row(b, &h, p->judged[i]);
     gn__sha256_end(&h, key);
@@ -265,15 +266,32 @@ static gn_status probe_head(const gn__bench *b, const gathered *g, gn_probe *pro
     return GN_OK;
 }
 
+/* Each class's weight in the loss: rows / (classes · its rows), over the classes that occur; 1 for others. */
+static gn_status balance(const gn__bench *b, const gathered *g, double **out)
+{
+    int classes = b->in->classes, present = 0;
+    double *weight = *out = gn__calloc((size_t)classes, sizeof *weight);
+    if (weight == NULL) return gn__no_memory(b->err, (size_t)classes * sizeof *weight);
+    for (size_t i = 0; i < g->rows; i++) weight[g->label[i]]++;
+    for (int c = 0; c < classes; c++) present += weight[c] > 0;
+    for (int c = 0; c < classes; c++) weight[c] = weight[c] > 0 ? (double)g->rows / (present * weight[c]) : 1;
+    return GN_OK;
+}
+
 gn_status gn__fit_train(gn__bench *b, const gn__fit_plan *p, const char *checkpoint, gn_tuned **out,
                         double *head_seconds)
 {
     gathered g = {0};
     gn_probe probe = {0};
+    double *weight = NULL;
     gn_status status;
     GN__TRY_GOTO(gather(b, p->row, p->rows, &g), done);
     gn_tune_options t = options_of(b, p);
     t.checkpoint = checkpoint;
+    if (b->options->balanced && t.class_weight == NULL) {
+        GN__TRY_GOTO(balance(b, &g, &weight), done);
+        t.class_weight = weight;
+    }
     double begun = gn__now();
     if (p->method == GN_METHOD_LP_FT) {
         GN__TRY_GOTO(probe_head(b, &g, &probe), done);
@@ -288,6 +306,7 @@ gn_status gn__fit_train(gn__bench *b, const gn__fit_plan *p, const char *checkpo
 done:
     gathered_free(&g);
     gn_probe_free(&probe);
+    free(weight);
     return status;
 }
 

@@ -31,9 +31,11 @@ value() {
     --output-type) echo float16 ;;
     --time-limit | --threads | --seed | --max-length | --permutations | --folds | --seeds | --epochs | --batch | \
         --lora-rank | --last-k | --heldout | --max-train | --mix-rows) echo 20 ;;
-    --rate | --lora-rate | --worthwhile) echo 0.001 ;;
+    --rate | --lora-rate | --lora-alpha | --worthwhile) echo 0.001 ;;
+    --schedule) echo cosine ;;
+    --class-weights) echo balanced ;;
     --memory) echo 2G ;;
-    --alpha | --kernel-tolerance) echo 0.1 ;;
+    --alpha | --kernel-tolerance | --dropout) echo 0.1 ;;
     --tolerance) echo 0.7 ;;
     --help | --version | --quiet | --no-color | --json | --gate | --strict | --keep-duplicates | --hide-texts | \
         --merge | --restart | --insecure-http | --all-tests | --fine-tune) ;;

@@ -42,11 +42,16 @@ strip_times "$work/again/result.json" >"$work/b"
 run cmp "$work/a" "$work/b"
 expect_status "the same figures" 0
 
-# saving what transformers loads
+# saving what transformers loads; what was asked for is what is trained
 # shellcheck disable=SC2086
-run "$genchi" finetune $common --methods lora --train-on train --seeds 1 --epochs 1 --save "$work/model" --quiet
+run "$genchi" finetune $common --methods lora --train-on train --seeds 1 --epochs 1 --save "$work/model" --quiet \
+    --lora-rank 4 --lora-alpha 3 --lora-targets key,mlp --dropout 0.25 --schedule cosine --class-weights balanced
 expect_status "finetune --save" 0
 expect_file "adapter" "$work/model/adapter_model.safetensors"
+for setting in '"r": 4' '"lora_alpha": 3.0' '"lora_dropout": 0.25' 'attention\\.self\\.key|' 'intermediate\\.dense|'; do
+    if grep -qF -e "$setting" "$work/model/adapter_config.json"; then pass; else fail "adapter_config.json lacks $setting"; fi
+done
+if grep -qF query "$work/model/adapter_config.json"; then fail "adapters that nobody asked for"; else pass; fi
 
 # as part of the check
 # shellcheck disable=SC2086
@@ -63,6 +68,10 @@ fi
 run "$genchi" finetune $common --methods full,loro
 expect_status "unknown method" 2
 expect "unknown method" err '"loro" is none of lp, full, lora, lp-ft, last-k'
+# shellcheck disable=SC2086
+run "$genchi" finetune $common --lora-targets query,gate
+expect_status "unknown target" 2
+expect "unknown target" err '"gate" is none of query, key, value, out, mlp'
 # shellcheck disable=SC2086
 run "$genchi" finetune $common --train-on field
 expect_status "unknown source" 2

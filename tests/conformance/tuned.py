@@ -26,9 +26,6 @@ TEXTS = ["the pump stopped", "oil leak on monday", "a hot casing and a noise", "
 CLASSES = ["calm", "urgent", "lost"]
 TOLERANCE = 1e-4  # of probabilities, and of embeddings as a part of the largest element where that is above 1
 AGAIN = 1e-5      # genchi against itself
-# What gn_tune refuses by name, and the part that it names.
-REFUSED = {"albert_groups": "Dense use_residual", "deberta_v2_convolution": "convolution", "deberta_v2_xlarge": "convolution",
-           "opt_narrow": "embedding projection", "opt_wide": "embedding projection", "phi3_longrope": "longrope"}
 CAUSAL = {"gpt2", "gpt_neox", "opt", "bloom", "phi", "phi3", "llama", "mistral", "qwen2", "qwen3", "gemma2", "gemma3_text"}
 
 
@@ -146,10 +143,7 @@ def run(report, o):
         if o.family and os.path.basename(folder) not in o.family.split(","):
             continue
         for what in TUNE:
-            name = os.path.basename(folder)
             try:
                 hold(report, library, folder, what)
             except Exception as e:  # the next one may tell more
-                part = REFUSED.get(name)
-                refused = part is not None and str(e).endswith("no gradient for its part " + part)
-                report.check(f"{name}, {what}", refused, f"refused: {e}" if refused else f"{type(e).__name__}: {str(e)[:300]}")
+                report.check(f"{os.path.basename(folder)}, {what}", False, f"{type(e).__name__}: {str(e)[:300]}")

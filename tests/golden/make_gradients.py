@@ -22,8 +22,8 @@ from transformers import AutoModel, T5EncoderModel, MT5EncoderModel
 HERE = os.path.dirname(os.path.abspath(__file__))
 OUT = os.path.join(HERE, "gradient")
 CLASSES, RANK, ALPHA, LONGEST = 3, 2, 6.0, 23
-CAUSAL = ("gpt2", "gpt_neox", "gpt_neox_serial", "opt", "opt_post", "bloom", "phi", "phi3", "llama", "mistral", "qwen2",
-          "qwen3", "gemma2", "gemma3_text")
+CAUSAL = ("gpt2", "gpt_neox", "gpt_neox_serial", "opt", "opt_post", "opt_narrow", "opt_wide", "bloom", "phi",
+          "phi_head_norms", "phi3", "phi3_longrope", "llama", "mistral", "qwen2", "qwen3", "gemma2", "gemma3_text")
 
 
 def folders():
@@ -66,7 +66,7 @@ def pooled(name, path, model, sentence, ids):
 
 
 def steps_of(sentence):
-    """The dense layers of the pooling head, named as the learner names them."""
+    """The modules behind the pooling, named as the learner names them."""
     found, n = {}, 0
     for module in sentence or []:
         kind = type(module).__name__
@@ -74,7 +74,11 @@ def steps_of(sentence):
             found[f"pooling.{n}.weight"] = (module.linear.weight,)
             if module.linear.bias is not None:
                 found[f"pooling.{n}.bias"] = (module.linear.bias,)
-        n += kind in ("Dense", "Normalize")
+            if hasattr(getattr(module, "residual", None), "weight"):
+                found[f"pooling.{n}.residual"] = (module.residual.weight,)
+        if kind == "LayerNorm":
+            found[f"pooling.{n}.weight"], found[f"pooling.{n}.bias"] = (module.norm.weight,), (module.norm.bias,)
+        n += kind in ("Dense", "LayerNorm", "Normalize")
     return found
 
 

@@ -75,7 +75,8 @@ typedef struct standin {
 } standin;
 
 static struct {
-    size_t fits, mixed, of_train, of_test, heads, whole_topics;
+    size_t fits, mixed, of_train, of_test, heads, whole_topics, weighted;
+    bool balanced;    /* the classes' weights made them count alike */
     bool leaked;      /* a judged row was trained on */
     bool right_label; /* every row came with its own label */
     size_t stop_at;   /* the fit that is cancelled; 0: none */
@@ -106,6 +107,12 @@ static gn_status train(gn_context *ctx, const gn_model *m, const gn_tune_rows *r
     seen.of_train += test_rows == 0;
     seen.of_test += train_rows == 0;
     seen.heads += options->head_weight != NULL && options->head_bias != NULL;
+    seen.weighted += options->class_weight != NULL;
+    double counts[2] = {0};
+    for (size_t i = 0; i < rows->rows && options->class_weight != NULL; i++)
+        counts[rows->label[i]] += options->class_weight[rows->label[i]];
+    seen.balanced = seen.balanced && fabs(counts[0] - (double)rows->rows / 2) < 1e-9 &&
+                    fabs(counts[1] - (double)rows->rows / 2) < 1e-9;
     t->rows = rows->rows;
     t->seed = options->seed;
     t->what = options->what;
@@ -177,7 +184,7 @@ static gn_context *context(unsigned threads, uint64_t seed)
 static void forget(double accuracy)
 {
     memset(&seen, 0, sizeof seen);
-    seen.right_label = true;
+    seen.right_label = seen.balanced = true;
     seen.accuracy = accuracy;
 }
 
@@ -415,6 +422,11 @@ TEST(finetune_goes_on_where_it_stopped)
     compare_world(&w, &o, &again);
     CHECK_INT(seen.fits, 7);
     gn_finetune_free(&again);
+    o.balanced = true;
+    forget(0.8);
+    compare_world(&w, &o, &again);
+    CHECK_INT(seen.fits, 21);
+    gn_finetune_free(&again);
     gn_tune_options tune = {.epochs = 9};
     o.tune = &tune;
     forget(0.8);
@@ -422,6 +434,31 @@ TEST(finetune_goes_on_where_it_stopped)
     CHECK_INT(seen.fits, 21);
     gn_finetune_free(&again);
     gn_finetune_free(&whole);
+    world_free(&w);
+}
+
+TEST(finetune_balances_classes_where_asked)
+{
+    world w;
+    gn_finetune_evidence e;
+    world_make(&w);
+    for (int row = 0; row < TRAIN; row += 3) w.train_label[row] = 0; /* more of one class */
+    gn_finetune_options o = {.seeds = 1, .folds = 3, .methods = 1U << GN_METHOD_FULL};
+    forget(0.8);
+    compare_world(&w, &o, &e);
+    CHECK_INT(seen.weighted, 0);
+    gn_finetune_free(&e);
+    o.balanced = true;
+    forget(0.8);
+    compare_world(&w, &o, &e);
+    CHECK_INT(seen.weighted, seen.fits);
+    CHECK(seen.balanced);
+    gn_finetune_free(&e);
+    forget(0.8);
+    o.tune = &(gn_tune_options){.class_weight = (double[]){3, 1}}; /* weights that are given stand */
+    compare_world(&w, &o, &e);
+    CHECK(seen.weighted == seen.fits && !seen.balanced);
+    gn_finetune_free(&e);
     world_free(&w);
 }
 
