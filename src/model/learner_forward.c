@@ -46,6 +46,9 @@ static void embed_block(const block *k)
     size_t n = l->r->embedding;
     float *x = l->embedded + k->row * n, *hidden = l->tape[0].x + k->row * l->r->dim;
     for (size_t i = 0; i < GN__ROWS; i++) embed_row(k, k->row + i, x + i * n);
+    /* The kernel maps pages around the one that is read, so a few hundred rows make a whole table resident.
+     */
+    if (l->words->value == NULL) gn__tensor_forget(l->words->source[0].tensor);
     float *y = l->projection.weight != NULL ? k->b->h : hidden;
     if (l->embedding_norm.gamma != NULL)
         norm_rows(l, &l->embedding_norm, y, x, GN__ROWS, n);
