@@ -105,6 +105,8 @@ typedef struct gn__mapping {
 } gn__mapping;
 gn_status gn__map_file(const char *path, gn__mapping *out, gn_error *err);
 void gn__unmap_file(gn__mapping *m);
+/* Gives whole pages of a mapping, or of a part of one, back until they are read again. */
+void gn__forget_pages(const gn__mapping *part);
 /* Whole file into memory, NUL-terminated (not counted). limit: larger files are GN_FORMAT. */
 gn_status gn__read_file(const char *path, size_t limit, char **out, size_t *length, gn_error *err);
 /* Writes aside (path + ".tmp-" + pid), fsyncs and renames; removes the temporary on failure. */

@@ -52,6 +52,14 @@ void gn__unmap_file(gn__mapping *m)
     *m = (gn__mapping){0};
 }
 
+void gn__forget_pages(const gn__mapping *part)
+{
+    uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE), from = (uintptr_t)part->data, to = from + part->size;
+    from = (from + page - 1) / page * page;
+    to = to / page * page;
+    if (from < to) (void)madvise((void *)from, to - from, MADV_DONTNEED); /* a hint: nothing depends on it */
+}
+
 gn_status gn__read_file(const char *path, size_t limit, char **out, size_t *length, gn_error *err)
 {
     int fd;

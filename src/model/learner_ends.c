@@ -53,6 +53,9 @@ void gn__learner_embed(const gn__block *k)
     size_t n = l->r->embedding;
     float *x = l->embedded + k->row * n, *hidden = l->tape[0].x + k->row * l->r->dim;
     for (size_t i = 0; i < GN__ROWS; i++) embed_row(k, k->row + i, x + i * n);
+    /* The kernel maps pages around the one that is read, so a few hundred rows make a whole table resident.
+     */
+    if (l->words->value == NULL) gn__tensor_forget(l->words->source[0].tensor);
     if (l->projection.weight != NULL)
         project(k, x, hidden);
     else if (l->embedding_norm.gamma != NULL)

@@ -70,6 +70,7 @@ static void read_weight(const gn__learner *l, const gn__weight *w, float *spare,
     for (size_t i = 0; i < w->sources; i++) {
         const gn__source *s = &w->source[i];
         gn__tensor_read(s->tensor, 0, s->tensor->elements, s->form == GN__FORM_PLAIN ? out + s->at : spare);
+        gn__tensor_forget(s->tensor);
         if (s->form != GN__FORM_PLAIN) reform(l, s, spare, out + s->at, false);
     }
 }

@@ -310,6 +310,12 @@ void gn__shape_text(const size_t *shape, size_t rank, char *text, size_t size)
     if (used < size) snprintf(text + used, size - used, "]");
 }
 
+void gn__tensor_forget(const gn__tensor *t)
+{
+    gn__mapping part = {t->data, t->end - t->begin};
+    gn__forget_pages(&part);
+}
+
 void gn__tensor_read(const gn__tensor *t, size_t first, size_t n, float *out)
 {
     if (t->type == GN__WEIGHT_F32) {

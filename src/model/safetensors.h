@@ -43,6 +43,9 @@ const gn__tensor *gn__weights_find(const gn__weights *w, const char *name); /* N
 void gn__shape_text(const size_t *shape, size_t rank, char *text, size_t size);
 /* elements [first, first + n) as float32; the type must not be OTHER. */
 void gn__tensor_read(const gn__tensor *t, size_t first, size_t n, float *out);
+/* Gives the pages that hold nothing but this tensor back: what is mapped and was read counts as resident.
+ * They can be read again, also by other threads meanwhile. */
+void gn__tensor_forget(const gn__tensor *t);
 
 /* Adds the tensors of one file's bytes; `file` is its place in w->path. */
 gn_status gn__safetensors_parse(gn__weights *w, size_t file, const char *path, const unsigned char *data,

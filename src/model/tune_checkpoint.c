@@ -224,10 +224,8 @@ static gn_status take(gn__tune_run *r, const gn__checkpoint *c, gn_error *err)
         point[i] = (gn_tune_point){step, rest[0], rest[1], rest[2]};
     }
     memcpy(gn__learner_values(r->t->learner), c->array[0], bytes);
-    memcpy(r->optimiser.mean, c->array[1], bytes);
-    memcpy(r->optimiser.square, c->array[2], bytes);
+    gn__optimiser_resume(&r->optimiser, c->array[1], c->array[2], s->step);
     if (r->best != NULL) memcpy(r->best, c->array[3], bytes);
-    r->optimiser.steps = s->step;
     r->t->stats.resumed = true;
     return gn__learner_refresh(r->ctx, r->t->learner, err);
 }

@@ -2,7 +2,10 @@
 
 #include <math.h>
 
-enum { BLOCK = 1 << 15 }; /* floats: 128 kB of each of four arrays */
+enum {
+    BLOCK = 1 << 15,
+    PART = BLOCK / 32
+}; /* floats: 128 kB of each of four arrays; a bit of gn__optimiser.moved */
 
 /* ---- rates over the steps ------------------------------------------------------------------------- */
 
@@ -28,6 +31,7 @@ void gn__optimiser_free(gn__optimiser *o)
     free(o->square);
     free(o->stretch);
     free(o->done);
+    free(o->moved);
     *o = (gn__optimiser){0};
 }
 
@@ -40,7 +44,8 @@ gn_status gn__optimiser_create(size_t n, const gn__stretch *stretch, size_t coun
     o.square = gn__calloc(n, sizeof *o.square);
     o.stretch = gn__calloc(o.stretches, sizeof *o.stretch);
     o.done = gn__calloc(o.stretches, 1);
-    if (o.mean == NULL || o.square == NULL || o.stretch == NULL || o.done == NULL) {
+    o.moved = gn__calloc(o.stretches, sizeof *o.moved);
+    if (!o.mean || !o.square || !o.stretch || !o.done || !o.moved) {
         gn__optimiser_free(&o);
         return gn__no_memory(err, 2 * n * sizeof *o.mean);
     }
@@ -54,6 +59,28 @@ gn_status gn__optimiser_create(size_t n, const gn__stretch *stretch, size_t coun
         }
     *out = o;
     return GN_OK;
+}
+
+GN__CLONES static bool all_zero(const float *x, size_t n)
+{
+    int odd = 0;
+    for (size_t i = 0; i < n; i++) odd |= x[i] != 0; /* true of NaN */
+    return odd == 0;
+}
+
+void gn__optimiser_resume(gn__optimiser *o, const void *mean, const void *square, uint64_t steps)
+{
+    o->steps = steps;
+    memcpy(o->mean, mean, o->n * sizeof *o->mean);
+    memcpy(o->square, square, o->n * sizeof *o->square);
+    for (size_t i = 0; i < o->stretches; i++) {
+        const gn__stretch *s = &o->stretch[i];
+        for (size_t at = 0; at < s->n; at += PART) {
+            size_t n = s->n - at < PART ? s->n - at : (size_t)PART, b = s->begin + at;
+            if (!all_zero(o->mean + b, n) || !all_zero(o->square + b, n))
+                o->moved[i] |= UINT32_C(1) << at / PART;
+        }
+    }
 }
 
 /* The numbers of one step, in the type that it is computed in. */
@@ -73,6 +100,11 @@ GN__CLONES static void update(float *restrict w, float *restrict g, float *restr
     }
 }
 
+GN__CLONES static void decay(float *w, size_t n, float keep)
+{
+    for (size_t i = 0; i < n; i++) w[i] *= keep;
+}
+
 typedef struct job {
     gn__optimiser *o;
     float *value, *gradient;
@@ -82,8 +114,17 @@ typedef struct job {
 static void update_stretch(const job *j, size_t i)
 {
     const gn__stretch *s = &j->o->stretch[i];
-    size_t b = s->begin;
-    update(j->value + b, j->gradient + b, j->o->mean + b, j->o->square + b, s->n, j->c[s->rate][s->decays]);
+    coefficients c = j->c[s->rate][s->decays];
+    for (size_t at = 0; at < s->n; at += PART) {
+        size_t n = s->n - at < PART ? s->n - at : (size_t)PART, b = s->begin + at;
+        uint32_t bit = UINT32_C(1) << at / PART;
+        if (!(j->o->moved[i] & bit) && all_zero(j->gradient + b, n)) {
+            if (c.keep != 1) decay(j->value + b, n, c.keep);
+            continue;
+        }
+        j->o->moved[i] |= bit;
+        update(j->value + b, j->gradient + b, j->o->mean + b, j->o->square + b, n, c);
+    }
     j->o->done[i] = 1;
 }
 

@@ -33,6 +33,7 @@ typedef struct gn__optimiser {
     gn__stretch *stretch; /* [stretches] cut into blocks; owned */
     size_t stretches;
     unsigned char *done; /* [stretches] of the step under way; owned */
+    uint32_t *moved;     /* [stretches] bit k: part k of the block has had a gradient that was not 0; owned */
 } gn__optimiser;
 
 /* stretch: [count], not overlapping, inside [0, n); copied. Fills all but the four options. Errors:
@@ -40,9 +41,14 @@ typedef struct gn__optimiser {
 gn_status gn__optimiser_create(size_t n, const gn__stretch *stretch, size_t count, gn__optimiser *out,
                                gn_error *err);
 void gn__optimiser_free(gn__optimiser *o); /* a zeroed struct is allowed */
+/* A fresh optimiser goes on from these averages (copied; n floats each, aligned to nothing in particular)
+ * after so many steps. */
+void gn__optimiser_resume(gn__optimiser *o, const void *mean, const void *square, uint64_t steps);
 
-/* One step of every stretch with the gradient times `scale`; leaves the stretches' gradient at 0. Never
- * half done: a request to stop is not heard here. */
+/* One step of every stretch with the gradient times `scale`; leaves the stretches' gradient at 0. Where no
+ * gradient has ever been (rows of words that do not occur) both averages are 0 and only the decay is left:
+ * the same bits, and neither averages nor gradient are written, so their pages are never made. Never half
+ * done: a request to stop is not heard here. */
 void gn__optimiser_step(gn_context *ctx, gn__optimiser *o, float *value, float *gradient, double scale,
                         const double rate[GN__RATES]);
 

@@ -3,6 +3,8 @@
 #include "tensor/optimiser.h"
 #include "test.h"
 
+#include <math.h>
+
 static const char *const golden = "tests/golden/optimiser/torch.txt";
 
 static gn_context *context(unsigned threads, const volatile sig_atomic_t *cancel)
@@ -72,6 +74,52 @@ static float *numbers(size_t n, uint64_t index)
     gn__rng r = gn__rng_make(1, gn__purpose("optimiser test"), index);
     for (size_t i = 0; i < n; i++) x[i] = (float)gn__rng_normal(&r);
     return x;
+}
+
+/* The formula as it stands, element by element, against steps whose gradients touch a few stretches of rows:
+ * what was passed over must still have decayed, and what has moved once must go on moving without a gradient.
+ * Half way the averages are taken over into another optimiser. */
+TEST(rows_without_a_gradient_end_where_the_formula_says)
+{
+    enum { N = 100000, ROW = 700, STEPS = 6 };
+    gn_context *ctx = context(2, NULL);
+    gn_error err = {0};
+    gn__optimiser o, next;
+    gn__stretch stretch[] = {{0, N, true, 0}};
+    CHECK_OK(gn__optimiser_create(N, stretch, 1, &o, &err), err);
+    CHECK_OK(gn__optimiser_create(N, stretch, 1, &next, &err), err);
+    float *value = numbers(N, 0), *gradient = gn__calloc(N, sizeof *gradient);
+    double *w = gn__calloc(3 * N, sizeof *w), *m = w + N, *v = m + N;
+    size_t still = 0;
+    for (size_t i = 0; i < N; i++) w[i] = (double)value[i];
+    next.beta1 = o.beta1 = 0.9, next.beta2 = o.beta2 = 0.99, next.eps = o.eps = 1e-6;
+    next.decay = o.decay = 0.1;
+    for (size_t s = 1; s <= STEPS; s++) {
+        float *x = numbers(ROW, s);
+        memcpy(gradient + s * 13 * ROW, x, ROW * sizeof *x);
+        free(x);
+        for (size_t i = 0; i < N; i++) {
+            double g = 0.5 * (double)gradient[i];
+            m[i] = 0.9 * m[i] + 0.1 * g;
+            v[i] = 0.99 * v[i] + 0.01 * g * g;
+            w[i] = w[i] * (1 - 0.01 * 0.1) - 0.01 * (m[i] / (1 - pow(0.9, (double)s))) /
+                                                 (sqrt(v[i] / (1 - pow(0.99, (double)s))) + 1e-6);
+        }
+        gn__optimiser_step(ctx, &o, value, gradient, 0.5, (double[]){0.01, 0});
+        for (size_t i = 0; i < N; i++) CHECK(gradient[i] == 0);
+        if (s != STEPS / 2) continue;
+        gn__optimiser_resume(&next, o.mean, o.square, o.steps);
+        gn__optimiser_free(&o);
+        o = next;
+    }
+    for (size_t i = 0; i < N; i++) {
+        CHECK_NEAR(value[i], w[i], 1e-5);
+        still += v[i] == 0;
+    }
+    CHECK_INT(still, N - STEPS * ROW);
+    gn__optimiser_free(&o);
+    gn_context_free(ctx);
+    free(value), free(gradient), free(w);
 }
 
 /* Three steps over several blocks, the same bits with 1, 2 and 3 threads, and when every loop is told to
