@@ -95,7 +95,10 @@ static void act_fine_tune(const gn_evidence *e, const gn__facts *f, gn_verdict *
         const gn_interval *a =
             r->test_grouped.available ? &r->test_grouped.scores.accuracy : &r->test.scores.accuracy;
         DO(FINE_TUNE_AS, r->method, r->source, a->estimate, a->low, a->high);
-        DO(GATE, (double)e->test_rows);
+        if (r->source == GN_SOURCE_TRAIN)
+            DO(GATE, (double)e->test_rows);
+        else
+            DO(TEST_ANEW, (double)gn__round_rows(labelled_test_rows(e, f)));
         DO(MEASURE_CEILING, TWICE_ROWS);
         return;
     }

@@ -66,6 +66,7 @@
     X(DO_CALIBRATE, "do_calibrate", 1, "rows")                                                           \
     X(DO_WATCH_SHIFT, "do_watch_shift", 1, "rows")                                                       \
     X(DO_GATE, "do_gate", 1, "test_rows")                                                                \
+    X(DO_TEST_ANEW, "do_test_anew", 1, "rows")                                                           \
     X(DO_READ_EXAMPLES, "do_read_examples", 0, "")                                                       \
     X(DO_PROBE_CURATED, "do_probe_curated", 3, "test_rows low high")                                     \
     X(DO_LABEL_FIELD, "do_label_field", 2, "rows accuracy")                                              \

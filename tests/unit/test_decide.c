@@ -206,6 +206,14 @@ TEST(fine_tuning_tried_decides_by_its_interval)
         CHECK_NEAR(r->value[3], cases[i].low, 1e-12);
         CHECK_INT(v.rows_needed, v.code == GN_VERDICT_MORE_DATA ? 900 : 0);
         CHECK_INT(action(&v, "do_fine_tune_as") != NULL, v.code == GN_VERDICT_FINE_TUNE);
+        /* trained on test rows: they are no test of that model any more */
+        if (v.code == GN_VERDICT_FINE_TUNE) {
+            CHECK(action(&v, "do_gate") != NULL && action(&v, "do_test_anew") == NULL);
+            run[0].source = run[1].source = GN_SOURCE_MIX;
+            v = decide(&s);
+            CHECK(action(&v, "do_gate") == NULL && action(&v, "do_test_anew") != NULL);
+            run[0].source = run[1].source = GN_SOURCE_TRAIN;
+        }
         /* one of many that were tried: luck */
         run[1].vs_probe.p_holm = 0.2;
         v = decide(&s);
