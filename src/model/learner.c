@@ -427,9 +427,11 @@ static gn_status set_up(gn_context *ctx, gn__learner *l, gn_error *err)
     l->relative_rows = l->relative != NULL ? whole_blocks(2 * l->r->span) : 0;
     GN__TRY(make_linears(l, err));
     GN__TRY(make_outers(l, err));
+    /* Before there are buffers, as packing takes copies for a while. */
+    if (!l->counting) GN__TRY(gn__learner_pack(ctx, l, true, err));
     GN__TRY(make_buffers(l, err));
     GN__TRY(make_benches(l, err));
-    return l->counting ? GN_OK : gn__learner_pack(ctx, l, true, err);
+    return l->counting ? GN_OK : gn__learner_place(ctx, l, err);
 }
 
 static gn_status make(gn_context *ctx, const gn_model *m, const gn__learner_options *options,
@@ -476,11 +478,14 @@ gn_status gn__learner_create(gn_context *ctx, const gn_model *m, const gn__learn
     return GN_OK;
 }
 
+/* Threads whose benches are counted whatever there are, so that a plan, and with it the bits, is the same. */
+enum { COUNTED = 8 };
+
 size_t gn__learner_bytes(const gn_model *m, const gn__learner_options *options, size_t *trained)
 {
     gn__learner *l = NULL;
-    gn_status status =
-        m->control != NULL || m->endpoint != NULL ? GN_UNSUPPORTED : make(NULL, m, options, 1, &l, NULL);
+    gn_status status = m->control != NULL || m->endpoint != NULL ? GN_UNSUPPORTED
+                                                                 : make(NULL, m, options, COUNTED, &l, NULL);
     size_t bytes = status == GN_OK ? l->bytes : 0;
     if (trained != NULL) *trained = status == GN_OK ? l->trained : 0;
     gn__learner_free(l);

@@ -225,13 +225,14 @@ gn_status gn__learner_pack(gn_context *ctx, gn__learner *l, bool all, gn_error *
     if (status == GN_NO_MEMORY) return gn__no_memory(err, l->r->dim * l->r->inner * sizeof(float));
     if (status != GN_OK)
         return gn__fail(err, GN_NUMERIC, "oneDNN failed in a matrix product of %s", l->m->info.name);
-    return gn__learner_place(ctx, l, err);
+    return GN_OK;
 }
 
 gn_status gn__learner_refresh(gn_context *ctx, gn__learner *l, gn_error *err)
 {
     if (l->tune.what == GN_TUNE_HEAD) return GN_OK; /* nothing is derived from the head */
-    return gn__learner_pack(ctx, l, false, err);
+    GN__TRY(gn__learner_pack(ctx, l, false, err));
+    return gn__learner_place(ctx, l, err);
 }
 
 /* ---- out again -------------------------------------------------------------------------------------------

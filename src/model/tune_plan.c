@@ -1,7 +1,9 @@
 /* How large the passes are, and whether activations are kept, so that a run stays within its memory. */
 #include "model/tuned.h"
 
-/* Bytes of everything with such a pass; SIZE_MAX: more than can be counted. */
+enum { SPARE = 8 << 20, SPARE_SHARE = 16 };
+
+/* Bytes of everything with such a pass; above SIZE_MAX / 4: more than can be counted. */
 static size_t bytes_of(const gn__tune_needs *n, size_t tokens, bool recompute)
 {
     gn__learner_options o = {.tune = n->tune,
@@ -11,8 +13,10 @@ static size_t bytes_of(const gn__tune_needs *n, size_t tokens, bool recompute)
                              .recompute = recompute};
     size_t trained, learner = gn__learner_bytes(n->m, &o, &trained), arrays;
     /* The gradient, the optimiser's two, and the best weights. */
-    if (!gn__mul_size(trained, (n->best ? 4 : 3) * sizeof(float), &arrays)) return SIZE_MAX;
-    return learner > SIZE_MAX - arrays ? SIZE_MAX : learner + arrays;
+    if (!gn__mul_size(trained, (n->best ? 4 : 3) * sizeof(float), &arrays)) return SIZE_MAX / 2;
+    size_t all = learner > SIZE_MAX / 4 || arrays > SIZE_MAX / 4 ? SIZE_MAX / 2 : learner + arrays;
+    /* What the allocator loses between blocks, the products' own scratch, and copies while packing. */
+    return all + all / SPARE_SHARE + SPARE;
 }
 
 gn_status gn__tune_plan_make(const gn__tune_needs *n, gn__tune_plan *out, gn_error *err)

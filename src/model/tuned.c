@@ -124,7 +124,17 @@ typedef struct distances {
     double *before, *change; /* [layers + 2] sums of squares */
 } distances;
 
-enum { PART = 4096 };
+enum { PART = 4096, KEPT = 256 }; /* numbers read at once; parts until the file's pages are given back */
+
+/* Numbers [at, at + the count that is returned) of a tensor of the model's file, which stays out of memory
+ * but for the last few parts. */
+static size_t read_part(const gn__tensor *t, size_t at, float out[PART])
+{
+    size_t n = t->elements - at < PART ? t->elements - at : (size_t)PART;
+    gn__tensor_read(t, at, n, out);
+    if (at + n == t->elements || at / PART % KEPT == KEPT - 1) gn__tensor_forget(t);
+    return n;
+}
 
 static gn_status add_change(void *arg, const char *name, const size_t *shape, size_t dims, const float *value,
                             gn_error *err)
@@ -136,8 +146,7 @@ static gn_status add_change(void *arg, const char *name, const size_t *shape, si
     (void)shape, (void)dims;
     if (t == NULL) return GN_OK; /* a module behind the pooling lies in a file of its own */
     for (size_t at = 0; at < t->elements; at += PART) {
-        size_t n = t->elements - at < PART ? t->elements - at : (size_t)PART;
-        gn__tensor_read(t, at, n, old);
+        size_t n = read_part(t, at, old);
         for (size_t i = 0; i < n; i++) {
             double x = (double)value[at + i] - (double)old[i];
             sum += x * x;
@@ -155,8 +164,7 @@ static gn_status add_before(const distances *d, gn_error *err)
         double sum = 0;
         if (t->type == GN__WEIGHT_OTHER || gn__tensor_unused(d->m, t->name)) continue;
         for (size_t at = 0; at < t->elements; at += PART) {
-            size_t n = t->elements - at < PART ? t->elements - at : (size_t)PART;
-            gn__tensor_read(t, at, n, old);
+            size_t n = read_part(t, at, old);
             for (size_t i = 0; i < n; i++) sum += (double)old[i] * (double)old[i];
         }
         d->before[gn__tensor_place(d->m, t->name)] += sum;
