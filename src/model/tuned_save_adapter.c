@@ -42,8 +42,8 @@ static size_t layer_paths(const gn_model *m, const char *name, char out[PARTS][N
     char number[24], inside[NAME];
     const char *rest = out[0] + strlen(names->layer);
     size_t digits = strspn(rest, "0123456789");
-    snprintf(number, NAME, "%.*s", (int)digits, rest);
-    snprintf(inside, NAME, "%s", rest + digits + 1);
+    snprintf(number, sizeof number, "%.*s", (int)digits, rest);
+    snprintf(inside, sizeof inside, "%s", rest + digits + 1);
     for (size_t i = 0; i < sizeof ours / sizeof *ours; i++)
         if (strcmp(inside, ours[i]) == 0) {
             snprintf(out[0], NAME, "%s%s.%s", modules->layer, number, theirs[i]);
