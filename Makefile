@@ -77,9 +77,10 @@ $(BUILD)/src/tensor/gradient_base.o: override CFLAGS += $(KERNEL_FLAGS)
 $(BUILD)/src/tensor/gradient_avx2.o: override CFLAGS += $(KERNEL_FLAGS) $(AVX2_FLAGS)
 $(BUILD)/src/tensor/gradient_avx512.o: override CFLAGS += $(KERNEL_FLAGS) $(AVX512_FLAGS)
 
-# Loops over arrays are vectorised; additions keep their order, so results do not change.
-$(BUILD)/src/detect/%.o: override CFLAGS += $(if $(DEBUG)$(SANITIZE),,-O3)
-$(BUILD)/src/tensor/optimiser.o: override CFLAGS += $(if $(DEBUG)$(SANITIZE),,-O3)
+# Loops over arrays are vectorised (gcc's -O2 does it only where their length is known); additions keep their order,
+# so results do not change.
+LOOPS := $(wildcard src/detect/*.c) $(shell grep -l GN__CLONES src/*/*.c)
+$(sort $(LOOPS:%.c=$(BUILD)/%.o)): override CFLAGS += $(if $(DEBUG)$(SANITIZE),,-O3)
 
 $(STATIC): $(LIB_OBJ)
 	@rm -f $@

@@ -147,10 +147,12 @@ static void fill_kernel(const gn__kernel *kernel, const float *square, const flo
 /* Leaves the pairs i < j < n of rows from `row` and columns from `column` on. */
 static void clear_others(float *k, size_t row, size_t column, size_t cols, size_t n)
 {
-    bool inside = column > row + GN__STRIP - 1 && column + cols <= n && row + GN__STRIP <= n;
-    for (size_t j = 0; !inside && j < cols; j++)
-        for (size_t i = 0; i < GN__STRIP; i++)
-            if (row + i >= column + j || row + i >= n || column + j >= n) k[j * GN__STRIP + i] = 0;
+    size_t rows = row >= n ? 0 : n - row < GN__STRIP ? n - row : GN__STRIP;
+    for (size_t j = 0; j < cols; j++) {
+        size_t before = column + j <= row ? 0 : column + j - row; /* rows before the column's own */
+        size_t kept = column + j >= n ? 0 : before < rows ? before : rows;
+        if (kept < GN__STRIP) memset(k + j * GN__STRIP + kept, 0, (GN__STRIP - kept) * sizeof *k);
+    }
 }
 
 static void fill_masks(const pairs_job *job, size_t begin, uint32_t *mask)
