@@ -33,11 +33,11 @@ void gn__sincos(const float *angle, size_t n, float *cosine, float *sine)
     features_sincos(angle, n, cosine, sine);
 }
 
-/* 2^k times a polynomial of the rest (Cephes' expf); 0 where k is below -125, the last that needs no denormals. Cut
- * off in a loop of its own and masked by k: of one loop gcc makes a branch, which it vectorises for AVX-512 only. */
+/* 2^k times a polynomial of the rest (Cephes' expf), 0 up to -87. Cut off in a loop of its own, which leaves k = -127
+ * to be masked: of one loop gcc makes a branch, which it vectorises for AVX-512 only. */
 GN__CLONES static void features_exp(float *x, size_t n)
 {
-    for (size_t i = 0; i < n; i++) x[i] = x[i] > -88 ? x[i] : -88;
+    for (size_t i = 0; i < n; i++) x[i] = x[i] > -87 ? x[i] : -88;
     for (size_t i = 0; i < n; i++) {
         float k = (x[i] * 1.44269504F + round_magic) - round_magic;
         float r = (x[i] - k * 0.693359375F) + k * 2.12194440e-4F;
@@ -49,7 +49,7 @@ GN__CLONES static void features_exp(float *x, size_t n)
         p = p * r + 5.0000001201e-1F;
         bits32 b = {.f = p * r * r + r + 1};
         int32_t power = (int32_t)k;
-        b.i = (b.i + power * (1 << 23)) & -(power > -126);
+        b.i = (b.i + power * (1 << 23)) & -(power > -127);
         x[i] = b.f;
     }
 }
