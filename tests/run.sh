@@ -1,41 +1,57 @@
 #!/bin/sh
 # Runs every unit test and every command-line test of one build folder, adds up what they report, and
 # prints "N passed, N failed, N skipped" last. Usage: tests/run.sh BUILD
+# JOBS of them at a time (as many as there are processors): each has folders and ports of its own.
 set -u
-build=$1
-log=$(mktemp)
-trap 'rm -f "$log"' EXIT
-passed=0 failed=0 skipped=0
 
-add() { # name, exit status: adds the counts of the log's last line
-    counts=$(tail -n 1 "$log" | sed -n 's/^\([0-9]*\) passed, \([0-9]*\) failed, \([0-9]*\) skipped$/\1 \2 \3/p')
-    if [ -z "$counts" ]; then
-        cat "$log"
-        echo "FAIL $1: ended with status $2 and no summary"
-        failed=$((failed + 1))
+report() { # TEST STATUS LOG COUNTS: what is to be seen of it, and its sums as a line of COUNTS
+    name=$(basename "$1")
+    found=$(tail -n 1 "$3" | sed -n 's/^\([0-9]*\) passed, \([0-9]*\) failed, \([0-9]*\) skipped$/\1 \2 \3/p')
+    if [ -z "$found" ]; then
+        cat "$3"
+        echo "FAIL $name: ended with status $2 and no summary"
+        echo "0 1 0" >>"$4"
         return
     fi
-    set -- "$1" "$2" $counts
-    passed=$((passed + $3)) failed=$((failed + $4)) skipped=$((skipped + $5))
-    grep -E '^(FAIL|skip)' "$log"
-    if [ "$2" -ne 0 ] && [ "$4" -eq 0 ]; then
-        tail -n 30 "$log"
-        echo "FAIL $1: ended with status $2"
-        failed=$((failed + 1))
+    grep -E '^(FAIL|skip)' "$3"
+    # shellcheck disable=SC2086 # three numbers
+    set -- "$1" "$2" "$3" "$4" $found
+    if [ "$2" -ne 0 ] && [ "$6" -eq 0 ]; then
+        tail -n 30 "$3"
+        echo "FAIL $name: ended with status $2"
+        set -- "$1" "$2" "$3" "$4" "$5" 1 "$7"
     fi
-    printf '%-28s %s passed, %s failed, %s skipped\n' "$1" "$3" "$4" "$5"
+    echo "$5 $6 $7" >>"$4"
+    printf '%-28s %s passed, %s failed, %s skipped\n' "$name" "$5" "$6" "$7"
 }
 
-for t in "$build"/tests/test_*; do
-    [ -x "$t" ] || continue
-    "$t" >"$log" 2>&1
-    add "$(basename "$t")" $?
-done
-for t in tests/cli/*.sh; do
-    [ -f "$t" ] || continue
-    sh "$t" "$build" >"$log" 2>&1
-    add "$(basename "$t")" $?
-done
+if [ "${1:-}" = --one ]; then # FOLDER BUILD TEST
+    log=$2/$(basename "$4").log
+    case $4 in
+    *.sh) sh "$4" "$3" >"$log" 2>&1 ;;
+    *) "$4" >"$log" 2>&1 ;;
+    esac
+    report "$4" $? "$log" "$2/counts" >"$log.seen"
+    cat "$log.seen"
+    exit 0
+fi
 
-echo "$passed passed, $failed failed, $skipped skipped"
-[ "$failed" -eq 0 ]
+build=$1
+folder=$(mktemp -d)
+trap 'rm -rf "$folder"' EXIT
+for t in "$build"/tests/test_* tests/cli/*.sh; do
+    case $t in
+    *.sh) [ -f "$t" ] && echo "$t" ;;
+    *) [ -x "$t" ] && echo "$t" ;;
+    esac
+done >"$folder/tests"
+: >"$folder/counts"
+xargs -P "${JOBS:-$(nproc)}" -n 1 sh "$0" --one "$folder" "$build" <"$folder/tests"
+# A test that left no counts (killed with its shell) has failed.
+awk -v tests="$(wc -l <"$folder/tests")" '
+    { passed += $1; failed += $2; skipped += $3 }
+    END {
+        failed += tests - NR
+        printf "%d passed, %d failed, %d skipped\n", passed, failed, skipped
+        exit failed > 0
+    }' "$folder/counts"
