@@ -23,6 +23,18 @@ static const char *demo_model(void)
     return gn__file_exists(weights) ? path : NULL;
 }
 
+/* Whether a model asked for in this type gets it here. */
+static bool has_type(gn_context *ctx, const char *path, gn_dtype dtype)
+{
+    gn_error err = {0};
+    gn_model_options options = {.dtype = dtype};
+    gn_model *m;
+    CHECK_OK(gn_model_load(ctx, path, &options, &m, &err), err);
+    bool has = gn_model_get_info(m)->dtype == dtype;
+    gn_model_free(m);
+    return has;
+}
+
 static gn_matrix embed(gn_context *ctx, const char *path, gn_dtype dtype, const gn_dataset *d)
 {
     gn_error err = {0};
@@ -30,7 +42,6 @@ static gn_matrix embed(gn_context *ctx, const char *path, gn_dtype dtype, const 
     gn_model *m;
     gn_matrix x;
     CHECK_OK(gn_model_load(ctx, path, &options, &m, &err), err);
-    if (gn_model_get_info(m)->dtype != dtype) test_skip("this processor lacks the type");
     CHECK_OK(gn_model_embed(ctx, m, (const char *const *)d->text, d->length, d->rows, &x, NULL, NULL, &err),
              err);
     gn_model_free(m);
@@ -60,6 +71,10 @@ static void dtype_case(gn_dtype dtype, double mean, double worst)
     gn_error err = {0};
     gn_context *ctx;
     CHECK_OK(gn_context_create(NULL, &ctx, &err), err);
+    if (!has_type(ctx, path, dtype)) {
+        gn_context_free(ctx);
+        test_skip("this processor lacks the type");
+    }
     for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
         gn_dataset d;
         gn_dataset_options options = {.text = "text"};

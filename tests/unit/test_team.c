@@ -116,7 +116,10 @@ TEST(a_slow_call_is_followed_by_calls_alone)
 {
     gn_context *ctx = context(2);
     unsigned most = gn__together(ctx);
-    if (most < 2) test_skip("one processor");
+    if (most < 2) {
+        gn_context_free(ctx);
+        test_skip("one processor");
+    }
     static const unsigned alone[] = {1, 3, 7, 15, 31, 63, 63};
     for (size_t i = 0; i < sizeof alone / sizeof *alone; i++) {
         CHECK_INT(gn__together(ctx), most);

@@ -543,7 +543,10 @@ TEST(linear_layers_in_int8)
     gn_error err = {0};
     gn__engine *engine = NULL;
     CHECK_OK(gn__engine_create(&engine, &err), err);
-    if (!has_int8(engine)) test_skip("this processor cannot sum 8-bit products");
+    if (!has_int8(engine)) {
+        gn__engine_free(engine);
+        test_skip("this processor cannot sum 8-bit products");
+    }
     for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++)
         for (int bits = 0; bits < 4; bits++)
             for (size_t k = 0, more = 1; more; k++) {
@@ -561,7 +564,10 @@ TEST(int8_keeps_what_is_not_a_number)
     gn_error err = {0};
     gn__engine *engine = NULL;
     CHECK_OK(gn__engine_create(&engine, &err), err);
-    if (!has_int8(engine)) test_skip("this processor cannot sum 8-bit products");
+    if (!has_int8(engine)) {
+        gn__engine_free(engine);
+        test_skip("this processor cannot sum 8-bit products");
+    }
     for (int place = 0; place < 2; place++) {
         float *w = numbers(16 * 16, 1, 1), *x = numbers(GN__ROWS * 16, 2, 1),
               *y = numbers(GN__ROWS * 16, 3, 1);
