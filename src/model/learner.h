@@ -60,8 +60,10 @@ gn_status gn__learner_refresh(gn_context *ctx, gn__learner *l, gn_error *err);
 
 /* Dropout's random numbers are a function of (seed, step, text's row, layer, place, element). */
 typedef struct gn__dropout {
-    double embedding, hidden, attention, adapter; /* probabilities of dropping; hidden: of what attention, MLP
-                                                     and convolution add */
+    /* Probabilities of dropping: on the embeddings; on attention's weights; on what attention (and
+     * convolution) add; inside the MLP, behind the activation; on what it adds; behind the last norm; on what
+     * adapters take. */
+    double embedding, attention, out, inner, mlp_out, last, adapter;
     uint64_t seed, step;
     const size_t *row; /* [count] names each text */
 } gn__dropout;

@@ -56,16 +56,20 @@ static void to_attention(const gn__block *k, size_t i)
     if (y->norm[GN__MLP_INSIDE].gamma != NULL)
         gn__learner_norm_back(k, &y->norm[GN__MLP_INSIDE], GN__MLP_INSIDE, t->inside[1] + at, by_mlp_out,
                               GN__ROWS, r->dim);
-    gn__learner_drop(l, l->drop.hidden, gn__drop_place(GN__DROP_MLP_OUT, i), k->row, by_mlp_out, r->dim);
+    gn__learner_drop(l, l->drop.mlp_out, gn__drop_place(GN__DROP_MLP_OUT, i), k->row, by_mlp_out, r->dim);
     if (y->linear[GN__MLP_OUT].adapters > 0 && r->gated) /* these look at a before the rest gets there */
         l->back->gate(r->activation, u, a, GN__ROWS, r->inner);
     else if (y->linear[GN__MLP_OUT].adapters > 0)
         l->back->activation(r->activation, u, a, GN__ROWS * r->inner);
+    uint32_t inside = gn__drop_place(GN__DROP_INNER, i);
+    if (y->linear[GN__MLP_OUT].adapters > 0) gn__learner_drop(l, l->drop.inner, inside, k->row, a, r->inner);
     run_back(k, i, GN__MLP_OUT, l->narrow ? NULL : a, by_mlp_out, k->b->wide);
+    gn__learner_drop(l, l->drop.inner, inside, k->row, k->b->wide, r->inner);
     if (r->gated)
         l->back->gate_back(r->activation, u, k->b->wide, by_u, a, GN__ROWS, r->inner);
     else
         l->back->activation_back(r->activation, u, k->b->wide, by_u, a, GN__ROWS * r->inner);
+    gn__learner_drop(l, l->drop.inner, inside, k->row, a, r->inner);
     bool before = y->norm[GN__MLP_BEFORE].gamma != NULL; /* else the state behind attention is what enters */
     gn__learner_mlp_input(l, i, k->row, before ? k->b->h : m, m, &state, &base, &input);
     if (input != m) memcpy(m, input, n * sizeof *input);
@@ -82,7 +86,7 @@ static void to_attention(const gn__block *k, size_t i)
     if (y->norm[GN__ATTENTION_INSIDE].gamma != NULL)
         gn__learner_norm_back(k, &y->norm[GN__ATTENTION_INSIDE], GN__ATTENTION_INSIDE, t->inside[0] + at,
                               by_out, GN__ROWS, r->dim);
-    gn__learner_drop(l, l->drop.hidden, gn__drop_place(GN__DROP_OUT, i), k->row, by_out, r->dim);
+    gn__learner_drop(l, l->drop.out, gn__drop_place(GN__DROP_OUT, i), k->row, by_out, r->dim);
     size_t q = r->heads * r->head_dim;
     run_back(k, i, GN__OUT, t->mixed + k->row * q, by_out, w->by_mixed + k->row * q);
     if (l->narrow) (void)keep(k, GN__MLP_OUT, 1, a, r->inner); /* was not there before */

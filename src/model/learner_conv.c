@@ -38,7 +38,7 @@ void gn__learner_convolve(const gn__block *k)
         for (size_t i = 0; i < GN__ROWS; i++)
             memcpy(u + i * r->dim + g * width, k->b->h + i * width, width * sizeof *u);
     }
-    gn__learner_drop(l, l->drop.hidden, gn__drop_place(GN__DROP_CONVOLUTION, 0), k->row, u, r->dim);
+    gn__learner_drop(l, l->drop.out, gn__drop_place(GN__DROP_CONVOLUTION, 0), k->row, u, r->dim);
     l->back->activation(r->conv_activation, u, k->b->y, n);
     l->back->sum(sum, hidden, k->b->y, n);
     gn__learner_norm(l, &l->conv_norm, hidden, sum, GN__ROWS, r->dim);
@@ -64,7 +64,7 @@ static void from_sum(const gn__block *k, size_t layer)
     gn__learner_norm_back(k, &l->conv_norm, 0, l->conv_sum + at, by, GN__ROWS, r->dim);
     if (w->by_conv == NULL) return;
     l->back->activation_back(r->conv_activation, l->conv_u + at, by, by_u, NULL, GN__ROWS * r->dim);
-    gn__learner_drop(l, l->drop.hidden, gn__drop_place(GN__DROP_CONVOLUTION, 0), k->row, by_u, r->dim);
+    gn__learner_drop(l, l->drop.out, gn__drop_place(GN__DROP_CONVOLUTION, 0), k->row, by_u, r->dim);
     for (size_t g = 0; g < r->conv_groups; g++) {
         float *to = part_of(l, w->by_conv, g, k->row, width);
         for (size_t i = 0; i < GN__ROWS; i++)

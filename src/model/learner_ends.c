@@ -166,6 +166,12 @@ void gn__learner_finish(const gn__block *k)
         gn__learner_run(l, k->b, &l->output, 0, GN__PRODUCTS, k->row, x, last);
     else if (x != last)
         memcpy(last, x, GN__ROWS * dim * sizeof *x);
+    gn__learner_drop(l, l->drop.last, gn__drop_place(GN__DROP_LAST, 0), k->row, last, l->r->output);
+}
+
+static float *by_last_of(const gn__learner *l)
+{
+    return l->wake.by_last != NULL ? l->wake.by_last : l->wake.by_hidden;
 }
 
 static void finish_back(const gn__block *k, size_t layer)
@@ -176,17 +182,14 @@ static void finish_back(const gn__block *k, size_t layer)
     const float *x = l->tape[layer].x + k->row * dim;
     float *by = w->by_hidden + k->row * dim;
     gn__learner_clear_slots(k);
+    gn__learner_drop(l, l->drop.last, gn__drop_place(GN__DROP_LAST, 0), k->row,
+                     by_last_of(l) + k->row * l->r->output, l->r->output);
     if (l->output.weight != NULL)
         gn__learner_run_back(l, k->b, &l->output, 0, GN__PRODUCTS, k->row, NULL,
                              w->by_last + k->row * l->r->output, by, NULL, NULL, NULL);
     if (w->normed_last != NULL)
         gn__learner_norm(l, &l->final_norm, w->normed_last + k->row * dim, x, GN__ROWS, dim);
     if (l->final_norm.gamma != NULL) gn__learner_norm_back(k, &l->final_norm, 0, x, by, GN__ROWS, dim);
-}
-
-static float *by_last_of(const gn__learner *l)
-{
-    return l->wake.by_last != NULL ? l->wake.by_last : l->wake.by_hidden;
 }
 
 static void pool_back(void *arg, size_t begin, size_t end, unsigned worker)
@@ -206,7 +209,7 @@ gn_status gn__learner_top_back(gn_context *ctx, gn__learner *l, gn_error *err)
     GN__TRY(gn__parallel_for(ctx, l->texts, steps ? l->texts : 1, pool_back, l, err));
     memset(by_last_of(l) + l->rows * r->output, 0, (l->padded - l->rows) * r->output * sizeof(float));
     l->current = r->layers;
-    if (l->final_norm.gamma == NULL && l->output.weight == NULL) return GN_OK;
+    if (l->final_norm.gamma == NULL && l->output.weight == NULL && !(l->drop.last > 0)) return GN_OK;
     GN__TRY(gn__learner_blocks(ctx, l, l->padded, finish_back, err));
     gn__learner_sum_norm(l, &l->final_norm, 0, l->padded);
     if (l->output.weight == NULL) return GN_OK;

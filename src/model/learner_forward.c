@@ -105,8 +105,8 @@ static void add_part(const gn__block *k, size_t i, gn__learnt_product product, c
     const gn__learnt_norm *norm = &y->norm[out ? GN__ATTENTION_INSIDE : GN__MLP_INSIDE];
     float *part = k->b->y;
     gn__learner_run(l, k->b, &y->linear[product], i, (int)product, k->row, from, part);
-    gn__learner_drop(l, l->drop.hidden, gn__drop_place(out ? GN__DROP_OUT : GN__DROP_MLP_OUT, i), k->row,
-                     part, l->r->dim);
+    gn__learner_drop(l, out ? l->drop.out : l->drop.mlp_out,
+                     gn__drop_place(out ? GN__DROP_OUT : GN__DROP_MLP_OUT, i), k->row, part, l->r->dim);
     if (norm->gamma != NULL) {
         memcpy(inside, part, n * sizeof *part);
         gn__learner_norm(l, norm, part, part, GN__ROWS, l->r->dim);
@@ -152,6 +152,7 @@ static void after_attention(const gn__block *k, size_t i)
         l->back->gate(r->activation, u, k->b->wide, GN__ROWS, r->inner);
     else
         l->back->activation(r->activation, u, k->b->wide, GN__ROWS * r->inner);
+    gn__learner_drop(l, l->drop.inner, gn__drop_place(GN__DROP_INNER, i), k->row, k->b->wide, r->inner);
     float *sum = post ? t->sum[1] + at : next;
     add_part(k, i, GN__MLP_OUT, k->b->wide, state, t->inside[1] ? t->inside[1] + at : NULL, sum);
     if (post) gn__learner_norm(l, &y->norm[GN__MLP_POST], next, sum, GN__ROWS, r->dim);

@@ -296,7 +296,9 @@ typedef enum gn__drop_kind {
     GN__DROP_OUT,
     GN__DROP_MLP_OUT,
     GN__DROP_ADAPTER, /* and so on, a product each */
-    GN__DROP_CONVOLUTION = GN__DROP_ADAPTER + GN__PRODUCTS
+    GN__DROP_CONVOLUTION = GN__DROP_ADAPTER + GN__PRODUCTS,
+    GN__DROP_INNER,
+    GN__DROP_LAST
 } gn__drop_kind;
 static inline uint32_t gn__drop_place(int kind, size_t layer)
 {

@@ -70,8 +70,11 @@ static void feed_options(gn__sha256 *h, const gn__tune_run *r)
                      o->clip,
                      o->heldout,
                      r->dropout.embedding,
-                     r->dropout.hidden,
                      r->dropout.attention,
+                     r->dropout.out,
+                     r->dropout.inner,
+                     r->dropout.mlp_out,
+                     r->dropout.last,
                      r->dropout.adapter};
     feed(h, number, sizeof number);
     feed(h, real, sizeof real);

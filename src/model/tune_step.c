@@ -62,7 +62,8 @@ static gn_status forward(gn__tune_run *r, const uint32_t *row, size_t n, bool tr
     }
     r->dropout.step = r->state.step;
     r->dropout.row = r->row_number;
-    bool drops = training && (d->embedding > 0 || d->hidden > 0 || d->attention > 0 || d->adapter > 0);
+    bool drops = training && (d->embedding > 0 || d->attention > 0 || d->out > 0 || d->inner > 0 ||
+                              d->mlp_out > 0 || d->last > 0 || d->adapter > 0);
     return gn__learner_forward(r->ctx, r->t->learner, r->sequence, n, drops ? d : NULL, r->logits, NULL, err);
 }
 

@@ -442,8 +442,11 @@ static void check_same_bits(const char *name, outcome a, outcome b)
 
 static const size_t text_rows[TEXTS] = {4, 90, 17, 3, 55, 1000, 6};
 static const gn__dropout dropping = {.embedding = 0.25,
-                                     .hidden = 0.2,
                                      .attention = 0.1,
+                                     .out = 0.2,
+                                     .inner = 0.15,
+                                     .mlp_out = 0.2,
+                                     .last = 0.1,
                                      .adapter = 0.3,
                                      .seed = 3,
                                      .step = 5,
@@ -499,8 +502,12 @@ TEST(dropout_goes_both_ways)
 {
     gn_context *ctx = context(2);
     gn_error err = {0};
-    static const char *const names[] = {"model/bert", "model/gpt2", "architecture/deberta_v2_convolution",
-                                        "architecture/opt_narrow"};
+    static const char *const names[] = {"model/bert",
+                                        "model/gpt2",
+                                        "architecture/deberta_v2_convolution",
+                                        "architecture/opt_narrow",
+                                        "architecture/t5",
+                                        "architecture/modernbert"};
     for (size_t k = 0; k < sizeof names / sizeof *names; k++)
         for (int lora = 0; lora < 2; lora++) {
             gn_model *m = load(ctx, "", names[k]);

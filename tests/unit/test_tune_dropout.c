@@ -4,6 +4,7 @@
 
 #include <stdio.h>
 
+/* hidden: of what attention and MLP add. */
 static void check(const char *architecture, const char *config, double embedding, double hidden,
                   double attention)
 {
@@ -12,9 +13,13 @@ static void check(const char *architecture, const char *config, double embedding
     (void)test_file("config.json", config, strlen(config));
     gn_model m = {.info = {.path = test_folder(), .architecture = architecture}};
     CHECK_OK(gn__tune_dropout(&m, -1, &d, &err), err);
-    if (d.embedding != embedding || d.hidden != hidden || d.attention != attention || d.adapter != 0)
-        test_fail(__FILE__, __LINE__, "%s, %s: %g, %g, %g; expected %g, %g, %g", architecture, config,
-                  d.embedding, d.hidden, d.attention, embedding, hidden, attention);
+    bool modern = strcmp(architecture, "modernbert") == 0, t5 = strstr(architecture, "t5") != NULL;
+    if (d.embedding != embedding || d.out != (modern ? attention : hidden) ||
+        d.mlp_out != (modern ? 0 : hidden) || d.inner != (modern || t5 ? hidden : 0) ||
+        d.last != (t5 ? hidden : 0) || d.attention != attention || d.adapter != 0)
+        test_fail(__FILE__, __LINE__, "%s, %s: %g, %g, %g, %g, %g, %g; expected %g, %g, %g", architecture,
+                  config, d.embedding, d.out, d.inner, d.mlp_out, d.last, d.attention, embedding, hidden,
+                  attention);
 }
 
 /* transformers 5.24.0: AutoConfig.for_model(…), and where its modeling code drops. */
@@ -64,6 +69,8 @@ TEST(dropout_that_configs_name)
     check("gpt_neox", "{\"hidden_dropout\": 0.2, \"attention_dropout\": 0.3}", 0.2, 0.2, 0.3);
     check("phi", "{\"embd_pdrop\": 0.1, \"resid_pdrop\": 0.2, \"attention_dropout\": 0.3}", 0.1, 0.2, 0.3);
     check("t5", "{\"dropout_rate\": 0.2}", 0.2, 0.2, 0.2);
+    check("modernbert", "{\"embedding_dropout\": 0.1, \"mlp_dropout\": 0.2, \"attention_dropout\": 0.3}", 0.1,
+          0.2, 0.3);
     check("nomic_bert", "{\"embd_pdrop\": 0.1, \"resid_pdrop\": 0.2, \"attn_pdrop\": 0.3}", 0.1, 0.2, 0.3);
     check("llama", "{\"attention_dropout\": 0.3, \"dropout\": 0.2}", 0, 0, 0.3);
 }
@@ -76,9 +83,14 @@ TEST(dropout_that_is_asked_for_or_wrong)
     (void)test_file("config.json", wrong, sizeof wrong - 1);
     gn_model m = {.info = {.path = test_folder(), .architecture = "bert"}};
     CHECK_OK(gn__tune_dropout(&m, 0, &d, &err), err);
-    CHECK(d.embedding == 0 && d.hidden == 0 && d.attention == 0 && d.adapter == 0);
+    CHECK(d.embedding == 0 && d.out == 0 && d.mlp_out == 0 && d.attention == 0 && d.adapter == 0);
     CHECK_OK(gn__tune_dropout(&m, 0.2, &d, &err), err);
-    CHECK(d.embedding == 0.2 && d.hidden == 0.2 && d.attention == 0.2 && d.adapter == 0.2);
+    CHECK(d.embedding == 0.2 && d.out == 0.2 && d.mlp_out == 0.2 && d.attention == 0.2 && d.adapter == 0.2);
+    CHECK(d.inner == 0 && d.last == 0);
+    m.info.architecture = "t5";
+    CHECK_OK(gn__tune_dropout(&m, 0.2, &d, &err), err);
+    CHECK(d.inner == 0.2 && d.last == 0.2);
+    m.info.architecture = "bert";
     CHECK_INT(gn__tune_dropout(&m, -1, &d, &err), GN_FORMAT);
     CHECK_HAS(err.message, "hidden_dropout_prob");
 }
