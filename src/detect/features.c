@@ -33,8 +33,8 @@ void gn__sincos(const float *angle, size_t n, float *cosine, float *sine)
     features_sincos(angle, n, cosine, sine);
 }
 
-/* 2^k times a polynomial of the rest (Cephes' expf), 0 up to -87. Cut off in a loop of its own, which leaves k = -127
- * to be masked: of one loop gcc makes a branch, which it vectorises for AVX-512 only. */
+/* 2^k times a polynomial of the rest (Cephes' expf), 0 up to -87. Cut off in a loop of its own, which leaves
+ * k = -127 to be masked: of one loop gcc makes a branch, which it vectorises for AVX-512 only. */
 GN__CLONES static void features_exp(float *x, size_t n)
 {
     for (size_t i = 0; i < n; i++) x[i] = x[i] > -87 ? x[i] : -88;
