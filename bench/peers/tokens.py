@@ -24,7 +24,7 @@ import tokenizers
 from tokenizer_diff import REGEXES, Error, Genchi, Tokens
 from tokenizers import Regex, Tokenizer, models, normalizers, pre_tokenizers, processors, trainers
 
-PASSES = 3  # the first and two more
+PASSES = 7  # the first and six more
 
 
 def byte_level(texts, regex, nfc=False):
@@ -55,14 +55,15 @@ def tiktoken_of(t, regex):
     return tiktoken.Encoding("trained", pat_str=regex, mergeable_ranks=ranks, special_tokens={})
 
 
-def passes(run, threads):
-    """Seconds of the first pass, and of the best after it."""
-    clock, times = time.process_time if threads == 1 else time.perf_counter, []
+def passes(runs, threads):
+    """For each of the runs, which take turns: seconds of its first pass, and of the best after it."""
+    clock, times = time.process_time if threads == 1 else time.perf_counter, [[] for _ in runs]
     for _ in range(PASSES):
-        start = clock()
-        run()
-        times.append(clock() - start)
-    return times[0], min(times[1:])
+        for run, took in zip(runs, times):
+            start = clock()
+            run()
+            took.append(clock() - start)
+    return [(took[0], min(took[1:])) for took in times]
 
 
 def genchi_run(library, genchi, raws, threads):
@@ -116,12 +117,13 @@ def main():
                     t.save(folder + "/tokenizer.json")
                     genchi = Genchi(library, folder)
                 os.environ["TOKENIZERS_PARALLELISM"] = "false" if threads == 1 else "true"
-                ours = passes(genchi_run(library, genchi, raws, threads), threads)
-                theirs = passes((lambda: [t.encode(x) for x in texts]) if threads == 1 else (lambda: t.encode_batch(texts)), threads)
-                third = None
+                runs = [genchi_run(library, genchi, raws, threads),
+                        (lambda: [t.encode(x) for x in texts]) if threads == 1 else (lambda: t.encode_batch(texts))]
                 if peer:
-                    third = passes((lambda: [peer.encode_ordinary(x) for x in texts]) if threads == 1 else
-                                   (lambda: peer.encode_ordinary_batch(texts, num_threads=threads)), threads)[1]
+                    runs.append((lambda: [peer.encode_ordinary(x) for x in texts]) if threads == 1 else
+                                (lambda: peer.encode_ordinary_batch(texts, num_threads=threads)))
+                ours, theirs, *rest = passes(runs, threads)
+                third = rest[0][1] if rest else None
                 for x, raw in zip(texts, raws):
                     assert t.encode(x).ids == genchi.encode(raw, True, 0)[0]
                 library.gn_tokenizer_free(genchi.handle)
@@ -135,7 +137,7 @@ def main():
         f.write(f"""# Speed of the tokenizers
 Written by `make bench-peers PEERS=tokens` (bench/peers/tokens.py) on {datetime.date.today()}: {cores} cores of {cpu}, tokenizers
 {tokenizers.__version__}, tiktoken {tiktoken.__version__}. Processor time for one thread, wall-clock time for more; the best of {PASSES - 1} passes after a first one with a tokenizer just loaded; the last column is the ratio of
-those first passes. Each row's programs ran one after another on the same machine, which other work may have shared: the ratios say more than the MB/s. Ids were equal on
+those first passes. Each row's programs took turns, pass by pass, on the same machine, which other work may have shared: the ratios say more than the MB/s. Ids were equal on
 all texts of each row. The vocabularies (30,000 tokens) were trained on these texts; tiktoken runs its engine on the same vocabulary.
 
 """ + "\n".join(lines) + """
