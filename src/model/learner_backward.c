@@ -57,13 +57,10 @@ static void to_attention(const gn__block *k, size_t i)
         gn__learner_norm_back(k, &y->norm[GN__MLP_INSIDE], GN__MLP_INSIDE, t->inside[1] + at, by_mlp_out,
                               GN__ROWS, r->dim);
     gn__learner_drop(l, l->drop.mlp_out, gn__drop_place(GN__DROP_MLP_OUT, i), k->row, by_mlp_out, r->dim);
-    if (y->linear[GN__MLP_OUT].adapters > 0 && r->gated) /* these look at a before the rest gets there */
-        l->back->gate(r->activation, u, a, GN__ROWS, r->inner);
-    else if (y->linear[GN__MLP_OUT].adapters > 0)
-        l->back->activation(r->activation, u, a, GN__ROWS * r->inner);
-    uint32_t inside = gn__drop_place(GN__DROP_INNER, i);
-    if (y->linear[GN__MLP_OUT].adapters > 0) gn__learner_drop(l, l->drop.inner, inside, k->row, a, r->inner);
+    if (y->linear[GN__MLP_OUT].adapters > 0) /* these look at a before the rest gets there */
+        gn__learner_activate(l, i, k->row, u, a);
     run_back(k, i, GN__MLP_OUT, l->narrow ? NULL : a, by_mlp_out, k->b->wide);
+    uint32_t inside = gn__drop_place(GN__DROP_INNER, i);
     gn__learner_drop(l, l->drop.inner, inside, k->row, k->b->wide, r->inner);
     if (r->gated)
         l->back->gate_back(r->activation, u, k->b->wide, by_u, a, GN__ROWS, r->inner);

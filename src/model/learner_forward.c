@@ -133,6 +133,16 @@ void gn__learner_mlp_input(const gn__learner *l, size_t i, size_t row, float *h,
     *input = m;
 }
 
+void gn__learner_activate(const gn__learner *l, size_t i, size_t row, const float *u, float *a)
+{
+    const gn__recipe *r = l->r;
+    if (r->gated)
+        l->back->gate(r->activation, u, a, GN__ROWS, r->inner);
+    else
+        l->back->activation(r->activation, u, a, GN__ROWS * r->inner);
+    gn__learner_drop(l, l->drop.inner, gn__drop_place(GN__DROP_INNER, i), row, a, r->inner);
+}
+
 static void after_attention(const gn__block *k, size_t i)
 {
     gn__learner *l = k->l;
@@ -148,11 +158,7 @@ static void after_attention(const gn__block *k, size_t i)
     gn__learner_run(l, k->b, &y->linear[GN__MLP_IN], i, GN__MLP_IN, k->row, input, u);
     bool post = y->norm[GN__MLP_POST].gamma != NULL;
     if (l->again && !post && t->inside[1] == NULL) return; /* nothing looks at the rest */
-    if (r->gated)
-        l->back->gate(r->activation, u, k->b->wide, GN__ROWS, r->inner);
-    else
-        l->back->activation(r->activation, u, k->b->wide, GN__ROWS * r->inner);
-    gn__learner_drop(l, l->drop.inner, gn__drop_place(GN__DROP_INNER, i), k->row, k->b->wide, r->inner);
+    gn__learner_activate(l, i, k->row, u, k->b->wide);
     float *sum = post ? t->sum[1] + at : next;
     add_part(k, i, GN__MLP_OUT, k->b->wide, state, t->inside[1] ? t->inside[1] + at : NULL, sum);
     if (post) gn__learner_norm(l, &y->norm[GN__MLP_POST], next, sum, GN__ROWS, r->dim);

@@ -333,6 +333,8 @@ void gn__learner_turns(const gn__learner *l, int kind, size_t row, const float *
  * state: behind attention; base: what the norm before the MLP takes, NULL without one. */
 void gn__learner_mlp_input(const gn__learner *l, size_t i, size_t row, float *h, float *m,
                            const float **state, const float **base, const float **input);
+/* a [GN__ROWS × inner]: what the MLP's second product of used layer i takes, from what its first made. */
+void gn__learner_activate(const gn__learner *l, size_t i, size_t row, const float *u, float *a);
 
 /* Tokens to the first hidden states of a block, and from the last to what is pooled; the whole way back of
  * each: from logits to by_hidden, from by_hidden to the tables. */

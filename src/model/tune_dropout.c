@@ -20,90 +20,37 @@ typedef struct places {
     {                     \
         __VA_ARGS__, NULL \
     }
-#define NONE      \
-    {             \
-        {NULL}, 0 \
-    }
+/* What attention adds and what the MLP adds are dropped alike. */
+#define ADDED(...) .out = __VA_ARGS__, .mlp_out = __VA_ARGS__
+#define BERT(usual)                                                                                        \
+    .embedding = {{"hidden_dropout_prob"}, usual}, .attention = {{"attention_probs_dropout_prob"}, usual}, \
+    ADDED({{"hidden_dropout_prob"}, usual})
 static const places table[] = {
     {LIST("bert", "electra", "roberta", "xlm-roberta", "camembert", "mpnet", "deberta", "deberta-v2"),
-     {{"hidden_dropout_prob"}, 0.1},
-     {{"attention_probs_dropout_prob"}, 0.1},
-     {{"hidden_dropout_prob"}, 0.1},
-     NONE,
-     {{"hidden_dropout_prob"}, 0.1},
-     NONE},
-    {LIST("albert"),
-     {{"hidden_dropout_prob"}, 0},
-     {{"attention_probs_dropout_prob"}, 0},
-     {{"hidden_dropout_prob"}, 0},
-     NONE,
-     {{"hidden_dropout_prob"}, 0},
-     NONE},
+     BERT(0.1)},
+    {LIST("albert"), BERT(0)},
     {LIST("nomic_bert"), /* transformers' keys, and the authors' */
-     {{"hidden_dropout_prob", "embd_pdrop"}, 0},
-     {{"attention_probs_dropout_prob", "attn_pdrop"}, 0},
-     {{"hidden_dropout_prob", "resid_pdrop"}, 0},
-     NONE,
-     {{"hidden_dropout_prob", "resid_pdrop"}, 0},
-     NONE},
-    {LIST("distilbert"),
-     {{"dropout"}, 0.1},
-     {{"attention_dropout"}, 0.1},
-     {{"dropout"}, 0.1},
-     NONE,
-     {{"dropout"}, 0.1},
-     NONE},
-    {LIST("t5", "mt5"),
-     {{"dropout_rate"}, 0.1},
-     {{"dropout_rate"}, 0.1},
-     {{"dropout_rate"}, 0.1},
-     {{"dropout_rate"}, 0.1},
-     {{"dropout_rate"}, 0.1},
-     {{"dropout_rate"}, 0.1}},
-    {LIST("gpt2"),
-     {{"embd_pdrop"}, 0.1},
-     {{"attn_pdrop"}, 0.1},
-     {{"resid_pdrop"}, 0.1},
-     NONE,
-     {{"resid_pdrop"}, 0.1},
-     NONE},
-    {LIST("gpt_neox"),
-     {{"hidden_dropout"}, 0},
-     {{"attention_dropout"}, 0},
-     {{"hidden_dropout"}, 0},
-     NONE,
-     {{"hidden_dropout"}, 0},
-     NONE},
-    {LIST("opt"), NONE, {{"attention_dropout"}, 0}, {{"dropout"}, 0.1}, NONE, {{"dropout"}, 0.1}, NONE},
-    {LIST("bloom"),
-     NONE,
-     {{"attention_dropout"}, 0},
-     {{"hidden_dropout"}, 0},
-     NONE,
-     {{"hidden_dropout"}, 0},
-     NONE},
-    {LIST("phi"),
-     {{"embd_pdrop"}, 0},
-     {{"attention_dropout"}, 0},
-     {{"resid_pdrop"}, 0},
-     NONE,
-     {{"resid_pdrop"}, 0},
-     NONE},
-    {LIST("phi3"), NONE, {{"attention_dropout"}, 0}, {{"resid_pdrop"}, 0}, NONE, {{"resid_pdrop"}, 0}, NONE},
+     .embedding = {{"hidden_dropout_prob", "embd_pdrop"}, 0},
+     .attention = {{"attention_probs_dropout_prob", "attn_pdrop"}, 0},
+     ADDED({{"hidden_dropout_prob", "resid_pdrop"}, 0})},
+    {LIST("distilbert"), .embedding = {{"dropout"}, 0.1}, .attention = {{"attention_dropout"}, 0.1},
+     ADDED({{"dropout"}, 0.1})},
+    {LIST("t5", "mt5"), .embedding = {{"dropout_rate"}, 0.1}, .attention = {{"dropout_rate"}, 0.1},
+     ADDED({{"dropout_rate"}, 0.1}), .inner = {{"dropout_rate"}, 0.1}, .last = {{"dropout_rate"}, 0.1}},
+    {LIST("gpt2"), .embedding = {{"embd_pdrop"}, 0.1}, .attention = {{"attn_pdrop"}, 0.1},
+     ADDED({{"resid_pdrop"}, 0.1})},
+    {LIST("gpt_neox"), .embedding = {{"hidden_dropout"}, 0}, .attention = {{"attention_dropout"}, 0},
+     ADDED({{"hidden_dropout"}, 0})},
+    {LIST("opt"), .attention = {{"attention_dropout"}, 0}, ADDED({{"dropout"}, 0.1})},
+    {LIST("bloom"), .attention = {{"attention_dropout"}, 0}, ADDED({{"hidden_dropout"}, 0})},
+    {LIST("phi"), .embedding = {{"embd_pdrop"}, 0}, .attention = {{"attention_dropout"}, 0},
+     ADDED({{"resid_pdrop"}, 0})},
+    {LIST("phi3"), .attention = {{"attention_dropout"}, 0}, ADDED({{"resid_pdrop"}, 0})},
     {LIST("modernbert"), /* what attention adds by attention's own */
-     {{"embedding_dropout"}, 0},
-     {{"attention_dropout"}, 0},
-     {{"attention_dropout"}, 0},
-     {{"mlp_dropout"}, 0},
-     NONE,
-     NONE},
+     .embedding = {{"embedding_dropout"}, 0}, .attention = {{"attention_dropout"}, 0},
+     .out = {{"attention_dropout"}, 0}, .inner = {{"mlp_dropout"}, 0}},
     {LIST("llama", "mistral", "qwen2", "qwen3", "gemma2", "gemma3", "gemma3_text"),
-     NONE,
-     {{"attention_dropout"}, 0},
-     NONE,
-     NONE,
-     NONE,
-     NONE},
+     .attention = {{"attention_dropout"}, 0}},
 };
 
 static const places *places_of(const char *architecture)
@@ -142,12 +89,13 @@ gn_status gn__tune_dropout(const gn_model *m, double wish, gn__dropout *out, gn_
     gn_status status = gn__settings_read(m->info.path, "", &settings, err);
     if (status == GN_OK)
         status = gn__config_read(settings.directory, "config.json", JSON_OBJECT, &config, err);
-    if (status == GN_OK) status = read_place(&config, &p->embedding, &out->embedding, err);
-    if (status == GN_OK) status = read_place(&config, &p->attention, &out->attention, err);
-    if (status == GN_OK) status = read_place(&config, &p->out, &out->out, err);
-    if (status == GN_OK) status = read_place(&config, &p->inner, &out->inner, err);
-    if (status == GN_OK) status = read_place(&config, &p->mlp_out, &out->mlp_out, err);
-    if (status == GN_OK) status = read_place(&config, &p->last, &out->last, err);
+    const struct {
+        const place *from;
+        double *to;
+    } read[] = {{&p->embedding, &out->embedding}, {&p->attention, &out->attention}, {&p->out, &out->out},
+                {&p->inner, &out->inner},         {&p->mlp_out, &out->mlp_out},     {&p->last, &out->last}};
+    for (size_t i = 0; i < sizeof read / sizeof *read && status == GN_OK; i++)
+        status = read_place(&config, read[i].from, read[i].to, err);
     gn__config_free(&config);
     gn__settings_free(&settings);
     return status;

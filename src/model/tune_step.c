@@ -55,16 +55,14 @@ static gn_status not_finite(const gn__tune_run *r, const char *what, const uint3
 /* Runs rows[0..n) forward: r->logits. */
 static gn_status forward(gn__tune_run *r, const uint32_t *row, size_t n, bool training, gn_error *err)
 {
-    const gn__dropout *d = &r->dropout;
     for (size_t i = 0; i < n; i++) {
         r->sequence[i] = r->texts.sequence[row[i]];
         r->row_number[i] = row[i];
     }
     r->dropout.step = r->state.step;
     r->dropout.row = r->row_number;
-    bool drops = training && (d->embedding > 0 || d->attention > 0 || d->out > 0 || d->inner > 0 ||
-                              d->mlp_out > 0 || d->last > 0 || d->adapter > 0);
-    return gn__learner_forward(r->ctx, r->t->learner, r->sequence, n, drops ? d : NULL, r->logits, NULL, err);
+    return gn__learner_forward(r->ctx, r->t->learner, r->sequence, n, training ? &r->dropout : NULL,
+                               r->logits, NULL, err);
 }
 
 /* A pass of a step whose texts weigh `total`. */
