@@ -42,7 +42,7 @@ static void law_heavy(gn__rng *r, gn_matrix *m)
 {
     study_normals(r, m->data, m->rows * m->cols);
     for (size_t i = 0; i < m->rows; i++) {
-        float chi2 = -2 * logf((float)(gn__rng_u32(r) >> 8) * 0x1p-24F + 0x1p-25F), scale = sqrtf(2 / chi2);
+        float chi2 = -2 * logf(study_uniform(r)), scale = sqrtf(2 / chi2);
         for (size_t j = 0; j < m->cols; j++) m->data[i * m->cols + j] *= scale;
     }
 }

@@ -42,10 +42,16 @@ gn_matrix study_matrix(size_t rows, size_t cols)
     return m;
 }
 
+float study_uniform(gn__rng *r)
+{
+    /* Below 1, to which the largest would round: its logarithm is divided by. */
+    return fminf((float)(gn__rng_u32(r) >> 8) * 0x1p-24F + 0x1p-25F, 1 - 0x1p-24F);
+}
+
 void study_normals(gn__rng *r, float *x, size_t n)
 {
     for (size_t i = 0; i < n; i += 2) {
-        float u = (float)(gn__rng_u32(r) >> 8) * 0x1p-24F + 0x1p-25F, v = (float)gn__rng_u32(r) * 0x1p-32F;
+        float u = study_uniform(r), v = (float)gn__rng_u32(r) * 0x1p-32F;
         float size = sqrtf(-2 * logf(u));
         x[i] = size * cosf(6.2831853F * v);
         if (i + 1 < n) x[i + 1] = size * sinf(6.2831853F * v);

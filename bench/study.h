@@ -43,6 +43,8 @@ const char *study_rate(double hits, size_t n);
 void study_interval(size_t k, size_t n, double *low, double *high);
 void study_must(gn_status status, const gn_error *err);
 gn_matrix study_matrix(size_t rows, size_t cols);
+/* Between 0 and 1, neither of them. */
+float study_uniform(gn__rng *r);
 /* Two normals from one pair of uniforms, in float. */
 void study_normals(gn__rng *r, float *x, size_t n);
 

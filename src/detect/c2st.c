@@ -64,9 +64,8 @@ static gn_status permute_ranks(gn_context *ctx, const float *rank, size_t n_a, s
         double all = (double)(n_a + n_b) * (double)(n_a + n_b + 1) / 2;
         double of_b = labels.small_is_b ? sum[0] : all + sum[0];
         for (size_t l = 1; l < labellings; l++) above += sum[l] >= sum[0];
-        out->p_value = (double)(1 + above) / (double)labellings;
-        out->statistic =
-            (of_b - (double)n_b * (double)(n_b + 1) / 2) / ((double)n_a * (double)n_b); /* the AUC */
+        double auc = (of_b - (double)n_b * (double)(n_b + 1) / 2) / ((double)n_a * (double)n_b);
+        *out = (gn__verdict){.p_value = (double)(1 + above) / (double)labellings, .statistic = auc};
     }
     free(sum);
     free(add);

@@ -42,8 +42,7 @@ void gn__combine_standardised(double *statistic, size_t kernels, size_t labellin
 {
     for (size_t w = 0; w < kernels; w++) standardise(statistic + w * labellings, labellings);
     largest_first_row(statistic, kernels, labellings);
-    out->statistic = statistic[0];
-    out->p_value = gn__rank_first(statistic, labellings);
+    *out = (gn__verdict){.p_value = gn__rank_first(statistic, labellings), .statistic = statistic[0]};
 }
 
 void gn__combine_fused(double *statistic, size_t kernels, size_t labellings, gn__verdict *out)
@@ -54,8 +53,7 @@ void gn__combine_fused(double *statistic, size_t kernels, size_t labellings, gn_
         for (size_t w = 0; w < kernels; w++) sum += exp(statistic[w * labellings + l] - largest);
         statistic[l] = largest + log(sum / (double)kernels);
     }
-    out->statistic = statistic[0];
-    out->p_value = gn__rank_first(statistic, labellings);
+    *out = (gn__verdict){.p_value = gn__rank_first(statistic, labellings), .statistic = statistic[0]};
 }
 
 typedef struct ranked {
@@ -101,8 +99,8 @@ gn_status gn__combine_ranked(double *statistic, size_t kernels, size_t labelling
         statistic[l] = statistic[l] / (1 + fabs(statistic[l])) / 2 - best[l]; /* |first part| < 1/2 */
     size_t above = 0;
     for (size_t l = 1; l < labellings; l++) above += statistic[l] >= statistic[0] - 1e-6;
-    out->statistic = best[0] / (double)labellings;
-    out->p_value = (double)(1 + above) / (double)labellings;
+    *out = (gn__verdict){.p_value = (double)(1 + above) / (double)labellings,
+                         .statistic = best[0] / (double)labellings};
     free(order);
     free(best);
     return GN_OK;

@@ -44,8 +44,9 @@ GN__CLONES static void separation_convolve(const double *in, const double *tap, 
 {
     for (size_t j = 0; j < n; j++) out[j] = tap[0] * in[j];
     for (size_t k = 1; k <= half; k++) {
+        const double *left = in - k, *right = in + k;
         double t = tap[k];
-        for (size_t j = 0; j < n; j++) out[j] += t * (in[j - k] + in[j + k]);
+        for (size_t j = 0; j < n; j++) out[j] += t * (left[j] + right[j]);
     }
 }
 

@@ -32,11 +32,11 @@ static void make(world *w, double share, double move, double turned, size_t size
             int y = gn__rng_double(&r) < (side ? share : 0.5);
             bool turn = side && gn__rng_double(&r) < turned;
             for (size_t k = 0; k < size; k++) {
-                float *row = w->x[side].data + (g * size + k) * DIM;
+                float *first = w->x[side].data + g * size * DIM, *row = first + k * DIM;
                 for (size_t j = 0; j < DIM; j++)
                     row[j] = k == 0 ? (float)(gn__rng_normal(&r) + (j == 0 ? 2 * y - 1 : 0) +
                                               (j == 1 && side ? move : 0))
-                                    : row[j - k * DIM] + (float)(0.01 * gn__rng_normal(&r));
+                                    : first[j] + (float)(0.01 * gn__rng_normal(&r));
                 w->label[side][g * size + k] = turn ? 1 - y : y;
                 w->group[side][g * size + k] = (uint32_t)g;
             }
