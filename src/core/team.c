@@ -107,6 +107,11 @@ static bool leaves(gn__member *m)
     return m->gone;
 }
 
+unsigned gn__members(const gn__member *m)
+{
+    return m->team != NULL ? m->team->most : 1;
+}
+
 static bool claim(gn__member *m, uint64_t *next, size_t pieces)
 {
     while (*next >> 32 == m->step && (uint32_t)*next < pieces)

@@ -41,6 +41,8 @@ typedef struct gn__member {
 /* false: there are members enough. */
 bool gn__team_join(gn__team *t, gn__member *out);
 
+unsigned gn__members(const gn__member *m); /* 1: alone */
+
 /* The next piece [begin, end) of the n parts of a step, or false when all of it is done: `while
  * (gn__take_piece(…)) work on the piece`. Every member makes the same calls with the same n and multiple.
  * Pieces begin at multiples of `multiple`; alone there is one piece. What a step wrote the next one may read.

@@ -502,6 +502,7 @@ static void run_own(const gn__linear *l, gn__lane *lane, gn__member *member, siz
     /* each member lays for itself: measured, that is less than fetching what others have laid */
     for (bool laid = false; gn__take_piece(member, l->outputs, l->own->step, &first, &end); laid = true) {
         if (!laid) l->own->lay(&c);
+        c.then = first + (end - first) * gn__members(member);
         l->own->run(&c, first, end);
     }
 }

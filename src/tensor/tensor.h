@@ -183,6 +183,7 @@ typedef struct gn__product_call {
     gn__activation activation;
     float *y;     /* [rows × outputs] */
     float *spare; /* gn__product_spare(rows, inputs) floats */
+    size_t then;  /* the column that is likely to be run after these, whose weights are fetched; 0: none */
 } gn__product_call;
 
 typedef struct gn__multiplier {
