@@ -13,6 +13,7 @@ struct gn_context {
     gn_context_options options;
     unsigned threads, together;
     unsigned apart, penalty; /* calls that are to work alone; how many after the next slow one */
+    double lately;           /* seconds of the last call; 0: none told */
     pthread_t *worker;       /* [threads - 1]; the caller's thread is worker 0 */
     unsigned started;
     pthread_mutex_t lock, progress_lock;
@@ -204,9 +205,15 @@ unsigned gn__together(const gn_context *ctx)
     return ctx->apart > 0 ? 1 : ctx->together;
 }
 
-void gn__together_went(gn_context *ctx, bool slow)
+double gn__together_lately(const gn_context *ctx)
+{
+    return ctx->lately;
+}
+
+void gn__together_went(gn_context *ctx, bool slow, double seconds)
 {
     enum { MOST_PENALTY = 63 };
+    if (seconds > 0) ctx->lately = seconds;
     if (ctx->apart > 0) {
         ctx->apart--;
     } else if (slow) {

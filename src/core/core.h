@@ -170,8 +170,10 @@ gn_status gn__parallel_for(gn_context *ctx, size_t n, size_t grain, gn__body bod
 /* Threads of the pool that can run at the same time: no more than the processors that this process may use,
  * and one for some calls after they were found slow together, because others need the processors too. */
 unsigned gn__together(const gn_context *ctx);
-/* How it went; once a call that asked. */
-void gn__together_went(gn_context *ctx, bool slow);
+/* How it went; once a call that asked. seconds: what it took; 0: not told. */
+void gn__together_went(gn_context *ctx, bool slow, double seconds);
+/* What the last call that told took; 0: none has. */
+double gn__together_lately(const gn_context *ctx);
 /* Places what is reported as progress of a stage within a larger whole: done becomes base + done, total
  * becomes whole. whole 0: as it is. Not while a loop runs. */
 void gn__progress_within(gn_context *ctx, size_t base, size_t whole);

@@ -1,7 +1,9 @@
 #include "core/team.h"
 
-/* Seconds, and twice what the member itself has worked in the step. */
+/* A wait is odd that takes so many seconds and twice what the member itself has worked in the step. */
 #define SLOW 200e-6
+/* Of the time that the whole takes: what may be lost by waiting until one alone would be as fast as two. */
+#define LOSS 0.5
 
 enum {
     PIECES = 3,      /* a member and step: few, and a multiple of what most widths divide into */
@@ -20,6 +22,7 @@ void gn__team_open(gn__team *t, const gn_context *ctx, unsigned most)
 {
     unsigned together = gn__together(ctx);
     gn__team_open_as(t, most < together ? most : together, true);
+    t->lately = gn__together_lately(ctx);
 }
 
 bool gn__team_was_slow(gn__team *t)
@@ -37,7 +40,8 @@ bool gn__team_join(gn__team *t, gn__member *out)
 {
     unsigned before = atomic_fetch_add(&t->joined, 1);
     if (before >= t->most) return false;
-    *out = (gn__member){.team = t->most > 1 ? t : NULL, .number = before + 1, .patience = PATIENCE};
+    *out = (gn__member){
+        .team = t->most > 1 ? t : NULL, .number = before + 1, .patience = PATIENCE, .begun = gn__now()};
     return true;
 }
 
@@ -77,7 +81,9 @@ static void wait_for(gn__member *m)
     if (m->patience > IMPATIENCE) m->patience /= 2;
     double begin = gn__now();
     sleep_until_over(t, m->step);
-    if (gn__now() - begin > SLOW + 2 * (begin - m->since))
+    double end = gn__now(), whole = end - m->begun > t->lately ? end - m->begun : t->lately;
+    m->lost += end - begin;
+    if (end - begin > SLOW + 2 * (begin - m->since) && m->lost > LOSS * whole)
         atomic_compare_exchange_strong(&t->only, &nobody, m->number);
 }
 

@@ -10,13 +10,15 @@
 /* All members go through the same steps in the same order. A step is cut into pieces, any member does any of
  * them, and the next step begins when all are done: who comes late finds less left to do, who never comes or
  * leaves between two steps holds nobody up. Where others need the processors a member may be put aside in the
- * middle of a piece, and the rest wait for it. Once that takes long, the member that waited goes on alone. */
+ * middle of a piece, and the rest wait for it. Once a member has waited for half of the time, it goes on
+ * alone: that is what two are worth. */
 typedef struct gn__team {
     _Atomic uint64_t next; /* step << 32 | its first piece that nobody has taken */
     atomic_size_t done;    /* pieces of this step */
     atomic_uint joined, asleep;
     atomic_uint only; /* the member that goes on alone; 0: all do */
     unsigned most;    /* members */
+    double lately;    /* seconds that such work took before; 0: not known */
     bool spins;
     pthread_mutex_t lock;
     pthread_cond_t change;
@@ -37,6 +39,8 @@ typedef struct gn__member {
     bool gone;         /* another goes on alone */
     size_t mine;       /* pieces of this step */
     double since;      /* when this step began */
+    double begun;      /* when it joined */
+    double lost;       /* seconds that it slept while others worked */
 } gn__member;
 /* false: there are members enough. */
 bool gn__team_join(gn__team *t, gn__member *out);

@@ -8,7 +8,8 @@
 #include <math.h>
 #include <stdatomic.h>
 
-/* Seconds that a thread may take to notice that it has nothing to do; more: others need its processor. */
+/* Seconds that a thread may take to notice that it has nothing to do; more, and half of the whole: others
+ * need its processor. */
 #define SLOW 500e-6
 
 enum {
@@ -303,10 +304,12 @@ static gn_status run_chunks(job *j, gn_error *err)
     GN__TRY(cut_chunks(j, err));
     GN__TRY(open_chunks(j, err));
     size_t threads = j->chunks == 1 ? j->open[0].team.most : j->threads;
+    double begin = gn__now();
     gn_status status = gn__parallel_for(j->ctx, threads, 1, embed_chunks, j, err);
-    bool slow = gn__now() - j->ended > SLOW;
+    double end = gn__now();
+    bool slow = end - j->ended > fmax(SLOW, (end - begin) / 2);
     for (size_t i = 0; i < j->opened; i++) slow = slow || gn__team_was_slow(&j->open[i].team);
-    gn__together_went(j->ctx, slow);
+    gn__together_went(j->ctx, slow, j->opened == j->chunks ? end - begin : 0);
     return status == GN_OK ? failure(j, err) : status;
 }
 

@@ -71,12 +71,15 @@ static void walk_steps(void *arg, size_t begin, size_t end, unsigned worker)
     }
 }
 
-static void check_walk(unsigned threads, unsigned most, bool spins, unsigned leaves, unsigned sleeps)
+/* Whether one member went on alone. */
+static bool check_walk_of(double lately, unsigned threads, unsigned most, bool spins, unsigned leaves,
+                          unsigned sleeps)
 {
     gn_error err = {0};
     gn_context *ctx = context(threads);
     walk *w = calloc(1, sizeof *w);
     gn__team_open_as(&w->team, most, spins);
+    w->team.lately = lately;
     w->leaves = leaves;
     w->sleeps = sleeps;
     CHECK_OK(gn__parallel_for(ctx, threads, 1, walk_steps, w, &err), err);
@@ -84,9 +87,16 @@ static void check_walk(unsigned threads, unsigned most, bool spins, unsigned lea
     CHECK(atomic_load(&w->joined) <= most);
     for (size_t s = 0; s < STEPS; s++) CHECK(all_done(w, s));
     if (sleeps == 0) CHECK_INT(atomic_load(&w->team.asleep), 0);
+    bool slow = gn__team_was_slow(&w->team);
     gn__team_close(&w->team);
     free(w);
     gn_context_free(ctx);
+    return slow;
+}
+
+static void check_walk(unsigned threads, unsigned most, bool spins, unsigned leaves, unsigned sleeps)
+{
+    check_walk_of(0, threads, most, spins, leaves, sleeps);
 }
 
 TEST(every_piece_is_done_once_and_steps_follow_each_other)
@@ -112,6 +122,12 @@ TEST(a_slow_member_is_left_behind)
     CHECK(gn__now() - begin < STEPS * 1e-3);
 }
 
+/* The same waits are little of work that is known to take long. */
+TEST(a_slow_member_is_kept_if_the_whole_takes_long)
+{
+    CHECK(!check_walk_of(3600, 2, 2, true, 0, 1));
+}
+
 TEST(a_slow_call_is_followed_by_calls_alone)
 {
     gn_context *ctx = context(2);
@@ -123,15 +139,18 @@ TEST(a_slow_call_is_followed_by_calls_alone)
     static const unsigned alone[] = {1, 3, 7, 15, 31, 63, 63};
     for (size_t i = 0; i < sizeof alone / sizeof *alone; i++) {
         CHECK_INT(gn__together(ctx), most);
-        gn__together_went(ctx, true);
+        gn__together_went(ctx, true, 0);
         for (unsigned k = 0; k < alone[i]; k++) {
             CHECK_INT(gn__together(ctx), 1);
-            gn__together_went(ctx, true); /* alone nobody waits: it does not count */
+            gn__together_went(ctx, true, 0); /* alone nobody waits: it does not count */
         }
     }
-    for (int i = 0; i < 6; i++) gn__together_went(ctx, false);
-    gn__together_went(ctx, true);
-    gn__together_went(ctx, false);
+    CHECK(gn__together_lately(ctx) == 0);
+    for (int i = 0; i < 6; i++) gn__together_went(ctx, false, i);
+    CHECK(gn__together_lately(ctx) == 5);
+    gn__together_went(ctx, true, 0);
+    gn__together_went(ctx, false, 0);
+    CHECK(gn__together_lately(ctx) == 5);
     CHECK_INT(gn__together(ctx), most);
     gn_context_free(ctx);
 }
