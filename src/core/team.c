@@ -7,7 +7,7 @@
 
 enum {
     PIECES = 3,      /* a member and step: few, and a multiple of what most widths divide into */
-    PATIENCE = 2000, /* turns, some 30 µs: longer than a piece of most steps */
+    PATIENCE = 8000, /* turns, some 120 µs: longer than most pieces of a large model */
     IMPATIENCE = 16
 };
 
