@@ -7,14 +7,16 @@
  * round more comes first and is not counted. Prints for each library the median and the least milliseconds
  * (single: a text), the first library's median over its own, and a checksum of the vectors. All libraries
  * must have the structs of the headers this was built with. */
+#include "core/core.h"
 #include "genchi/genchi.h"
+#include "tensor/statistics.h"
+#include "text/vocab.h"
 
 #include <dlfcn.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 enum { MOST_LIBRARIES = 8, MOST_TEXTS = 4096, MOST_TOKENS = 512 };
 
@@ -41,13 +43,6 @@ static void fail(const char *what, const char *why)
 static void check(const char *what, gn_status status)
 {
     if (status != GN_OK) fail(what, err.message);
-}
-
-static double now(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return 1e3 * (double)t.tv_sec + 1e-6 * (double)t.tv_nsec;
 }
 
 static size_t read_texts(const char *path, size_t most)
@@ -92,29 +87,20 @@ static void open_library(library *l, const char *path, const char *model, const 
     check(model, model_load(l->ctx, model, options, &l->model, &err));
 }
 
-/* The milliseconds that it took, and the vectors' checksum (FNV-1a). */
+/* The milliseconds that it took, and the vectors' checksum. */
 static double embed(library *l, size_t n, bool single)
 {
-    double begin = now();
-    l->checksum = 14695981039346656037u;
+    double begin = gn__now();
+    l->checksum = GN__TOK_HASH_SEED;
     for (size_t i = 0, count = single ? 1 : n; i < n; i += count) {
         gn_embed_stats stats;
         gn_matrix out;
         check(l->path, l->embed(l->ctx, l->model, text + i, bytes + i, count, &out, NULL, &stats, &err));
-        for (size_t k = 0; k < out.rows * out.cols; k++) {
-            uint32_t bits;
-            memcpy(&bits, out.data + k, sizeof bits);
-            l->checksum = (l->checksum ^ bits) * 1099511628211u;
-        }
+        l->checksum =
+            gn__tok_hash(l->checksum, (const char *)out.data, out.rows * out.cols * sizeof *out.data);
         l->matrix_free(&out);
     }
-    return (now() - begin) / (single ? (double)n : 1);
-}
-
-static int ascending(const void *a, const void *b)
-{
-    double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
+    return 1e3 * (gn__now() - begin) / (single ? (double)n : 1);
 }
 
 static gn_dtype dtype_named(const char *name)
@@ -144,11 +130,12 @@ int main(int argc, char **argv)
             library *l = &all[(r + k) % libraries]; /* each begins as often */
             l->milliseconds[r] = embed(l, n, single);
         }
-    for (size_t i = 0; i < libraries; i++) qsort(all[i].milliseconds, rounds, sizeof(double), ascending);
-    for (size_t i = 0; i < libraries; i++)
-        printf("%s: median %.2f ms, least %.2f ms, ratio %.3f, checksum %016llx\n", all[i].path,
-               all[i].milliseconds[rounds / 2], all[i].milliseconds[0],
-               all[0].milliseconds[rounds / 2] / all[i].milliseconds[rounds / 2],
+    for (size_t i = 0; i < libraries; i++) gn__sort(all[i].milliseconds, rounds);
+    for (size_t i = 0; i < libraries; i++) {
+        double median = gn__quantile(all[i].milliseconds, rounds, 0.5);
+        printf("%s: median %.2f ms, least %.2f ms, ratio %.3f, checksum %016llx\n", all[i].path, median,
+               all[i].milliseconds[0], gn__quantile(all[0].milliseconds, rounds, 0.5) / median,
                (unsigned long long)all[i].checksum);
+    }
     return 0;
 }

@@ -1,5 +1,7 @@
 #include "core/team.h"
 
+#include <math.h>
+
 /* A wait is odd that takes so many seconds and twice what the member itself has worked in the step. */
 #define SLOW 200e-6
 /* Of the time that the whole takes: what may be lost by waiting until one alone would be as fast as two. */
@@ -81,9 +83,9 @@ static void wait_for(gn__member *m)
     if (m->patience > IMPATIENCE) m->patience /= 2;
     double begin = gn__now();
     sleep_until_over(t, m->step);
-    double end = gn__now(), whole = end - m->begun > t->lately ? end - m->begun : t->lately;
+    double end = gn__now();
     m->lost += end - begin;
-    if (end - begin > SLOW + 2 * (begin - m->since) && m->lost > LOSS * whole)
+    if (end - begin > SLOW + 2 * (begin - m->since) && m->lost > LOSS * fmax(end - m->begun, t->lately))
         atomic_compare_exchange_strong(&t->only, &nobody, m->number);
 }
 
