@@ -4,8 +4,9 @@
 # JOBS of them at a time (as many as there are processors): each has folders and ports of its own.
 set -u
 
-report() { # TEST STATUS LOG COUNTS: what is to be seen of it, and its sums as a line of COUNTS
+report() { # TEST STATUS LOG COUNTS SECONDS: what is to be seen of it, and its sums as a line of COUNTS
     name=$(basename "$1")
+    seconds=$5
     found=$(tail -n 1 "$3" | sed -n 's/^\([0-9]*\) passed, \([0-9]*\) failed, \([0-9]*\) skipped$/\1 \2 \3/p')
     if [ -z "$found" ]; then
         cat "$3"
@@ -22,16 +23,18 @@ report() { # TEST STATUS LOG COUNTS: what is to be seen of it, and its sums as a
         set -- "$1" "$2" "$3" "$4" "$5" 1 "$7"
     fi
     echo "$5 $6 $7" >>"$4"
-    printf '%-28s %s passed, %s failed, %s skipped\n' "$name" "$5" "$6" "$7"
+    printf '%-28s %s passed, %s failed, %s skipped, %s s\n' "$name" "$5" "$6" "$7" "$seconds"
 }
 
 if [ "${1:-}" = --one ]; then # FOLDER BUILD TEST
     log=$2/$(basename "$4").log
+    start=$(date +%s)
     case $4 in
     *.sh) sh "$4" "$3" >"$log" 2>&1 ;;
     *) "$4" >"$log" 2>&1 ;;
     esac
-    report "$4" $? "$log" "$2/counts" >"$log.seen"
+    status=$?
+    report "$4" "$status" "$log" "$2/counts" "$(($(date +%s) - start))" >"$log.seen"
     cat "$log.seen"
     exit 0
 fi
