@@ -13,6 +13,9 @@ SANITIZE ?=
 DEBUG ?=
 WERROR ?=
 
+# What a target makes by a second make: on all processors, unless the user said how many jobs (make -j1).
+IN_JOBS = $(MAKE) --no-print-directory $(if $(filter -j% --jobserver%,$(MAKEFLAGS)),,-j$(shell nproc))
+
 # V=1 shows whole commands
 Q := $(if $(V),,@)
 say := @printf '  %s %s\n'
@@ -113,7 +116,7 @@ unit-tests: $(TEST_BIN)
 # What `make test` and `make demo` run once the packages are there: a second make, because pkg-config has to be
 # asked again.
 test: packages
-	@$(MAKE) --no-print-directory run-tests
+	+@$(IN_JOBS) run-tests
 
 run-tests: all $(TEST_BIN) $(BUILD)/example
 	tests/run.sh $(BUILD)
@@ -125,7 +128,7 @@ packages:
 DEMO ?= en
 demo:
 	@scripts/install-packages.sh scripts/packages.txt python3-pip
-	@$(MAKE) --no-print-directory -s -j2 all
+	+@$(IN_JOBS) -s all
 	@scripts/demo.sh $(GENCHI) $(DEMO)
 
 # The example program, compiled against the public headers and the shared library only, as a user would.
@@ -190,7 +193,7 @@ FUZZ_BUILD := build/fuzz
 FUZZ ?= csv
 FUZZ_SECONDS ?= 60
 fuzz-build:
-	@$(MAKE) --no-print-directory CC=clang SANITIZE=fuzzer-no-link,address,undefined BUILD=$(FUZZ_BUILD) \
+	+@$(IN_JOBS) CC=clang SANITIZE=fuzzer-no-link,address,undefined BUILD=$(FUZZ_BUILD) \
 	    $(FUZZ_NAMES:%=$(FUZZ_BUILD)/fuzz_%)
 
 $(FUZZ_BUILD)/fuzz_%: $(FUZZ_BUILD)/fuzz/fuzz_%.o $(FUZZ_BUILD)/libgenchi.a

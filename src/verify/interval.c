@@ -50,28 +50,36 @@ double gn__student_cdf(double t, size_t df)
     return 0.5 + 0.5 * a;
 }
 
+/* Newton's method from the normal quantile. It lies below, and the distribution function is concave there:
+ * every step ends below the root or at it. */
+double gn__student_quantile(size_t df)
+{
+    double n = (double)df, t = GN__Z95;
+    if (df > 1000) return t;
+    double log_scale = lgamma(0.5 * (n + 1)) - lgamma(0.5 * n) - 0.5 * log(n * M_PI);
+    for (int i = 0; i < 50; i++) {
+        double density = exp(log_scale - 0.5 * (n + 1) * log1p(t * t / n));
+        double step = (0.975 - gn__student_cdf(t, df)) / density;
+        t += step;
+        if (step < 1e-14 * t) break;
+    }
+    return t;
+}
+
 static double normal_cdf(double z)
 {
     return 0.5 * erfc(-z / M_SQRT2);
 }
 
-/* The x in [low, high] where an increasing function of (x, df) passes p. */
-static double solve(double (*f)(double, size_t), size_t df, double p, double low, double high)
+/* The z below 0 with P(Z <= z) = p. */
+static double normal_quantile(double p)
 {
+    double low = -40, high = 0;
     for (int i = 0; i < 200 && high - low > 1e-12 * (1 + fabs(low)); i++) {
         double mid = 0.5 * (low + high);
-        if (f(mid, df) < p)
-            low = mid;
-        else
-            high = mid;
+        *(normal_cdf(mid) < p ? &low : &high) = mid;
     }
     return 0.5 * (low + high);
-}
-
-static double normal_of(double z, size_t df)
-{
-    (void)df;
-    return normal_cdf(z);
 }
 
 /* The percentile interval of n units is too narrow as z intervals with the variance over n are. Hesterberg
@@ -79,13 +87,7 @@ static double normal_of(double z, size_t df)
  * two agree for a mean: Phi(-sqrt(n / (n-1)) t_{0.975, n-1}). */
 static double expanded_tail(size_t units)
 {
-    double t = solve(gn__student_cdf, units - 1, 0.975, 0, 1e3);
-    return normal_cdf(-sqrt((double)units / (double)(units - 1)) * t);
-}
-
-double gn__student_quantile(size_t df)
-{
-    return df > 1000 ? GN__Z95 : solve(gn__student_cdf, df, 0.975, 0, 1e3);
+    return normal_cdf(-sqrt((double)units / (double)(units - 1)) * gn__student_quantile(units - 1));
 }
 
 gn_interval gn__share(double estimate, double variance, size_t units, double most)
@@ -157,7 +159,7 @@ double gn__percentile_p(const double *replicate, size_t count, size_t units)
     double p = 2 * (double)(1 + (below < above ? below : above)) / (double)(count + 1);
     if (p >= 1) return 1;
     /* The same widening as the interval's, the other way round. */
-    double z = -solve(normal_of, 0, p / 2, -40, 0);
+    double z = -normal_quantile(p / 2);
     p = 2 * gn__student_cdf(-z * sqrt((double)(units - 1) / (double)units), units - 1);
     return p < 1 ? p : 1;
 }

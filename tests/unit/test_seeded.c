@@ -194,15 +194,6 @@ TEST(seeded_difference_without_spread)
     CHECK_INT(d.rows_needed, 0); /* within what would matter */
 }
 
-/* With a sanitizer a trial takes five times as long: fewer there, within wider bounds. */
-#if defined(__SANITIZE_ADDRESS__)
-enum { SHARE = 16 };
-static const double wider = 3;
-#else
-enum { SHARE = 2 };
-static const double wider = 1;
-#endif
-
 /* Rows in groups of `each`; a's answers are right with a probability that row, seed and group move. */
 static void world(gn__rng *rng, size_t seeds, size_t rows, size_t each, double shift, double by_row,
                   double by_seed, float *a, float *b, uint32_t *group)
@@ -242,13 +233,13 @@ static double coverage(size_t seeds, size_t rows, size_t each, double by_seed, i
 /* 1000 trials: a share of 0.95 has a standard error of 0.007. */
 TEST(seeded_intervals_cover_rows_and_seeds)
 {
-    CHECK_NEAR(coverage(5, 200, 1, 0.04, 2000 / SHARE), 0.95, wider * 0.025);
-    CHECK_NEAR(coverage(3, 200, 1, 0.04, 2000 / SHARE), 0.955, wider * 0.03);
-    CHECK_NEAR(coverage(5, 240, 8, 0.03, 2000 / SHARE), 0.95, wider * 0.025);
-    CHECK_NEAR(coverage(5, 200, 1, 0, 2000 / SHARE), 0.955, wider * 0.025);
-    CHECK_NEAR(coverage(1, 200, 1, 0, 2000 / SHARE), 0.95, wider * 0.02);
+    CHECK_NEAR(coverage(5, 200, 1, 0.04, 1000), 0.95, 0.025);
+    CHECK_NEAR(coverage(3, 200, 1, 0.04, 1000), 0.955, 0.03);
+    CHECK_NEAR(coverage(5, 240, 8, 0.03, 1000), 0.95, 0.025);
+    CHECK_NEAR(coverage(5, 200, 1, 0, 1000), 0.955, 0.025);
+    CHECK_NEAR(coverage(1, 200, 1, 0, 1000), 0.95, 0.02);
     /* The seeds' luck is not in the interval of a single seed. */
-    CHECK(coverage(1, 2000, 1, 0.05, 500 / SHARE) < 0.6);
+    CHECK(coverage(1, 2000, 1, 0.05, 250) < 0.6);
 }
 
 /* As many rows as are asked for tell the difference in 8 of 10 cases. */
@@ -261,7 +252,7 @@ static void check_power(size_t seeds, double by_row, double by_seed, double shif
     CHECK(rows > 20 && rows < 20000);
     float *a = calloc(seeds * rows, sizeof *a), *b = calloc(seeds * rows, sizeof *b);
     uint32_t *group = calloc(rows, sizeof *group);
-    enum { TRIALS = 1600 / SHARE };
+    enum { TRIALS = 800 };
     int told = 0;
     for (int t = 0; t < TRIALS; t++) {
         gn__rng rng = gn__rng_make(78, seeds, (uint64_t)t);
@@ -270,7 +261,7 @@ static void check_power(size_t seeds, double by_row, double by_seed, double shif
         CHECK_OK(gn_seeded_difference(a, b, seeds, rows, NULL, 0.02, &d, &err), err);
         told += d.answer == GN_FINETUNE_HELPS;
     }
-    CHECK_NEAR((double)told / TRIALS, 0.8, wider * 0.05);
+    CHECK_NEAR((double)told / TRIALS, 0.8, 0.05);
     free(a);
     free(b);
     free(group);

@@ -89,6 +89,17 @@ TEST(formulas_agree_with_scipy)
     fclose(f);
 }
 
+/* Closed forms for one and two degrees of freedom; else the distribution function, which has its golden
+ * values. */
+TEST(students_quantile_inverts_its_distribution)
+{
+    CHECK_NEAR(gn__student_quantile(1), tan(M_PI * 0.475), 1e-12);
+    CHECK_NEAR(gn__student_quantile(2), 0.95 / sqrt(2 * 0.975 * 0.025), 1e-13);
+    for (size_t df = 1; df <= 1000; df++)
+        CHECK_NEAR(gn__student_cdf(gn__student_quantile(df), df), 0.975, 1e-13);
+    CHECK_NEAR(gn__student_quantile(1001), 1.959963984540054, 1e-15);
+}
+
 /* Newcombe 1998 (Statistics in Medicine 17, 873–890), table II, method 10. */
 TEST(difference_is_newcombes_method_10)
 {
