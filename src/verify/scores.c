@@ -307,19 +307,29 @@ static gn_interval mean_f1(const table *t, double estimate, double variance)
                          fmin(1, estimate + sqrt(together * up) / k)};
 }
 
-/* Units less one, but where a rare class carries most of the variance, its own (Satterthwaite 1946). */
-static size_t freedom(const table *t, const double *influence)
+/* Units less one, but where a rare class carries most of the variance, its own (Satterthwaite 1946). `few`:
+ * fewer still where few rows carry a class's part; the variance of a sample variance is about (kurtosis −
+ * 1)/n of its square, 2/(n − 1) for normal values. (A jackknife's parts are sums of many rows, nearer to
+ * normal.) At least five: below, the intervals grow by an eighth and hold the truth no more often (nearly
+ * separable classes). */
+static size_t freedom(const table *t, const double *influence, bool few)
 {
     const double *own = t->count + t->classes;
-    double *by_class = t->f1, all = 0, df = 0; /* f1 is not needed any more */
+    double *square = t->f1, *fourth = t->recall, all = 0, df = 0; /* no longer needed as what they were */
     if (t->units.count < t->rows) return t->units.count;
-    memset(by_class, 0, t->classes * sizeof *by_class);
-    for (size_t i = 0; i < t->rows; i++) by_class[t->y[i]] += influence[i] * influence[i];
-    for (size_t c = 0; c < t->classes; c++) {
-        all += by_class[c];
-        if (own[c] > 1) df += by_class[c] * by_class[c] / (own[c] - 1);
+    memset(square, 0, t->classes * sizeof *square);
+    memset(fourth, 0, t->classes * sizeof *fourth);
+    for (size_t i = 0; i < t->rows; i++) {
+        double s = influence[i] * influence[i];
+        square[t->y[i]] += s;
+        fourth[t->y[i]] += s * s;
     }
-    return df > 0 ? (size_t)fmax(3, all * all / df) + 1 : t->units.count;
+    for (size_t c = 0; c < t->classes; c++) {
+        double s = square[c], kurtosis = s > 0 && few ? fmax(3, own[c] * fourth[c] / (s * s)) : 3;
+        all += s;
+        if (own[c] > 1) df += s * s / (own[c] - 1) * (kurtosis - 1) / 2;
+    }
+    return df > 0 ? (size_t)fmax(5, all * all / df) + 1 : t->units.count;
 }
 
 static gn_interval calibration_interval(const table *t)
@@ -380,8 +390,9 @@ static void fill_scores(table *t, const gn__over_data *over, gn_scores *out)
                                      : mean_recall(t, t->figure[BALANCED]);
     out->macro_f1 = grouped ? gn__share(t->figure[MACRO_F1], variance[MACRO_F1], units, rows)
                             : mean_f1(t, t->figure[MACRO_F1], variance[MACRO_F1]);
-    auc_units = units < 2 ? 1 : freedom(t, t->influence + AUC * t->rows);
-    out->auc = gn__odds(t->figure[AUC], variance[AUC], auc_units, least);
+    auc_units = units < 2 ? 1 : freedom(t, t->influence + AUC * t->rows, false);
+    out->auc = gn__odds(t->figure[AUC], variance[AUC],
+                        units < 2 ? 1 : freedom(t, t->influence + AUC * t->rows, true), least);
     out->log_loss = gn__skewed(t->figure[LOG_LOSS], variance[LOG_LOSS], skewness[LOG_LOSS], units, units - 1);
     /* Without any error the intervals for as many rows stand. */
     if (over != NULL && !isnan(over->variance[ACCURACY]) && variance[ACCURACY] > 0) {
