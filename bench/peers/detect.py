@@ -3,8 +3,7 @@
 Usage: detect.py [NAME …] (all); ROWS COLUMNS PERMUTATIONS SECONDS (5000 384 1000 60) come from the environment, and
 GENCHI_DETECT_SPEED names genchi's program. Prints rows of a Markdown table of wall and processor seconds. A peer whose permutations would
 take longer than SECONDS runs a few permutations and its time is scaled: its cost is one matrix, once, and
-then the same work for every permutation. One that takes a sixth of SECONDS for a single permutation runs three in all.
-The table says where that was done."""
+then the same work for every permutation. The table says where that was done and how many they were."""
 import os
 import subprocess
 import sys
@@ -27,22 +26,23 @@ def clock():
 
 def scaled(run):
     """run(k): the test with k permutations. Wall and processor seconds of all of them."""
-    t = clock()
     run(1)  # with what happens once a process
-    one = clock() - t
-    if one[0] > limit / 6:
-        more = 1  # what happens once a process makes a permutation look cheaper than it is
-    else:
-        more = 3
-        t = clock()
-        run(1)
-        one = clock() - t
     t = clock()
-    run(1 + more)
-    each = np.maximum((clock() - t - one) / more, 1e-9)
+    run(1)
+    one = clock() - t
+    # Enough permutations to be told from the noise of the work that is done once.
+    more, enough = 1, max(limit / 6, one[0] / 4)
+    while True:
+        t = clock()
+        run(1 + more)
+        extra = clock() - t - one
+        if extra[0] >= enough or more >= permutations:
+            break
+        more = min(permutations, more * 4)
+    each = extra / more
     whole = one + each * (permutations - 1)
     if whole[0] > limit:
-        return whole, f"scaled from permutations of {each[0]:.2f} s"
+        return whole, f"scaled from {more} permutations of {each[0]:.2f} s"
     t = clock()
     run(permutations)
     return clock() - t, ""
