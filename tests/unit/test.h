@@ -10,19 +10,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Built with a sanitizer that watches memory (gcc and clang say it in their own ways): such code takes five
- * times as long, and memory of its own. */
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define TEST_SANITIZED 1
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-#define TEST_SANITIZED 1
-#endif
-#endif
-#ifndef TEST_SANITIZED
-#define TEST_SANITIZED 0
-#endif
-
 typedef struct test_case {
     const char *name;
     void (*run)(void);
