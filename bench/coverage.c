@@ -4,6 +4,7 @@
  *
  * FILE keeps what has been simulated (study.h); SIMULATIONS 0 prints what is there, as docs/coverage.md. */
 #include "study.h"
+#include "tensor/statistics.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -62,21 +63,6 @@ static void heading(const char *title)
            "93.5–96.5 %% "
            "|\n|---|---|---|---|---|---|---|---|---|\n",
            title);
-}
-
-static double normal_cdf(double z)
-{
-    return 0.5 * erfc(-z / M_SQRT2);
-}
-
-static double normal_quantile(double p)
-{
-    double low = -10, high = 10;
-    for (int i = 0; i < 100; i++) {
-        double mid = 0.5 * (low + high);
-        *(normal_cdf(mid) < p ? &low : &high) = mid;
-    }
-    return low;
 }
 
 /* ---- overlap ------------------------------------------------------------------------------------ */
@@ -170,8 +156,8 @@ static void overlaps(size_t dims, size_t simulations, const char *path)
     static const size_t size[][2] = {{500, 500}, {2000, 100}, {100, 100}, {5000, 500}};
     for (size_t n = 0; n < 4; n++) {
         for (size_t d = 0; d < sizeof distance / sizeof *distance; d++)
-            add_overlap(dims, size[n][0], size[n][1], 0, SHIFTED, 2 * normal_quantile(0.5 + distance[d] / 2),
-                        "shift");
+            add_overlap(dims, size[n][0], size[n][1], 0, SHIFTED,
+                        2 * gn__normal_quantile(0.5 + distance[d] / 2), "shift");
         if (dims == 2) continue;
         add_overlap(1, size[n][0], size[n][1], 0, WIDER, 2, "twice as wide");
         add_overlap(1, size[n][0], size[n][1], 0, MIXED, 0.15, "15 % elsewhere");

@@ -5,6 +5,7 @@
  * are the means of k(x, .) over a and over b. At theta = 0 the estimate falls faster than its bound, which
  * then errs to the safe side. */
 #include "detect/detect.h"
+#include "tensor/statistics.h"
 
 #include <cblas.h>
 
@@ -69,17 +70,6 @@ static void equal_bound(const gn__sample *s, const double *mean, double z, gn_eq
     out->upper = out->namd + z * se + (se > 0 ? z * z * variance / (2 * fmax(out->namd, se / 2)) : 0);
 }
 
-/* Upper quantile of the normal by bisection of erfc: called once. */
-static double normal_quantile(double upper_tail)
-{
-    double low = -10, high = 10;
-    for (int k = 0; k < 100; k++) {
-        double middle = (low + high) / 2;
-        *(erfc(middle / sqrt(2)) / 2 > upper_tail ? &low : &high) = middle;
-    }
-    return low;
-}
-
 gn_status gn_equivalence_test(gn_context *ctx, const gn_matrix *a, const gn_matrix *b,
                               const gn_detect_options *options, double tolerance, gn_equivalence *out,
                               gn_error *err)
@@ -118,7 +108,7 @@ gn_status gn_equivalence_test(gn_context *ctx, const gn_matrix *a, const gn_matr
     }
     job.factor = distance > 0 ? (float)(-0.5 / (distance * distance)) : 0;
     GN__TRY_GOTO(gn__parallel_for(ctx, s.n, BLOCK, equal_piece, &job, err), done);
-    equal_bound(&s, job.mean, normal_quantile(o.alpha), out);
+    equal_bound(&s, job.mean, -gn__normal_quantile(o.alpha), out);
     out->tolerance = tolerance;
     out->equivalent = out->upper < tolerance;
     out->bandwidth = distance;

@@ -1,15 +1,11 @@
 /* Confidence interval for a normal mean that cannot be negative. */
 #include "tensor/bounded.h"
+#include "tensor/statistics.h"
 
 #include <math.h>
 
 enum { HALVINGS = 60 };
 static const double level = 0.95;
-
-static double normal_cdf(double z)
-{
-    return 0.5 * erfc(-z * 0.70710678118654752440);
-}
 
 /* The lower end that belongs to the upper end `to` of mu's outcomes: the likelihood ratio against the best
  * mu >= 0 is the same at both. Below 0 that best is 0, and the ratio exp(x mu - mu^2 / 2). */
@@ -25,7 +21,7 @@ static void kept(double mu, double *from, double *to)
     double low = mu, high = mu + 10;
     for (int i = 0; i < HALVINGS; i++) {
         double mid = 0.5 * (low + high);
-        if (normal_cdf(mid - mu) - normal_cdf(lower_end(mu, mid) - mu) < level)
+        if (gn__normal_cdf(mid - mu) - gn__normal_cdf(lower_end(mu, mid) - mu) < level)
             low = mid;
         else
             high = mid;

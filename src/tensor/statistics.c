@@ -14,6 +14,21 @@ void gn__sort(double *x, size_t n)
     qsort(x, n, sizeof *x, ascending);
 }
 
+double gn__normal_cdf(double z)
+{
+    return 0.5 * erfc(-z / M_SQRT2);
+}
+
+double gn__normal_quantile(double p)
+{
+    double low = -40, high = 40;
+    for (int k = 0; k < 100; k++) {
+        double middle = 0.5 * (low + high);
+        *(gn__normal_cdf(middle) < p ? &low : &high) = middle;
+    }
+    return low;
+}
+
 double gn__quantile(const double *sorted, size_t n, double p)
 {
     double at = p * (double)(n - 1);

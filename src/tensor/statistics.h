@@ -8,6 +8,9 @@
 
 #define GN__Z95 1.959963984540054 /* standard normal quantile of 0.975 */
 
+/* Standard normal: P(Z <= z), and the z with P(Z <= z) = p, 0 < p < 1, by bisection to the last bits. */
+double gn__normal_cdf(double z);
+double gn__normal_quantile(double p);
 /* Ascending. */
 void gn__sort(double *x, size_t n);
 /* Linear between order statistics (Hyndman & Fan's type 7) of ascending data, n > 0. */

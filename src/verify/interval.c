@@ -66,28 +66,12 @@ double gn__student_quantile(size_t df)
     return t;
 }
 
-static double normal_cdf(double z)
-{
-    return 0.5 * erfc(-z / M_SQRT2);
-}
-
-/* The z below 0 with P(Z <= z) = p. */
-static double normal_quantile(double p)
-{
-    double low = -40, high = 0;
-    for (int i = 0; i < 200 && high - low > 1e-12 * (1 + fabs(low)); i++) {
-        double mid = 0.5 * (low + high);
-        *(normal_cdf(mid) < p ? &low : &high) = mid;
-    }
-    return 0.5 * (low + high);
-}
-
 /* The percentile interval of n units is too narrow as z intervals with the variance over n are. Hesterberg
  * 2015 (The American Statistician 69(4), section 4.2, "expanded percentile") takes the tail that makes the
  * two agree for a mean: Phi(-sqrt(n / (n-1)) t_{0.975, n-1}). */
 static double expanded_tail(size_t units)
 {
-    return normal_cdf(-sqrt((double)units / (double)(units - 1)) * gn__student_quantile(units - 1));
+    return gn__normal_cdf(-sqrt((double)units / (double)(units - 1)) * gn__student_quantile(units - 1));
 }
 
 gn_interval gn__share(double estimate, double variance, size_t units, double most)
@@ -159,7 +143,7 @@ double gn__percentile_p(const double *replicate, size_t count, size_t units)
     double p = 2 * (double)(1 + (below < above ? below : above)) / (double)(count + 1);
     if (p >= 1) return 1;
     /* The same widening as the interval's, the other way round. */
-    double z = -normal_quantile(p / 2);
+    double z = -gn__normal_quantile(p / 2);
     p = 2 * gn__student_cdf(-z * sqrt((double)(units - 1) / (double)units), units - 1);
     return p < 1 ? p : 1;
 }

@@ -358,14 +358,15 @@ static double over_data(const table *t, const gn__over_data *over, int f, double
 /* The intervals over other data, `units` parts having been left out. The shares by class are of no more rows
  * than the accuracy shows: a probe that always says the same has no spread in them. */
 static void fill_over_data(const table *t, const double variance[FIGURES], const double skewness[FIGURES],
-                           double least, size_t auc_units, size_t units, gn_scores *out)
+                           double least, size_t units, gn_scores *out)
 {
     double p = t->figure[ACCURACY], rows = (double)t->rows, shown = p * (1 - p) / variance[ACCURACY];
     if (!(shown < rows)) shown = rows;
     out->accuracy = gn__share(p, variance[ACCURACY], units, rows);
     out->balanced_accuracy = gn__share(t->figure[BALANCED], variance[BALANCED], units, shown);
     out->macro_f1 = gn__share(t->figure[MACRO_F1], variance[MACRO_F1], units, shown);
-    out->auc = gn__odds(t->figure[AUC], variance[AUC], auc_units < units ? auc_units : units, least);
+    size_t own = freedom(t, t->influence + AUC * t->rows, false);
+    out->auc = gn__odds(t->figure[AUC], variance[AUC], own < units ? own : units, least);
     out->log_loss =
         gn__skewed(t->figure[LOG_LOSS], variance[LOG_LOSS], skewness[LOG_LOSS], t->units.count, units - 1);
 }
@@ -376,7 +377,6 @@ static void fill_scores(table *t, const gn__over_data *over, gn_scores *out)
     double variance[FIGURES], skewness[FIGURES], least = INFINITY, n = (double)units, rows = (double)t->rows;
     const double *own = t->count + t->classes;
     bool grouped = units < t->rows;
-    size_t auc_units;
     for (int f = 0; f < FIGURES; f++)
         variance[f] = variance_of(t, t->influence + (size_t)f * t->rows, &skewness[f]);
     for (size_t c = 0; c < t->classes; c++)
@@ -390,15 +390,13 @@ static void fill_scores(table *t, const gn__over_data *over, gn_scores *out)
                                      : mean_recall(t, t->figure[BALANCED]);
     out->macro_f1 = grouped ? gn__share(t->figure[MACRO_F1], variance[MACRO_F1], units, rows)
                             : mean_f1(t, t->figure[MACRO_F1], variance[MACRO_F1]);
-    auc_units = units < 2 ? 1 : freedom(t, t->influence + AUC * t->rows, false);
-    out->auc = gn__odds(t->figure[AUC], variance[AUC],
-                        units < 2 ? 1 : freedom(t, t->influence + AUC * t->rows, true), least);
+    out->auc = gn__odds(t->figure[AUC], variance[AUC], freedom(t, t->influence + AUC * t->rows, true), least);
     out->log_loss = gn__skewed(t->figure[LOG_LOSS], variance[LOG_LOSS], skewness[LOG_LOSS], units, units - 1);
     /* Without any error the intervals for as many rows stand. */
     if (over != NULL && !isnan(over->variance[ACCURACY]) && variance[ACCURACY] > 0) {
         size_t parts = units / 2 < GN__JACKKNIFE_PARTS ? units / 2 : (size_t)GN__JACKKNIFE_PARTS;
         for (int f = 0; f < FIGURES; f++) variance[f] = over_data(t, over, f, variance[f]);
-        fill_over_data(t, variance, skewness, least, auc_units, parts, out);
+        fill_over_data(t, variance, skewness, least, parts, out);
     }
     out->calibration = calibration_interval(t);
 }
